@@ -1,0 +1,10 @@
+//go:build tools
+
+// Package tools pins the programs that build and test use, in a module of their own: none of them is linked into a
+// product binary. What may never happen here: an unpinned version.
+package tools
+
+import (
+	_ "github.com/btcsuite/btcd"
+	_ "honnef.co/go/tools/cmd/staticcheck"
+)
