@@ -1,0 +1,43 @@
+# Coldsign: `make demo` shows the main job on real parts, `make test` proves it. Both set up what they need.
+GO      ?= go
+BIN     := build/bin
+STORIES := ./scripts/demo
+
+.PHONY: help demo demo-shell test lint setup build tools fuzz clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (Debian packages, pinned tools); says what it does
+	@sh scripts/setup.sh
+
+build: ## build the three programs into build/bin
+	@mkdir -p $(BIN)
+	CGO_ENABLED=1 $(GO) build -o $(BIN)/coldsign ./cmd/coldsign
+	CGO_ENABLED=1 $(GO) build -o $(BIN)/warmctl ./cmd/warmctl
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/exchanged ./cmd/exchanged
+
+build-static: ## build coldsign and warmctl without PKCS#11, static, into build/static
+	@mkdir -p build/static
+	CGO_ENABLED=0 $(GO) build -trimpath -o build/static/coldsign ./cmd/coldsign
+	CGO_ENABLED=0 $(GO) build -trimpath -o build/static/warmctl ./cmd/warmctl
+
+demo: setup build ## play the whole story on a real node and SoftHSM; pictures and transcript in out/demo
+	$(GO) run ./scripts/demo
+
+demo-shell: setup build ## start node and daemon, and open a shell for the README tour
+	$(GO) run ./scripts/demo --shell
+
+test: setup build ## all tests: unit, fuzz seeds, SoftHSM, command stories, end to end on a real node
+	$(GO) test ./...
+
+lint: setup ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l cmd internal hsm scripts)" || { gofmt -l cmd internal hsm scripts; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(BIN)/staticcheck ./...
+
+fuzz: setup ## run each fuzz target for FUZZTIME (default 20s)
+	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
+
+clean: ## remove what the build made
+	rm -rf build out
