@@ -1,0 +1,7 @@
+package node
+
+import "errors"
+
+var errUnfinished = errors.New("unfinished")
+
+type client struct{}
