@@ -32,15 +32,15 @@ var floors = [][]string{
 
 // beside lists the imports within one floor, each with a direction that never turns round.
 var beside = map[string][]string{
-	"internal/spend":                 {"internal/money"},
-	"internal/chain":                 {"internal/money", "internal/spend", "internal/chain/internal/proof"},
-	"internal/chain/bitcoin":         {"internal/wallet"},
-	"internal/approvals":             {"internal/seal"},
-	"internal/bundle":                {"internal/seal"},
-	"cmd/coldsign/internal/home":     {"cmd/coldsign/internal/keystore"},
-	"cmd/coldsign/internal/signing":  {"cmd/coldsign/internal/home", "cmd/coldsign/internal/keystore"},
-	"internal/admin":                 nil,
-	"internal/chain/internal/proof":  nil,
+	"internal/spend":                {"internal/money"},
+	"internal/chain":                {"internal/money", "internal/spend", "internal/chain/internal/proof"},
+	"internal/chain/bitcoin":        {"internal/wallet"},
+	"internal/approvals":            {"internal/seal"},
+	"internal/bundle":               {"internal/seal"},
+	"cmd/coldsign/internal/home":    {"cmd/coldsign/internal/keystore"},
+	"cmd/coldsign/internal/signing": {"cmd/coldsign/internal/home", "cmd/coldsign/internal/keystore"},
+	"internal/admin":                nil,
+	"internal/chain/internal/proof": nil,
 }
 
 // testRooms may be imported by tests, by each other and by scripts, never by a product package.
