@@ -1,0 +1,203 @@
+// Package admin is the staff API: JSON over mutual TLS between warmctl and the daemon, with both ends and the small
+// certificate authority in one room, so that they cannot drift apart.
+//
+// Transport: TLS 1.3 and nothing older, no session resumption, a client certificate in every connection. The common
+// name of that certificate is the person, and the certificate must be, byte for byte, the one that the operator
+// enrolled for that person and did not revoke. The listener binds to a loopback or private address only. Requests and
+// replies are one JSON object each (no unknown key, no repeated key, no trailing data, a cap on every body), except
+// bundles and answers, which travel as the exact bytes that were sealed.
+//
+//	GET  /v1/status                       Status
+//	GET  /v1/wallets                      Wallets
+//	GET  /v1/topups                       TopUps
+//	POST /v1/topups             Proposal  TopUp      the proposer is the certificate's person
+//	GET  /v1/topups/{id}                  TopUp
+//	POST /v1/topups/{id}/approvals Approving TopUp   an armored SSHSIG over the exact intent bytes
+//	GET  /v1/topups/{id}/bundle           octets     the sealed bundle
+//	POST /v1/answers            octets    Answered   one sealed answer
+//	GET  /v1/events?after=N&topup=ID      Events
+//
+// Nothing here grants authority over money: an approval counts because its signature verifies against the roster, an
+// answer because it verifies against the pinned wallet. What may never happen here: a request that is served without
+// an enrolled certificate, a secret in a reply, a connection over an older TLS, a listener on a public address.
+package admin
+
+import (
+	"time"
+
+	"github.com/coldsign/coldsign/internal/money"
+)
+
+// Schemas of the replies; warmctl prints the same objects under --json.
+const (
+	SchemaStatus   = "coldsign.status/v1"
+	SchemaWallets  = "coldsign.wallets/v1"
+	SchemaTopUps   = "coldsign.topups/v1"
+	SchemaTopUp    = "coldsign.topup/v1"
+	SchemaAnswered = "coldsign.answered/v1"
+	SchemaEvents   = "coldsign.events/v1"
+	SchemaError    = "coldsign.error/v1"
+)
+
+// Caps on what crosses the wire, in bytes.
+const (
+	requestMax  = 64 << 10 // an armored signature needs about 1 KiB
+	answerMax   = 1 << 20  // 500 inputs need about 80 KiB
+	bundleMax   = 8 << 20  // a stripped PSBT with the previous transactions of 500 inputs
+	documentMax = 8 << 20  // the longest listing
+)
+
+// EventsMax is how many events one request returns at most.
+const EventsMax = 500
+
+// Amount is money as the wire writes it: a decimal string with its asset, never a number.
+type Amount struct {
+	Value string `json:"value"`
+	Asset string `json:"asset"`
+}
+
+// AmountOf writes an amount.
+func AmountOf(a money.Amount) Amount { return Amount{a.Decimal(), a.Asset().Symbol} }
+
+// Status is the state of the daemon.
+type Status struct {
+	Schema          string       `json:"schema"`
+	Network         string       `json:"network"`
+	Issuer          string       `json:"issuer"`
+	IssuerKey       string       `json:"issuer_key"` // authorized_keys form; signers pin it from `exchanged issuer export`
+	Version         string       `json:"version"`
+	Person          string       `json:"person"` // who the certificate says is asking
+	Time            time.Time    `json:"time"`
+	Height          uint32       `json:"height"`
+	BlockHash       string       `json:"block_hash"`
+	Following       bool         `json:"following"` // the last look at the node succeeded
+	Trouble         []string     `json:"trouble"`   // what stands in the way, in sentences; empty when all is well
+	RosterVersion   string       `json:"roster_version"`
+	RosterPeople    []string     `json:"roster_people"`
+	ApprovalsNeeded int          `json:"approvals_needed"`
+	Tiers           []TierStatus `json:"tiers"`
+}
+
+// TierStatus is one watched wallet.
+type TierStatus struct {
+	Wallet  string `json:"wallet"`
+	From    string `json:"from"`
+	Balance Amount `json:"balance"` // confirmed and not reserved
+	Floor   Amount `json:"floor"`
+	Target  Amount `json:"target"`
+	Below   bool   `json:"below"`
+	TopUp   string `json:"topup,omitempty"` // the live top-up of this wallet
+}
+
+// Wallets lists the registered wallets.
+type Wallets struct {
+	Schema  string   `json:"schema"`
+	Wallets []Wallet `json:"wallets"`
+}
+
+// Wallet is one registered wallet and what it holds.
+type Wallet struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Tier      string `json:"tier"`
+	Threshold int    `json:"threshold"`
+	Keys      int    `json:"keys"`
+	Words     string `json:"words"`
+	Balance   Amount `json:"balance"`  // every coin of the wallet in the chain
+	Reserved  Amount `json:"reserved"` // of these, coins that a live top-up spends
+	Coins     int    `json:"coins"`
+}
+
+// TopUps lists top-ups, newest first.
+type TopUps struct {
+	Schema string  `json:"schema"`
+	TopUps []TopUp `json:"topups"`
+}
+
+// TopUp is one top-up and how far it came. Intent holds the exact bytes that people approve: whoever shows it to a
+// person decodes these bytes and derives names and addresses from wallets pinned at their own side. The other fields
+// are the daemon's word and serve orientation only.
+type TopUp struct {
+	Schema        string     `json:"schema,omitempty"`
+	ID            string     `json:"id"`
+	State         string     `json:"state"` // proposed, approved, sealed, final, broadcast, settled, expired
+	Intent        []byte     `json:"intent"`
+	IntentHash    string     `json:"intent_hash"`
+	Words         string     `json:"words"` // twelve words of the intent's hash
+	From          string     `json:"from"`
+	To            string     `json:"to"`
+	ToIndex       uint32     `json:"to_index"`
+	Amount        Amount     `json:"amount"`
+	Proposer      string     `json:"proposer"`
+	CreatedAt     time.Time  `json:"created_at"`
+	ExpiresAt     time.Time  `json:"expires_at"`
+	Need          int        `json:"approvals_needed"`
+	Approvals     []Approval `json:"approvals"`
+	Bundle        string     `json:"bundle,omitempty"`       // identity, hexadecimal
+	BundleWords   string     `json:"bundle_words,omitempty"` // twelve words that every signer shows
+	Signers       int        `json:"signatures_needed"`
+	Answers       []Answer   `json:"answers"`
+	TxID          string     `json:"txid,omitempty"`
+	Fee           *Amount    `json:"fee,omitempty"`
+	Confirmations int        `json:"confirmations"`
+	Waiting       string     `json:"waiting,omitempty"` // what it waits for, in a sentence
+}
+
+// Approval is one counted approval.
+type Approval struct {
+	Person string `json:"person"`
+	Role   string `json:"role"`
+	Device string `json:"device"`
+	Key    string `json:"key"` // SHA256 fingerprint
+}
+
+// Answer is one accepted answer of a signer.
+type Answer struct {
+	Position int       `json:"position"` // of the key in the spending wallet
+	Key      string    `json:"key"`      // name of that key
+	At       time.Time `json:"at"`
+	Signed   bool      `json:"signed"`
+	Refusal  string    `json:"refusal,omitempty"` // code, when the signer refused
+}
+
+// Proposal asks for a top-up of a watched wallet. An empty wallet means the only one. There is no address and no
+// amount in it: both come from the pinned wallets and the configured tiers.
+type Proposal struct {
+	Wallet string `json:"wallet"`
+}
+
+// Approving carries one approval: an SSHSIG in its armour, as `ssh-keygen -Y sign` writes it.
+type Approving struct {
+	Signature string `json:"signature"`
+}
+
+// Answered says what an answer did.
+type Answered struct {
+	Schema  string `json:"schema"`
+	TopUp   TopUp  `json:"topup"`
+	Changed bool   `json:"changed"` // false when exactly this answer was there before
+}
+
+// Events lists events in the order they happened.
+type Events struct {
+	Schema string  `json:"schema"`
+	Events []Event `json:"events"`
+}
+
+// Event is one step, written before its effect.
+type Event struct {
+	Seq    uint64    `json:"seq"`
+	At     time.Time `json:"at"`
+	TopUp  string    `json:"topup,omitempty"`
+	What   string    `json:"what"` // kebab case: proposed, approved, sealed, answered, ...
+	Person string    `json:"person,omitempty"`
+	From   string    `json:"from,omitempty"` // network address and certificate of the request
+	Text   string    `json:"text"`
+}
+
+// Actor is who made a request: the person of the certificate, and from where.
+type Actor struct {
+	Person      string
+	Address     string // remote IP address
+	Certificate string // SHA-256 of the certificate, hexadecimal
+}
