@@ -1,0 +1,208 @@
+package bitcoin
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"slices"
+
+	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// Packet is a PSBT that was read. It does not change.
+type Packet struct {
+	raw     []byte
+	tx      transaction // views into raw
+	msg     *wire.MsgTx // the same transaction, read by the wire module
+	global  fields
+	inputs  []fields
+	outputs []fields
+}
+
+// field is one pair of a map.
+type field struct {
+	kind  uint64 // the type at the start of the key
+	key   []byte // type and data
+	data  []byte // what follows the type in the key
+	value []byte
+}
+
+// fields is a map in the order in which it was read.
+type fields []field
+
+// value returns the value of the key that is kind alone.
+func (m fields) value(kind uint64) ([]byte, bool) {
+	for _, f := range m {
+		if f.kind == kind && len(f.data) == 0 {
+			return f.value, true
+		}
+	}
+	return nil, false
+}
+
+// of returns the fields of a kind.
+func (m fields) of(kind uint64) []field {
+	var out []field
+	for _, f := range m {
+		if f.kind == kind {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// without returns a copy that lacks the fields of a kind.
+func (m fields) without(kind uint64) fields {
+	return slices.DeleteFunc(slices.Clone(m), func(f field) bool { return f.kind == kind })
+}
+
+// with returns a copy with one more field, placed before the first greater key, so that sorted maps stay sorted.
+func (m fields) with(kind byte, data, value []byte) fields {
+	key := append([]byte{kind}, data...)
+	at := slices.IndexFunc(m, func(f field) bool { return bytes.Compare(f.key, key) > 0 })
+	if at < 0 {
+		at = len(m)
+	}
+	return slices.Insert(slices.Clone(m), at, field{uint64(kind), key, key[1:], value})
+}
+
+func (m fields) append(to []byte) []byte {
+	for _, f := range m {
+		to = appendPrefixed(appendPrefixed(to, f.key), f.value)
+	}
+	return append(to, 0)
+}
+
+func (p *Packet) serialise() []byte {
+	out := p.global.append(append(make([]byte, 0, len(p.raw)), magic...))
+	for _, m := range p.inputs {
+		out = m.append(out)
+	}
+	for _, m := range p.outputs {
+		out = m.append(out)
+	}
+	return out
+}
+
+// Bytes returns the packet in binary, exactly as it was read.
+func (p *Packet) Bytes() []byte { return bytes.Clone(p.raw) }
+
+// Base64 returns the packet as text.
+func (p *Packet) Base64() string { return base64.StdEncoding.EncodeToString(p.raw) }
+
+// TxID returns the identity of the transaction in display order. Signatures do not change it.
+func (p *Packet) TxID() string { return displayTxID(p.tx.txid()) }
+
+// Unsigned returns a copy of the unsigned transaction.
+func (p *Packet) Unsigned() *wire.MsgTx { return p.msg.Copy() }
+
+// UnknownFields counts the fields that no rule of this room reads: unknown and proprietary ones, extended public keys,
+// and whatever belongs to another kind of wallet.
+func (p *Packet) UnknownFields() int {
+	n := 0
+	for _, f := range p.global {
+		if f.kind != globalUnsignedTx && f.kind != globalVersion {
+			n++
+		}
+	}
+	for _, m := range p.inputs {
+		for _, f := range m {
+			if f.kind > inputDerivation {
+				n++
+			}
+		}
+	}
+	for _, m := range p.outputs {
+		for _, f := range m {
+			if f.kind > outputDerivation {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Strip moves the previous transactions out of the packet: each once, sorted by txid, so that parents shared by many
+// inputs cross the gap once.
+func (p *Packet) Strip() (stripped []byte, proofs [][]byte) {
+	bare := *p
+	bare.inputs = make([]fields, len(p.inputs))
+	byID := map[string][]byte{}
+	for i, m := range p.inputs {
+		bare.inputs[i] = m.without(inputPreviousTx)
+		if raw, ok := m.value(inputPreviousTx); ok {
+			id := string(p.tx.inputs[i].outpoint[:32])
+			if t, err := readTransaction(raw, ""); err == nil { // Read has accepted it
+				hash := t.txid()
+				id = string(hash[:])
+			}
+			if byID[id] == nil {
+				byID[id] = raw
+			}
+		}
+	}
+	ids := make([]string, 0, len(byID))
+	for id := range byID {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b string) int { return compareReversed([]byte(a), []byte(b)) })
+	for _, id := range ids {
+		proofs = append(proofs, bytes.Clone(byID[id]))
+	}
+	return bare.serialise(), proofs
+}
+
+// compareReversed orders txids as they are displayed.
+func compareReversed(a, b []byte) int {
+	for i := len(a) - 1; i >= 0; i-- {
+		if a[i] != b[i] {
+			return int(a[i]) - int(b[i])
+		}
+	}
+	return 0
+}
+
+// Join puts previous transactions back where their txid is spent. A proof that no input spends, a proof given twice, and
+// an input that is left without one are refused.
+func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
+	p, err := Read(stripped)
+	if err != nil {
+		return nil, err
+	}
+	byID, total := map[string][]byte{}, len(p.raw)
+	for i, raw := range proofs {
+		where := fmt.Sprintf("proof %d", i)
+		if total += len(raw); total > packetMax {
+			return nil, spend.Malformed("psbt-too-large", where, "packet and proofs take over %d bytes", packetMax)
+		}
+		t, err := readTransaction(raw, where)
+		if err != nil {
+			return nil, err
+		}
+		id := t.txid()
+		if byID[string(id[:])] != nil {
+			return nil, spend.Malformed("proof-repeated", where, "previous transaction %s again", displayTxID(id))
+		}
+		byID[string(id[:])] = raw
+	}
+	used := map[string]bool{}
+	for i, m := range p.inputs {
+		where, id := fmt.Sprintf("input %d", i), string(p.tx.inputs[i].outpoint[:32])
+		if _, ok := m.value(inputPreviousTx); ok {
+			return nil, spend.Malformed("proof-inside", where, "a previous transaction in the packet beside the proofs")
+		}
+		if byID[id] == nil {
+			return nil, spend.Malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte([]byte(id))))
+		}
+		p.inputs[i], used[id] = m.with(inputPreviousTx, nil, byID[id]), true
+		total += len(byID[id]) // a parent of many inputs stands in the packet many times
+	}
+	if len(used) != len(byID) {
+		return nil, spend.Malformed("proof-unused", "proofs", "%d that no input spends", len(byID)-len(used))
+	}
+	if total > 2*packetMax {
+		return nil, spend.Malformed("psbt-too-large", "packet", "over %d bytes with its proofs", packetMax)
+	}
+	return Read(p.serialise())
+}

@@ -1,0 +1,153 @@
+package bitcoin
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+const magic = "psbt\xff"
+
+// Read reads a version 0 packet, binary or in strict base64. It checks form, not meaning: see Prove. Every error holds a
+// *spend.Refusal of kind Unreadable.
+func Read(raw []byte) (*Packet, error) {
+	raw, err := binaryForm(raw)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > packetMax {
+		return nil, spend.Malformed("psbt-too-large", "packet", "%d bytes, at most %d are read", len(raw), packetMax)
+	}
+	p := &Packet{raw: bytes.Clone(raw)}
+	r := &reader{cursor: cursor{data: p.raw, at: len(magic), where: "global map"}}
+	if p.global, err = r.fields(); err != nil {
+		return nil, err
+	}
+	if err := p.readGlobal(); err != nil {
+		return nil, err
+	}
+	p.inputs, err = r.maps(len(p.tx.inputs), "input", checkInputField)
+	if err != nil {
+		return nil, err
+	}
+	p.outputs, err = r.maps(len(p.tx.outputs), "output", checkOutputField)
+	if err != nil {
+		return nil, err
+	}
+	r.where = "packet"
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(p.serialise(), p.raw) {
+		return nil, spend.Malformed("psbt-not-canonical", "packet", "it serialises to other bytes than were read")
+	}
+	return p, nil
+}
+
+// binaryForm undoes base64 where there is some. Go's decoder skips line breaks, so the text is encoded again and
+// compared: one packet, one spelling.
+func binaryForm(raw []byte) ([]byte, error) {
+	if bytes.HasPrefix(raw, []byte(magic)) {
+		return raw, nil
+	}
+	if !bytes.HasPrefix(raw, []byte("cHNidP")) {
+		return nil, spend.Malformed("psbt-magic", "packet", "%d bytes that do not begin like a PSBT", len(raw))
+	}
+	if len(raw) > base64Max {
+		return nil, spend.Malformed("psbt-too-large", "packet", "%d characters of base64, at most %d are read", len(raw), base64Max)
+	}
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(raw)))
+	n, err := base64.StdEncoding.Strict().Decode(out, raw)
+	if err != nil || base64.StdEncoding.EncodedLen(n) != len(raw) {
+		return nil, spend.Malformed("psbt-base64", "packet", "not plain base64: a foreign character, white space or bad padding")
+	}
+	if !bytes.HasPrefix(out[:n], []byte(magic)) {
+		return nil, spend.Malformed("psbt-magic", "packet", "base64 of bytes that do not begin like a PSBT")
+	}
+	return out[:n], nil
+}
+
+// readGlobal finds the version and the unsigned transaction, which together say how many maps follow.
+func (p *Packet) readGlobal() error {
+	if version, ok := p.global.value(globalVersion); ok {
+		if len(version) != 4 {
+			return spend.Malformed("psbt-value", "global map", "a version of %d bytes", len(version))
+		}
+		if !bytes.Equal(version, []byte{0, 0, 0, 0}) {
+			return spend.Malformed("psbt-version", "global map", "version %d; only version 0 is read", version[0])
+		}
+	}
+	for _, f := range p.global {
+		if err := checkGlobalField(f); err != nil {
+			return err
+		}
+	}
+	raw, ok := p.global.value(globalUnsignedTx)
+	if !ok {
+		return spend.Malformed("psbt-unsigned-tx", "global map", "no unsigned transaction")
+	}
+	var err error
+	p.tx, p.msg, err = readUnsigned(raw)
+	return err
+}
+
+// reader reads maps and counts their pairs over the whole packet.
+type reader struct {
+	cursor
+	pairs int
+}
+
+func (r *reader) maps(n int, name string, check func(field, string) error) ([]fields, error) {
+	out := make([]fields, n)
+	for i := range out {
+		r.where = fmt.Sprintf("%s %d", name, i)
+		var err error
+		if out[i], err = r.fields(); err != nil {
+			return nil, err
+		}
+		for _, f := range out[i] {
+			if err := check(f, r.where); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// fields reads one map up to and with the zero byte that ends it.
+func (r *reader) fields() (fields, error) {
+	var out fields
+	seen := map[string]bool{}
+	for {
+		key, err := r.prefixed()
+		if err != nil {
+			return nil, err
+		}
+		if len(key) == 0 {
+			return out, nil
+		}
+		if r.pairs++; len(out) == pairsMax || r.pairs > pairsTotalMax || len(key) > keyMax {
+			return nil, spend.Malformed("psbt-too-large", r.where, "over %d fields here, %d in all, or a key over %d bytes",
+				pairsMax, pairsTotalMax, keyMax)
+		}
+		if seen[string(key)] {
+			return nil, spend.Malformed("psbt-duplicate-key", r.where, "key %x twice", shorten(key))
+		}
+		seen[string(key)] = true
+		inner := &cursor{data: key, where: r.where}
+		kind, err := inner.compact()
+		if err != nil {
+			return nil, err
+		}
+		value, err := r.prefixed()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, field{kind, key, key[inner.at:], value})
+	}
+}
+
+// shorten keeps a message from being as long as the input.
+func shorten(b []byte) []byte { return b[:min(len(b), 40)] }
