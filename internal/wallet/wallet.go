@@ -1,11 +1,52 @@
-// Package wallet pins m-of-n wallets: key records, descriptors and wallet files.
+// Package wallet pins m-of-n wallets: key records with proof of possession, output descriptors, wallet files, and the
+// scripts that follow from them.
+//
+// It exists because every theft through a wallet's setup swaps something that nobody checked: a cosigner's key, the
+// threshold, the script, the network. Here a wallet is what three or more proven keys say it is. Its identity hashes
+// network and descriptor, so a changed key makes another wallet, and a changed name the same one.
+//
+// # Key record
+//
+// What `coldsign key export` writes, strict JSON of at most 4 KiB, each field exactly once:
+//
+//	{
+//	  "coldsign": "key/v1",
+//	  "name": "zurich-1",              1-32 of A-Z a-z 0-9 . _ -, first a letter or digit
+//	  "network": "bitcoin:regtest",
+//	  "kind": "bip32",                 or "fixed": one key without children
+//	  "fingerprint": "73c5da0a",       of the master key; a fixed key's own
+//	  "path": "m/48h/1h/0h/2h",        BIP48, native segwit; "m" for a fixed key
+//	  "key": "tpub...",                or 66 hexadecimal digits
+//	  "receipt": "ssh-ed25519 AAAA...",
+//	  "device": "file",                or "pkcs11"; "foreign" exactly when proof is "none"
+//	  "proof": "3044..."               DER ECDSA, low S, by the key itself
+//	}
+//
+// The proof signs SHA256(SHA256(tag) || SHA256(tag) || fields) with the tag coldsign/key-proof/v1; the fields are name,
+// network, kind, fingerprint, path (four bytes a step), key, receipt and device, each after its length in four bytes,
+// big-endian.
+//
+// # Wallet file
+//
+// Strict JSON of at most 64 KiB with coldsign ("wallet/v1"), name, tier, network, descriptor and keys, a list of 3 to 15
+// key records. Nothing in it is believed: records are verified, and the descriptor must be, byte for byte, the one that
+// is rebuilt from them. The identity is the tagged hash coldsign/wallet/v1 over network and descriptor with checksum.
+// The order of the keys is part of the descriptor, because answers name a key by its position.
+//
+// # What may never happen here
+//
+// A key accepted from a wallet file that nobody proved, unless the caller consents and the file says so; a hint, such as
+// a name or a path, that changes a script; a private key repeated in an error; a script derived in two ways.
 package wallet
 
 import (
-	"errors"
+	"fmt"
+	"slices"
 
+	"github.com/btcsuite/btcd/btcutil/v2/hdkeychain"
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/words"
 )
 
 // Branch tells receiving scripts from change scripts.
@@ -17,122 +58,219 @@ const (
 	ChangeBranch Branch = 1
 )
 
-// KeyKind says whether a key has children.
-type KeyKind string
-
-// The kinds of key.
+// Limits on m and n. One key must never be enough, and losing one must never be fatal.
 const (
-	BIP32 KeyKind = "bip32" // an account key, xpub or tpub
-	Fixed KeyKind = "fixed" // one public key, e.g. in an HSM
+	thresholdMin = 2
+	keysMin      = 3
+	keysMax      = 15
 )
 
-// KeyRecord is a public key, where it comes from, and the proof that somebody holds it.
-type KeyRecord struct {
-	Name        string
-	Network     spend.Network
-	Kind        KeyKind
-	Fingerprint [4]byte
-	Path        []uint32
-	Key         string
-	Receipt     string
-	Proof       []byte
-	Device      string
+// Wallet is a pinned m-of-n wallet, wsh(sortedmulti(m,...)). It is immutable, and safe for use by several goroutines.
+// The zero Wallet derives nothing.
+type Wallet struct {
+	name       string
+	tier       spend.Tier
+	network    spend.Network
+	threshold  int
+	records    []KeyRecord
+	descriptor string // canonical, with checksum
+	params     *chaincfg.Params
+	sources    []source // in record order
 }
 
-var errUnready = errors.New("wallet: the room is being built")
-
-// ProofDigest is what Proof signs.
-func (r KeyRecord) ProofDigest() [32]byte { return [32]byte{} }
-
-// Verify checks the record.
-func (r KeyRecord) Verify() error { return errUnready }
-
-// Marshal writes the record.
-func (r KeyRecord) Marshal() []byte { return nil }
-
-// ParseKeyRecord reads a record.
-func ParseKeyRecord(raw []byte) (KeyRecord, error) { return KeyRecord{}, errUnready }
-
-// PubKey derives a public key.
-func (r KeyRecord) PubKey(branch Branch, index uint32) ([33]byte, error) {
-	return [33]byte{}, errUnready
+// source gives a record's key for each index: below the branch keys, or always the same. The branch keys are derived
+// once, because a treasury asks for thousands of indexes.
+type source struct {
+	branches [2]*hdkeychain.ExtendedKey // nil for a fixed key
+	fixed    [33]byte
 }
 
-// Unproven reports whether nobody has shown to hold the key.
-func (r KeyRecord) Unproven() bool { return len(r.Proof) == 0 }
+// Option is a consent that New, Parse and the imports do not assume.
+type Option func(*consents)
 
-// Wallet is a pinned wallet.
-type Wallet struct{ records []KeyRecord }
+type consents struct{ unproven bool }
 
-// Option changes what Parse and New accept.
-type Option func(*options)
+// AcceptUnproven consents to keys whose holders gave no proof of possession, as other products export them. Whoever
+// passes it must show Unproven on every screen about the wallet.
+func AcceptUnproven() Option { return func(c *consents) { c.unproven = true } }
 
-type options struct{ unproven bool }
-
-// AcceptUnproven consents to keys that nobody has shown to hold.
-func AcceptUnproven() Option { return func(o *options) { o.unproven = true } }
-
-// New composes a wallet.
+// New composes a wallet of tier from proven key records: any threshold of them can spend.
 func New(name string, tier spend.Tier, threshold int, records []KeyRecord) (Wallet, error) {
-	return Wallet{}, errUnready
+	return compose(name, tier, threshold, records)
 }
 
-// Parse reads a wallet file.
-func Parse(file []byte, consent ...Option) (Wallet, error) { return Wallet{}, errUnready }
-
-// Marshal writes the wallet file.
-func (w Wallet) Marshal() []byte { return nil }
-
-// ID is the identity.
-func (w Wallet) ID() spend.WalletID { return spend.WalletID{} }
-
-// Name is for people.
-func (w Wallet) Name() string { return "" }
-
-// Tier is the tier.
-func (w Wallet) Tier() spend.Tier { return "" }
-
-// Network is the network.
-func (w Wallet) Network() spend.Network { return "" }
-
-// Threshold is m.
-func (w Wallet) Threshold() int { return 0 }
-
-// Keys are the records.
-func (w Wallet) Keys() []KeyRecord { return nil }
-
-// Descriptor is the descriptor with its checksum.
-func (w Wallet) Descriptor() string { return "" }
-
-// Words name the identity.
-func (w Wallet) Words() string { return "" }
-
-// Unproven lists the positions of keys without proof of possession.
-func (w Wallet) Unproven() []int { return nil }
-
-// Derive gives the script at an index.
-func (w Wallet) Derive(branch Branch, index uint32) (Derived, error) { return Derived{}, errUnready }
-
-// KeyPosition finds a record's key in the wallet.
-func (w Wallet) KeyPosition(record KeyRecord) (int, bool) { return 0, false }
-
-// Derived is one script of a wallet.
-type Derived struct {
-	Branch        Branch
-	Index         uint32
-	Address       string
-	ScriptPubKey  []byte
-	WitnessScript []byte
-	Keys          []DerivedKey
+func compose(name string, tier spend.Tier, threshold int, records []KeyRecord, options ...Option) (Wallet, error) {
+	var given consents
+	for _, consent := range options {
+		consent(&given)
+	}
+	w := Wallet{name: name, tier: tier, threshold: threshold, records: cloneRecords(records)}
+	if err := w.checkHead(); err != nil {
+		return Wallet{}, err
+	}
+	for _, r := range w.records {
+		err := r.Verify()
+		if r.Unproven() && given.unproven {
+			err = r.wellFormed()
+		}
+		if err != nil {
+			return Wallet{}, err
+		}
+	}
+	if err := w.checkDistinct(); err != nil {
+		return Wallet{}, err
+	}
+	w.network = w.records[0].Network
+	if err := w.openSources(); err != nil {
+		return Wallet{}, err
+	}
+	return w, w.describe()
 }
 
-// DerivedKey is one key of a derived script.
-type DerivedKey struct {
-	Position    int
-	PubKey      [33]byte
-	Fingerprint [4]byte
-	Path        []uint32
+// checkHead checks what is not a key: name, tier, threshold and count.
+func (w Wallet) checkHead() error {
+	if !isName(w.name, upperCase+"-", 2) {
+		return spend.Malformed("wallet-name", "wallet", "the name %s; a name has 2 to 32 of A-Z, 0-9 and '-' and begins with a letter or digit", quote(w.name))
+	}
+	if w.tier != spend.Hot && w.tier != spend.Warm && w.tier != spend.Cold {
+		return spend.Malformed("wallet-tier", w.where(), "the tier %s, which is neither hot nor warm nor cold", quote(string(w.tier)))
+	}
+	if n := len(w.records); n < keysMin || n > keysMax {
+		return spend.Refuse("wallet-key-count", w.where(), fmt.Sprintf("%d to %d keys", keysMin, keysMax), fmt.Sprint(n),
+			"add key records: a wallet must survive the loss of a key")
+	}
+	if w.threshold < thresholdMin || w.threshold > len(w.records) {
+		return spend.Refuse("wallet-threshold", w.where(), fmt.Sprintf("a threshold from %d to %d", thresholdMin, len(w.records)), fmt.Sprint(w.threshold),
+			"choose how many keys must sign: one alone must never be enough")
+	}
+	return nil
 }
 
-// Params are btcd's parameters of a network.
-func Params(n spend.Network) (*chaincfg.Params, error) { return nil, errUnready }
+func (w Wallet) where() string { return "wallet " + w.name }
+
+// checkDistinct refuses one holder in two places. Two accounts of one seed have one fingerprint, so they count as one.
+func (w Wallet) checkDistinct() error {
+	keys, prints := map[[33]byte]string{}, map[[4]byte]string{}
+	for _, r := range w.records {
+		if r.Network != w.records[0].Network {
+			return spend.Refuse("wallet-network", w.where(), "all keys on "+string(w.records[0].Network), r.Name+" on "+string(r.Network), "export the key for that network")
+		}
+		own, err := r.ownKey()
+		if err != nil {
+			return err
+		}
+		if other, twice := keys[own]; twice {
+			return spend.Refuse("wallet-key-duplicate", w.where(), "different keys", "the same key as "+other+" and "+r.Name, "ask both holders which of them has it")
+		}
+		if other, twice := prints[r.Fingerprint]; twice {
+			return spend.Refuse("wallet-fingerprint-duplicate", w.where(), "keys of different masters", fmt.Sprintf("%x of both %s and %s", r.Fingerprint, other, r.Name),
+				"each key of a wallet comes from a seed or token of its own")
+		}
+		keys[own], prints[r.Fingerprint] = r.Name, r.Name
+	}
+	return nil
+}
+
+// openSources derives the branch keys once.
+func (w *Wallet) openSources() (err error) {
+	if w.params, err = Params(w.network); err != nil {
+		return err
+	}
+	w.sources = make([]source, len(w.records))
+	for i, r := range w.records {
+		if r.Kind == Fixed {
+			if w.sources[i].fixed, err = r.ownKey(); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, branch := range []Branch{Receive, ChangeBranch} {
+			if w.sources[i].branches[branch], err = r.branchKey(branch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// describe writes the canonical descriptor from the records and reads it back: both directions must agree.
+func (w *Wallet) describe() error {
+	script := expression{function: "sortedmulti", threshold: w.threshold}
+	for _, r := range w.records {
+		script.keys = append(script.keys, r.expression())
+	}
+	w.descriptor = Descriptor{expression{function: "wsh", inner: &script}}.String()
+	back, err := ParseDescriptor(w.descriptor)
+	if err != nil {
+		return err
+	}
+	if back.String() != w.descriptor {
+		panic("wallet: a descriptor that does not read back: " + w.descriptor)
+	}
+	return nil
+}
+
+// expression is the record as a KEY of a descriptor.
+func (r KeyRecord) expression() KeyExpression {
+	k := KeyExpression{Origin: &Origin{r.Fingerprint, slices.Clone(r.Path)}, Key: r.Key}
+	if r.Kind == BIP32 {
+		k.Steps, k.Wildcard = []Step{{uint32(Receive), uint32(ChangeBranch)}}, true
+	}
+	return k
+}
+
+// ID returns the identity: a hash over network and descriptor, and nothing else.
+func (w Wallet) ID() spend.WalletID {
+	return spend.WalletID(taggedHash("coldsign/wallet/v1", []byte(w.network), []byte(w.descriptor)))
+}
+
+// Words returns the identity as twelve words, to compare on two screens.
+func (w Wallet) Words() string { return words.Line(w.ID()) }
+
+// Name returns the name for people. It identifies nothing.
+func (w Wallet) Name() string { return w.name }
+
+// Tier returns how far the keys are from a network.
+func (w Wallet) Tier() spend.Tier { return w.tier }
+
+// Network returns the network that all keys are for.
+func (w Wallet) Network() spend.Network { return w.network }
+
+// Threshold returns m, how many keys must sign.
+func (w Wallet) Threshold() int { return w.threshold }
+
+// Keys returns the key records; the index of each is its position.
+func (w Wallet) Keys() []KeyRecord { return cloneRecords(w.records) }
+
+// Descriptor returns the canonical descriptor with its checksum.
+func (w Wallet) Descriptor() string { return w.descriptor }
+
+// Unproven returns the positions of keys that nobody has shown to hold. Screens show them whenever they show the
+// wallet: coins sent to it may be out of reach.
+func (w Wallet) Unproven() []int {
+	var positions []int
+	for i, r := range w.records {
+		if r.Unproven() {
+			positions = append(positions, i)
+		}
+	}
+	return positions
+}
+
+// KeyPosition returns where the key of a record stands in the wallet. Key, kind, network and origin must all agree: a
+// fingerprint alone is easily forged. The record's name and receipt key do not matter.
+func (w Wallet) KeyPosition(record KeyRecord) (int, bool) {
+	i := slices.IndexFunc(w.records, func(r KeyRecord) bool {
+		return r.Key == record.Key && r.Kind == record.Kind && r.Network == record.Network && r.Fingerprint == record.Fingerprint &&
+			slices.Equal(r.Path, record.Path)
+	})
+	return max(i, 0), i >= 0
+}
+
+func cloneRecords(records []KeyRecord) []KeyRecord {
+	out := slices.Clone(records)
+	for i := range out {
+		out[i].Path, out[i].Proof = slices.Clone(out[i].Path), slices.Clone(out[i].Proof)
+	}
+	return out
+}

@@ -1,0 +1,57 @@
+package wallet
+
+import (
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// Derived is one script of a wallet.
+type Derived struct {
+	Branch        Branch
+	Index         uint32
+	Address       string
+	ScriptPubKey  []byte
+	WitnessScript []byte
+	Keys          []DerivedKey // in record order, whatever the order in the script
+}
+
+// DerivedKey is one key of a derived script, with the path that a PSBT carries for it.
+type DerivedKey struct {
+	Position    int // of its record in the wallet
+	PubKey      [33]byte
+	Fingerprint [4]byte
+	Path        []uint32 // from the master key; empty for a fixed key
+}
+
+// Derive returns the script at branch/index. It works on keys derived once and shares nothing that changes, so it may
+// be called from several goroutines.
+func (w Wallet) Derive(branch Branch, index uint32) (Derived, error) {
+	if err := checkIndex(branch, index); err != nil {
+		return Derived{}, err
+	}
+	if len(w.sources) == 0 {
+		return Derived{}, spend.Refuse("wallet-index", "wallet", "a wallet that was composed or read", "an empty one", "read the wallet file first")
+	}
+	d := Derived{Branch: branch, Index: index, Keys: make([]DerivedKey, len(w.sources))}
+	keys := make([][]byte, len(w.sources))
+	for i, s := range w.sources {
+		key, err := s.key(branch, index)
+		if err != nil {
+			return Derived{}, err
+		}
+		r := w.records[i]
+		d.Keys[i] = DerivedKey{i, key, r.Fingerprint, r.steps(branch, index)}
+		keys[i] = key[:]
+	}
+	d.WitnessScript = multiScript(w.threshold, keys, true)
+	d.ScriptPubKey = p2wsh(d.WitnessScript)
+	var err error
+	d.Address, err = addressOf(d.ScriptPubKey, w.params)
+	return d, err
+}
+
+func (s source) key(branch Branch, index uint32) ([33]byte, error) {
+	if s.branches[branch] == nil {
+		return s.fixed, nil
+	}
+	return childOf(s.branches[branch], index)
+}

@@ -1,0 +1,247 @@
+package wallet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/btcsuite/btcd/address/v2"
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
+	"github.com/btcsuite/btcd/btcutil/v2/hdkeychain"
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// KeyKind says whether a key has children.
+type KeyKind string
+
+// The kinds of key.
+const (
+	BIP32 KeyKind = "bip32" // an account key with children, xpub or tpub
+	Fixed KeyKind = "fixed" // one public key that stands in every script, e.g. of an HSM
+)
+
+// The devices that may hold a private key. The word is the holder's own claim; policy may ask for more than a file.
+const (
+	DeviceFile    = "file"    // an encrypted seed on the signer's disk
+	DevicePKCS11  = "pkcs11"  // not exportable from a PKCS#11 token
+	DeviceForeign = "foreign" // in another product; only keys without proof have this
+)
+
+// KeyRecord is what a signer publishes about its key: the public key, where it comes from, and the proof that somebody
+// holds the private key. Without the proof an attacker could put a key of his own, or of nobody, into a wallet.
+type KeyRecord struct {
+	Name        string // of the key on screens, e.g. "zurich-1"
+	Network     spend.Network
+	Kind        KeyKind
+	Fingerprint [4]byte  // of the master key; a fixed key's own
+	Path        []uint32 // from the master key to Key; empty for a fixed key
+	Key         string   // base58 extended public key, or 66 hexadecimal digits
+	Receipt     string   // authorized_keys line of the key that signs this signer's receipts and pins
+	Proof       []byte   // DER ECDSA, low S, by Key's own private key over ProofDigest; empty when nobody proved it
+	Device      string   // DeviceFile, DevicePKCS11 or DeviceForeign
+}
+
+// ProofDigest is what Proof signs: a tagged hash over every other field, so that a proof made for one name, network,
+// path or receipt key is no proof for another.
+func (r KeyRecord) ProofDigest() [32]byte {
+	var path []byte
+	for _, step := range r.Path {
+		path = binary.BigEndian.AppendUint32(path, step)
+	}
+	return taggedHash("coldsign/key-proof/v1", []byte(r.Name), []byte(r.Network), []byte(r.Kind), r.Fingerprint[:], path,
+		[]byte(r.Key), []byte(r.Receipt), []byte(r.Device))
+}
+
+// Unproven reports whether nobody has shown to hold the private key: it was imported from a product that has no proofs.
+func (r KeyRecord) Unproven() bool { return len(r.Proof) == 0 }
+
+// Verify checks everything that can be known about a record by itself: its form, that key, path and network agree, and
+// the proof of possession.
+func (r KeyRecord) Verify() error {
+	if err := r.wellFormed(); err != nil {
+		return err
+	}
+	if r.Unproven() {
+		return spend.Refuse("key-unproven", r.where(), "a proof of possession", "none", "its holder exports the key with coldsign key export")
+	}
+	return r.verifyProof()
+}
+
+func (r KeyRecord) where() string { return "key " + r.Name }
+
+// wellFormed checks all but the proof.
+func (r KeyRecord) wellFormed() error {
+	if !isName(r.Name, upperCase+lowerCase+"-._", 1) {
+		return spend.Malformed("key-name", "key record", "the name %s; a name has 1 to 32 letters, digits, '.', '_' or '-' and begins with a letter or digit", quote(r.Name))
+	}
+	if _, err := Params(r.Network); err != nil {
+		return err
+	}
+	if err := r.checkHolder(); err != nil {
+		return err
+	}
+	switch r.Kind {
+	case BIP32:
+		return r.checkExtended()
+	case Fixed:
+		return r.checkFixed()
+	}
+	return spend.Malformed("key-kind", r.where(), "the kind %s, which is neither bip32 nor fixed", quote(string(r.Kind)))
+}
+
+// checkHolder keeps proven and foreign keys apart: a record that claims a device of ours must prove it.
+func (r KeyRecord) checkHolder() error {
+	if r.Unproven() {
+		if r.Device != DeviceForeign || r.Receipt != "" {
+			return spend.Refuse("key-unproven", r.where(), "a proof of possession", "none, on device "+quote(r.Device),
+				"its holder exports the key with coldsign key export")
+		}
+		return nil
+	}
+	if r.Device != DeviceFile && r.Device != DevicePKCS11 {
+		return spend.Malformed("key-device", r.where(), "the device %s, which is neither file nor pkcs11", quote(r.Device))
+	}
+	return checkReceipt(r.Receipt, r.where())
+}
+
+// checkExtended holds an account key to BIP48, native segwit: m/48h/coin h/account h/2h. A path that does not fit the
+// network or the key's own depth is a claim about another key.
+func (r KeyRecord) checkExtended() error {
+	key, err := readExtended(r.Key, r.where())
+	if err != nil {
+		return err
+	}
+	if err := fitsNetwork(key, r.Network, r.where()); err != nil {
+		return err
+	}
+	if r.Fingerprint == ([4]byte{}) {
+		return spend.Refuse("key-fingerprint", r.where(), "the fingerprint of the master key", "00000000", "export the key with its origin")
+	}
+	if int(key.Depth()) != len(r.Path) {
+		return spend.Refuse("key-depth", r.where(), fmt.Sprintf("a key %d steps below its master, as the path %s says", len(r.Path), pathText(r.Path)),
+			fmt.Sprintf("depth %d", key.Depth()), "export key and path together, from the device")
+	}
+	coin := coinType(r.Network)
+	want := fmt.Sprintf("m/48h/%dh/<account>h/2h on %s", coin, r.Network)
+	if len(r.Path) != 4 || r.Path[0] != hardened+48 || r.Path[1] != hardened+coin || r.Path[2] < hardened || r.Path[3] != hardened+2 {
+		return spend.Refuse("key-path", r.where(), want, pathText(r.Path), "export the account key of that path")
+	}
+	if key.ChildIndex() != r.Path[3] {
+		return spend.Refuse("key-path", r.where(), "a key whose last step is "+stepText(r.Path[3]), stepText(key.ChildIndex()),
+			"export key and path together, from the device")
+	}
+	return nil
+}
+
+func (r KeyRecord) checkFixed() error {
+	key, err := readCompressed(r.Key, r.where())
+	if err != nil {
+		return err
+	}
+	if len(r.Path) != 0 {
+		return spend.Refuse("key-path", r.where(), "no path: a fixed key has no parent", pathText(r.Path), "export the key again")
+	}
+	if own := FingerprintOf(key); own != r.Fingerprint {
+		return spend.Refuse("key-fingerprint", r.where(), hex.EncodeToString(own[:])+", the key's own", hex.EncodeToString(r.Fingerprint[:]), "export the key again")
+	}
+	return nil
+}
+
+// FingerprintOf returns BIP32's name for a public key: the first four bytes of its hash160.
+func FingerprintOf(key [33]byte) [4]byte { return [4]byte(address.Hash160(key[:])[:4]) }
+
+// verifyProof accepts one spelling of a signature: strict DER with low S.
+func (r KeyRecord) verifyProof() error {
+	own, err := r.ownKey()
+	if err != nil {
+		return err
+	}
+	key, err := btcec.ParsePubKey(own[:])
+	if err != nil {
+		return fmt.Errorf("key %s: %w", r.Name, err)
+	}
+	digest := r.ProofDigest()
+	sig, err := ecdsa.ParseDERSignature(r.Proof)
+	if err != nil || !bytes.Equal(sig.Serialize(), r.Proof) || !sig.Verify(digest[:], key) {
+		return spend.Distrust("key-proof", r.where(), "a signature by the key itself over this record", "one that does not verify",
+			"do not use this record: the key or another field was changed after its holder signed; fetch it from the holder in person")
+	}
+	return nil
+}
+
+// ownKey is the public key of the record itself, before any derivation.
+func (r KeyRecord) ownKey() ([33]byte, error) {
+	if r.Kind == Fixed {
+		return readCompressed(r.Key, r.where())
+	}
+	key, err := readExtended(r.Key, r.where())
+	if err != nil {
+		return [33]byte{}, err
+	}
+	return compressedOf(key)
+}
+
+func compressedOf(key *hdkeychain.ExtendedKey) ([33]byte, error) {
+	point, err := key.ECPubKey()
+	if err != nil {
+		return [33]byte{}, err
+	}
+	return [33]byte(point.SerializeCompressed()), nil
+}
+
+// PubKey returns the public key of a script: the child branch/index of an account key, or a fixed key itself.
+func (r KeyRecord) PubKey(branch Branch, index uint32) ([33]byte, error) {
+	if err := checkIndex(branch, index); err != nil {
+		return [33]byte{}, err
+	}
+	if r.Kind == Fixed {
+		return r.ownKey()
+	}
+	parent, err := r.branchKey(branch)
+	if err != nil {
+		return [33]byte{}, err
+	}
+	return childOf(parent, index)
+}
+
+func (r KeyRecord) branchKey(branch Branch) (*hdkeychain.ExtendedKey, error) {
+	key, err := readExtended(r.Key, r.where())
+	if err != nil {
+		return nil, err
+	}
+	child, err := key.Derive(uint32(branch))
+	if err != nil {
+		return nil, fmt.Errorf("key %s: branch %d: %w", r.Name, branch, err)
+	}
+	return child, nil
+}
+
+func childOf(parent *hdkeychain.ExtendedKey, index uint32) ([33]byte, error) {
+	child, err := parent.Derive(index)
+	if err != nil {
+		return [33]byte{}, fmt.Errorf("index %d: %w", index, err)
+	}
+	return compressedOf(child)
+}
+
+// checkIndex refuses what no wallet of this room has: a third branch, and hardened indexes.
+func checkIndex(branch Branch, index uint32) error {
+	if branch > ChangeBranch {
+		return spend.Refuse("wallet-index", "branch", "0 (receive) or 1 (change)", fmt.Sprint(branch), "only these branches belong to the wallet")
+	}
+	if index >= hardened {
+		return spend.Refuse("wallet-index", "index", "at most 2147483647", fmt.Sprint(index), "a public key has no hardened children")
+	}
+	return nil
+}
+
+// steps is the full path from the master key to the key of a script.
+func (r KeyRecord) steps(branch Branch, index uint32) []uint32 {
+	if r.Kind == Fixed {
+		return []uint32{}
+	}
+	return append(slices.Clone(r.Path), uint32(branch), index)
+}
