@@ -50,6 +50,6 @@ func (r Roster) Version() [32]byte { return r.raw }
 func (r Roster) People() []Person { return r.people }
 
 // Judge says who validly approved, and every check with its outcome.
-func Judge(r Roster, intent spend.Intent, intentBytes []byte, sigs [][]byte, need int, now time.Time) ([]Approver, []spend.Check) {
+func (r Roster) Judge(intent spend.Intent, intentBytes []byte, sigs [][]byte, need int, now time.Time) ([]Approver, []spend.Check) {
 	return nil, nil
 }
