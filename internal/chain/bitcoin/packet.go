@@ -115,7 +115,7 @@ func (p *Packet) UnknownFields() int {
 	}
 	for _, m := range p.outputs {
 		for _, f := range m {
-			if f.kind > outputDerivation {
+			if f.kind != outputWitnessScript && f.kind != outputDerivation {
 				n++
 			}
 		}
@@ -170,11 +170,36 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 	if err != nil {
 		return nil, err
 	}
-	byID, total := map[string][]byte{}, len(p.raw)
+	byID, err := indexProofs(proofs)
+	if err != nil {
+		return nil, err
+	}
+	used, size := map[string]bool{}, len(p.raw)
+	for i, m := range p.inputs {
+		where, id := fmt.Sprintf("input %d", i), string(p.tx.inputs[i].outpoint[:32])
+		if _, ok := m.value(inputPreviousTx); ok {
+			return nil, spend.Malformed("proof-inside", where, "a previous transaction in the packet beside the proofs")
+		}
+		if byID[id] == nil {
+			return nil, spend.Malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte([]byte(id))))
+		}
+		if size += len(byID[id]); size > packetMax { // a parent of many inputs stands in the packet many times
+			return nil, spend.Malformed("psbt-too-large", where, "over %d bytes with the proofs", packetMax)
+		}
+		p.inputs[i], used[id] = m.with(inputPreviousTx, nil, byID[id]), true
+	}
+	if len(used) != len(byID) {
+		return nil, spend.Malformed("proof-unused", "proofs", "%d that no input spends", len(byID)-len(used))
+	}
+	return Read(p.serialise())
+}
+
+func indexProofs(proofs [][]byte) (map[string][]byte, error) {
+	byID, total := map[string][]byte{}, 0
 	for i, raw := range proofs {
 		where := fmt.Sprintf("proof %d", i)
 		if total += len(raw); total > packetMax {
-			return nil, spend.Malformed("psbt-too-large", where, "packet and proofs take over %d bytes", packetMax)
+			return nil, spend.Malformed("psbt-too-large", where, "the proofs take over %d bytes", packetMax)
 		}
 		t, err := readTransaction(raw, where)
 		if err != nil {
@@ -186,23 +211,5 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 		}
 		byID[string(id[:])] = raw
 	}
-	used := map[string]bool{}
-	for i, m := range p.inputs {
-		where, id := fmt.Sprintf("input %d", i), string(p.tx.inputs[i].outpoint[:32])
-		if _, ok := m.value(inputPreviousTx); ok {
-			return nil, spend.Malformed("proof-inside", where, "a previous transaction in the packet beside the proofs")
-		}
-		if byID[id] == nil {
-			return nil, spend.Malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte([]byte(id))))
-		}
-		p.inputs[i], used[id] = m.with(inputPreviousTx, nil, byID[id]), true
-		total += len(byID[id]) // a parent of many inputs stands in the packet many times
-	}
-	if len(used) != len(byID) {
-		return nil, spend.Malformed("proof-unused", "proofs", "%d that no input spends", len(byID)-len(used))
-	}
-	if total > 2*packetMax {
-		return nil, spend.Malformed("psbt-too-large", "packet", "over %d bytes with its proofs", packetMax)
-	}
-	return Read(p.serialise())
+	return byID, nil
 }

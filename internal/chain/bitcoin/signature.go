@@ -1,0 +1,234 @@
+package bitcoin
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
+)
+
+// Task is one digest for one key to sign.
+type Task struct {
+	Input  int
+	Branch wallet.Branch
+	Index  uint32
+	PubKey [33]byte
+	Digest [32]byte
+}
+
+// Signature is what a key answers for one input.
+type Signature struct {
+	Input     uint32
+	PubKey    [33]byte
+	Signature []byte // strict DER, low S, and the sighash byte 0x01
+}
+
+const fixSigner = "let that signer sign again; if it repeats, stop using the device and keep the answer as evidence"
+
+func distrust(code, where, expected, found string) error {
+	return spend.Distrust(code, where, expected, found, fixSigner)
+}
+
+// checker verifies signatures.
+type checker struct{ curve *curve }
+
+// check verifies one signature: encoding, low S, type ALL, and the curve equation by two implementations.
+func (k checker) check(digest [32]byte, key [33]byte, signature []byte, where string) error {
+	if len(signature) == 0 || signature[len(signature)-1] != sighashAll {
+		return distrust("sighash-not-all", where, "01 (ALL)", fmt.Sprintf("%x", tail(signature)))
+	}
+	der := signature[:len(signature)-1]
+	r, s, err := parseDER(der)
+	if err != nil {
+		return distrust("signature-encoding", where, "strict DER", err.Error())
+	}
+	if s.Cmp(k.curve.halfN) > 0 {
+		return distrust("signature-high-s", where, "S in the lower half", "the other root, which relay refuses")
+	}
+	first, second := verifyBtcec(digest, key, der), k.curve.verify(digest, key, r, s)
+	if first != second {
+		return distrust("verifiers-differ", where, "one answer from two verifiers", fmt.Sprintf("btcec %t, ours %t", first, second))
+	}
+	if !first {
+		return distrust("signature-invalid", where, fmt.Sprintf("a signature of %x over %x", key, digest), fmt.Sprintf("%x", der))
+	}
+	return nil
+}
+
+func tail(b []byte) []byte { return b[max(0, len(b)-1):] }
+
+func verifyBtcec(digest [32]byte, key [33]byte, der []byte) bool {
+	pub, err := btcec.ParsePubKey(key[:])
+	if err != nil {
+		return false
+	}
+	sig, err := ecdsa.ParseDERSignature(der)
+	return err == nil && sig.Verify(digest[:], pub)
+}
+
+// parseDER reads SEQUENCE { INTEGER r, INTEGER s } with one-byte lengths, positive integers and no padding: exactly one
+// spelling for each pair of numbers (BIP66).
+func parseDER(der []byte) (r, s *big.Int, err error) {
+	if len(der) < 8 || len(der) > signatureSize || der[0] != 0x30 || int(der[1]) != len(der)-2 {
+		return nil, nil, fmt.Errorf("%d bytes that are no sequence of that length", len(der))
+	}
+	rest := der[2:]
+	var numbers [2]*big.Int
+	for i := range numbers {
+		if len(rest) < 3 || rest[0] != 0x02 || rest[1] == 0 || int(rest[1]) > len(rest)-2 {
+			return nil, nil, errors.New("an integer is missing or runs past the end")
+		}
+		digits := rest[2 : 2+int(rest[1])]
+		rest = rest[2+len(digits):]
+		switch {
+		case digits[0]&0x80 != 0:
+			return nil, nil, errors.New("a negative integer")
+		case digits[0] == 0 && (len(digits) == 1 || digits[1]&0x80 == 0):
+			return nil, nil, errors.New("a zero or padded integer")
+		case len(digits) > 33:
+			return nil, nil, errors.New("an integer over 256 bits")
+		}
+		numbers[i] = new(big.Int).SetBytes(digits)
+	}
+	if len(rest) != 0 {
+		return nil, nil, fmt.Errorf("%d bytes after the second integer", len(rest))
+	}
+	return numbers[0], numbers[1], nil
+}
+
+// Nonce is the r of a signature with what it signed. The daemon keeps them per key: see NonceReuse.
+type Nonce struct {
+	PubKey [33]byte
+	Digest [32]byte
+	R      [32]byte
+}
+
+// Nonces returns the r values of signatures that VerifySignatures has accepted for the packet.
+func Nonces(p *Packet, s Scope, signatures []Signature) ([]Nonce, error) {
+	found, err := prove(p, s)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := newChecker().answer(found, signatures); err != nil {
+		return nil, err
+	}
+	return found.nonces(signatures), nil
+}
+
+func (f *proven) nonces(signatures []Signature) []Nonce {
+	var out []Nonce
+	for _, sig := range signatures {
+		n := Nonce{PubKey: sig.PubKey, Digest: f.inputs[sig.Input].digest}
+		if r, _, err := parseDER(sig.Signature[:len(sig.Signature)-1]); err == nil && r.BitLen() <= 256 {
+			r.FillBytes(n.R[:])
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// NonceReuse refuses one r under two digests or two keys. With the same key, two such signatures are the private key for
+// anybody who can subtract; with different keys, a device's random numbers repeat. The same key may give the same r for
+// the same digest: that is what deterministic nonces do.
+func NonceReuse(nonces []Nonce) error {
+	seen := map[[32]byte]Nonce{}
+	for _, n := range nonces {
+		if before, again := seen[n.R]; again && before != n {
+			return distrust("nonce-reused", fmt.Sprintf("key %x", n.PubKey), "a fresh nonce for each digest",
+				fmt.Sprintf("r %x also under key %x", n.R, before.PubKey))
+		}
+		seen[n.R] = n
+	}
+	return nil
+}
+
+func newChecker() checker { return checker{newCurve()} }
+
+// Tasks gives the digests for the key at a position of the spending wallet. A packet that is not proven has none, and
+// neither has one that enough keys have signed.
+func Tasks(p *Packet, s Scope, position int) ([]Task, error) {
+	found, err := prove(p, s)
+	if err != nil {
+		return nil, err
+	}
+	tasks := make([]Task, len(found.inputs))
+	for i, coin := range found.inputs {
+		where := fmt.Sprintf("input %d", i)
+		if len(coin.partials) >= s.From.Threshold() {
+			return nil, spend.Refuse("input-already-signed", where, fmt.Sprintf("fewer than %d signatures", s.From.Threshold()),
+				fmt.Sprint(len(coin.partials)), "finalise it; nobody needs another signature")
+		}
+		key, ok := coin.keyAt(position)
+		if !ok {
+			return nil, spend.Refuse("key-foreign", where, "a key of "+s.From.Name(), fmt.Sprintf("position %d", position), "choose the wallet this key belongs to")
+		}
+		tasks[i] = Task{i, coin.derived.Branch, coin.derived.Index, key, coin.digest}
+	}
+	return tasks, nil
+}
+
+func (c provenInput) keyAt(position int) ([33]byte, bool) {
+	for _, k := range c.derived.Keys {
+		if k.Position == position {
+			return k.PubKey, true
+		}
+	}
+	return [33]byte{}, false
+}
+
+func (c provenInput) positionOf(key [33]byte) (int, bool) {
+	for _, k := range c.derived.Keys {
+		if k.PubKey == key {
+			return k.Position, true
+		}
+	}
+	return 0, false
+}
+
+// VerifySignatures checks the answer of one key: one signature for each input, all by the key at one position of the
+// wallet, each valid by two verifiers, no nonce twice.
+func VerifySignatures(p *Packet, s Scope, signatures []Signature) error {
+	found, err := prove(p, s)
+	if err != nil {
+		return err
+	}
+	_, err = newChecker().answer(found, signatures)
+	return err
+}
+
+// answer is one key's signatures in the order of the inputs.
+type answer struct {
+	position   int
+	signatures [][]byte
+}
+
+func (k checker) answer(found *proven, signatures []Signature) (answer, error) {
+	if len(signatures) != len(found.inputs) {
+		return answer{}, distrust("signature-count", "answer", fmt.Sprintf("%d signatures, one for each input", len(found.inputs)), fmt.Sprint(len(signatures)))
+	}
+	out := answer{position: -1, signatures: make([][]byte, len(signatures))}
+	for _, sig := range signatures {
+		where := fmt.Sprintf("input %d", sig.Input)
+		if uint64(sig.Input) >= uint64(len(found.inputs)) || out.signatures[sig.Input] != nil {
+			return answer{}, distrust("signature-input", where, "each input once", "an input that is not there, or a second signature for it")
+		}
+		coin := found.inputs[sig.Input]
+		position, ok := coin.positionOf(sig.PubKey)
+		if !ok {
+			return answer{}, distrust("signature-foreign-key", where, "a key of the wallet", fmt.Sprintf("%x", sig.PubKey))
+		}
+		if out.position >= 0 && position != out.position {
+			return answer{}, distrust("signature-mixed-keys", where, fmt.Sprintf("the key at position %d throughout", out.position), fmt.Sprintf("position %d", position))
+		}
+		if err := k.check(coin.digest, sig.PubKey, sig.Signature, where); err != nil {
+			return answer{}, err
+		}
+		out.position, out.signatures[sig.Input] = position, bytes.Clone(sig.Signature)
+	}
+	return out, NonceReuse(found.nonces(signatures))
+}
