@@ -1,0 +1,249 @@
+package treasury
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/chain/bitcoin"
+	"github.com/coldsign/coldsign/internal/money"
+	"github.com/coldsign/coldsign/internal/seal"
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// Answer takes a signer's sealed answer. Answers come in any order; the same one again changes nothing and gives false.
+// Everything is verified before anything is stored: the receipt seal, the bundle, wallet and key position, and every
+// signature against the stored payload.
+func (t *Treasury) Answer(ctx context.Context, by Person, raw []byte) (View, bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	answer, err := bundle.OpenAnswer(raw, t.receipt)
+	if err != nil {
+		return View{}, false, err
+	}
+	sealed, err := t.Records.Bundle(ctx, answer.Bundle)
+	if err != nil {
+		return View{}, false, err
+	}
+	if err := t.Records.Note(ctx, "answer-presented", request{by, sealed.Serial, fmt.Sprintf("key %d", answer.Position)}); err != nil {
+		return View{}, false, err
+	}
+	fresh, err := t.keep(ctx, answer, sealed, raw)
+	if err != nil {
+		return View{}, false, err
+	}
+	intent, err := t.Records.Intent(ctx, sealed.Serial)
+	if err != nil {
+		return View{}, false, err
+	}
+	if fresh {
+		t.Log.Info("answer taken", "topup", sealed.Serial, "key", answer.Position, "refusal", answer.Refusal)
+		if err := t.step(ctx); err != nil {
+			t.Log.Warn("top-up goes no further yet", "topup", sealed.Serial, "error", err.Error())
+		}
+		if intent, err = t.Records.Intent(ctx, sealed.Serial); err != nil {
+			return View{}, false, err
+		}
+	}
+	view, err := t.view(ctx, intent)
+	return view, fresh, err
+}
+
+// keep verifies an opened answer against its bundle and stores it. An answer that is stored already is known by its
+// bytes and needs no second look, also when its top-up has gone on since.
+func (t *Treasury) keep(ctx context.Context, answer bundle.Answer, sealed Bundle, raw []byte) (bool, error) {
+	stored, err := t.Records.Answers(ctx, sealed.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, s := range stored {
+		if s.Position == answer.Position && bytes.Equal(s.Bytes, raw) {
+			return false, nil
+		}
+	}
+	packet, scope, intent, err := t.sealedPacket(ctx, sealed)
+	if err != nil {
+		return false, err
+	}
+	if answer.Wallet != intent.From {
+		return false, spend.Distrust("answer-other-wallet", "answer", "wallet "+intent.From.Short(), answer.Wallet.Short(), "look for the answer to this bundle")
+	}
+	if err := t.refuseEnded(intent); err != nil && intent.State == Sealed {
+		return false, err
+	}
+	nonces, err := verify(packet, scope, answer)
+	if err != nil {
+		return false, err
+	}
+	return t.Records.AddAnswer(ctx, Answer{Bundle: sealed.ID, Position: answer.Position, Bytes: raw,
+		Counter: answer.Counter, Refusal: answer.Refusal, Nonces: nonces})
+}
+
+// receipt finds the key that seals a signer's answers: it is pinned in the wallet file.
+func (t *Treasury) receipt(id spend.WalletID, position int) (ssh.PublicKey, bool) {
+	w, ok := t.wallets[id]
+	if !ok || position < 0 || position >= len(w.Keys()) {
+		return nil, false
+	}
+	key, err := seal.ParseKey(w.Keys()[position].Receipt)
+	return key, err == nil
+}
+
+// verify checks every signature of an answer and returns their nonces. The key at the answer's position must have made
+// them, one for each input: an answer that carries another key's signatures would let one person speak for two.
+func verify(packet *bitcoin.Packet, scope bitcoin.Scope, answer bundle.Answer) ([]Nonce, error) {
+	if answer.Refusal != "" {
+		if len(answer.Signatures) > 0 {
+			return nil, spend.Distrust("answer-contradicts", "answer", "a refusal without signatures", fmt.Sprintf("%d signatures", len(answer.Signatures)), "ask the keyholder")
+		}
+		return nil, nil
+	}
+	tasks, err := bitcoin.Tasks(packet, scope, answer.Position)
+	if err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	signatures := signaturesOf(answer)
+	if len(signatures) != len(tasks) {
+		return nil, spend.Distrust("answer-incomplete", "answer", fmt.Sprintf("%d signatures, one for each input", len(tasks)), fmt.Sprint(len(signatures)), "ask the keyholder to sign again")
+	}
+	digests := map[uint32]bitcoin.Task{}
+	for _, task := range tasks {
+		digests[uint32(task.Input)] = task
+	}
+	nonces := make([]Nonce, 0, len(signatures))
+	for _, s := range signatures {
+		task, known := digests[s.Input]
+		if !known || task.PubKey != s.PubKey {
+			return nil, spend.Distrust("answer-other-key", fmt.Sprintf("input %d", s.Input), "the public key at position "+fmt.Sprint(answer.Position), fmt.Sprintf("%x", s.PubKey), "look for the answer of that key")
+		}
+		delete(digests, s.Input)
+		nonce, err := nonceOf(s, task.Digest)
+		if err != nil {
+			return nil, err
+		}
+		nonces = append(nonces, nonce)
+	}
+	if err := bitcoin.VerifySignatures(packet, scope, signatures); err != nil {
+		return nil, err
+	}
+	return nonces, nil
+}
+
+func signaturesOf(answer bundle.Answer) []bitcoin.Signature {
+	out := make([]bitcoin.Signature, len(answer.Signatures))
+	for i, s := range answer.Signatures {
+		out[i] = bitcoin.Signature{Input: s.Input, PubKey: s.PubKey, Signature: s.Signature}
+	}
+	return out
+}
+
+// nonceOf takes r out of a signature, so that the records notice when a key uses a nonce twice.
+func nonceOf(s bitcoin.Signature, digest [32]byte) (Nonce, error) {
+	n := Nonce{PubKey: s.PubKey, Digest: digest}
+	unreadable := spend.Malformed("signature-encoding", fmt.Sprintf("input %d", s.Input), "no DER signature with a sighash byte")
+	if len(s.Signature) < 9 {
+		return n, unreadable
+	}
+	parsed, err := ecdsa.ParseDERSignature(s.Signature[:len(s.Signature)-1])
+	if err != nil {
+		return n, unreadable
+	}
+	var r btcec.ModNScalar = parsed.R()
+	n.R = r.Bytes()
+	return n, nil
+}
+
+// finish makes the final transaction once enough keys signed, and stores it. Which answers are used follows a fixed
+// rule of the chain room, so the same set gives the same bytes.
+func (t *Treasury) finish(ctx context.Context, intent Intent) error {
+	sealed, err := t.Records.LiveBundle(ctx, intent.Serial)
+	if err != nil {
+		return err
+	}
+	stored, err := t.Records.Answers(ctx, sealed.ID)
+	if err != nil {
+		return err
+	}
+	packet, scope, _, err := t.sealedPacket(ctx, sealed)
+	if err != nil {
+		return err
+	}
+	var sets [][]bitcoin.Signature
+	for _, s := range stored {
+		if s.Refusal != "" {
+			continue
+		}
+		answer, err := bundle.OpenAnswer(s.Bytes, t.receipt)
+		if err != nil {
+			return fmt.Errorf("stored answer of key %d: %w", s.Position, err)
+		}
+		sets = append(sets, signaturesOf(answer))
+	}
+	if len(sets) < scope.From.Threshold() {
+		return nil
+	}
+	final, err := bitcoin.Finalise(packet, scope, sets)
+	if err != nil {
+		return fmt.Errorf("finalise: %w", err)
+	}
+	if final.TxID != sealed.TxID.String() {
+		return spend.Distrust("final-other-transaction", "final transaction", sealed.TxID.String(), final.TxID, "an operator looks into it")
+	}
+	if _, err := t.Records.Finish(ctx, sealed.ID, final.Raw); err != nil {
+		return err
+	}
+	t.Log.Info("final transaction stored", "topup", intent.Serial, "txid", final.TxID, "fee", final.Fee.String(), "virtual_bytes", final.VirtualBytes)
+	return nil
+}
+
+// send hands stored final transactions to the node: at once, again after a restart, and again with every new block until
+// a block has them. The bytes are those that were stored; sending them twice is one payment.
+func (t *Treasury) send(ctx context.Context) error {
+	waiting, err := t.Records.Unconfirmed(ctx)
+	if err != nil {
+		return fmt.Errorf("transactions to send: %w", err)
+	}
+	height, _, err := t.Records.Tip(ctx)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, tx := range waiting {
+		txid := tx.TxID.String()
+		if at, done := t.sent[txid]; done && at == height {
+			continue
+		}
+		_, err := t.Node.Broadcast(ctx, tx.Raw)
+		if err == nil {
+			err = t.Records.MarkBroadcast(ctx, tx.Serial)
+		}
+		if err != nil {
+			err = fmt.Errorf("top-up %d: broadcast of %s: %w", tx.Serial, txid, err)
+			t.trouble[tx.Serial] = err
+			all = append(all, err)
+			continue
+		}
+		delete(t.trouble, tx.Serial)
+		if _, before := t.sent[txid]; !before {
+			t.Log.Info("transaction sent", "topup", tx.Serial, "txid", txid)
+		}
+		t.sent[txid] = height
+	}
+	return errors.Join(all...)
+}
+
+// feeOf reads the fee back from a stored plan.
+func feeOf(raw []byte) (money.Amount, bool) {
+	var p plan
+	if err := json.Unmarshal(raw, &p); err != nil || p.Fee <= 0 {
+		return money.Amount{}, false
+	}
+	return money.Sats(p.Fee), true
+}

@@ -1,0 +1,218 @@
+package treasury
+
+import (
+	"context"
+
+	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
+
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// State is where an intent stands.
+type State string
+
+// The states.
+const (
+	Proposed  State = "proposed"
+	Approved  State = "approved"
+	Sealed    State = "sealed"
+	Signed    State = "signed"
+	Broadcast State = "broadcast"
+	Confirmed State = "confirmed"
+	Cancelled State = "cancelled"
+	Expired   State = "expired"
+)
+
+// Live reports whether the intent may still move money or has not yet settled.
+func (s State) Live() bool { return s != Confirmed && s != Cancelled && s != Expired }
+
+// Intent is an intent's record.
+type Intent struct {
+	spend.Intent
+	ID        [32]byte // SHA-256 of Bytes
+	Bytes     []byte   // the encoding that people approve
+	State     State
+	Request   string // the proposer's idempotency key
+	UpdatedAt int64
+}
+
+// Draft is what the records give a new intent.
+type Draft struct {
+	Serial  uint64
+	ToIndex uint32 // receive index of the destination, reserved for this intent
+}
+
+// Approval is one person's signature over an intent's bytes.
+type Approval struct {
+	Person    string
+	Key       string // fingerprint
+	Signature []byte // armored SSHSIG
+	At        int64  // Unix seconds; set by the records
+}
+
+// Intents keeps intents and their approvals.
+type Intents interface {
+	// Propose stores a new intent; the same request again returns the intent it made the first time, and false.
+	Propose(ctx context.Context, request string, to spend.WalletID, write func(Draft) (spend.Intent, []byte, error)) (Intent, bool, error)
+	// Approve adds an approval and moves proposed to approved when judge finds them enough.
+	Approve(ctx context.Context, serial uint64, a Approval, judge func(Intent, []Approval) (bool, error)) (Intent, error)
+	Approvals(ctx context.Context, serial uint64) ([]Approval, error)
+	Intent(ctx context.Context, serial uint64) (Intent, error)
+	Intents(ctx context.Context, states ...State) ([]Intent, error)
+	// Expire ends unsigned intents whose time is over, frees their coins and returns their serials.
+	Expire(ctx context.Context) ([]uint64, error)
+}
+
+// Bundle is a sealed bundle of an intent.
+type Bundle struct {
+	ID       [32]byte
+	Serial   uint64
+	Bytes    []byte // as sealed
+	Payload  []byte // the PSBT, with its proofs
+	Plan     []byte // JSON: how it was built
+	TxID     chainhash.Hash
+	SealedAt int64
+	Live     bool
+}
+
+// Sealing is a bundle with everything that becomes true together with it.
+type Sealing struct {
+	Bundle      Bundle
+	Coins       []wire.OutPoint
+	HasChange   bool
+	ChangeIndex uint32
+}
+
+// Answer is what a signer gave back for a bundle.
+type Answer struct {
+	Bundle   [32]byte
+	Position int
+	Bytes    []byte
+	Counter  uint64
+	Refusal  string // code; empty when it signed
+	At       int64
+	Nonces   []Nonce
+}
+
+// Nonce is the public half of a signature's nonce with what it signed. Two digests under one nonce give the key away.
+type Nonce struct {
+	PubKey [33]byte
+	R      [32]byte
+	Digest [32]byte
+}
+
+// Bundles keeps bundles and answers.
+type Bundles interface {
+	// Seal moves approved to sealed, reserves the coins and uses the change index up, all or nothing.
+	Seal(ctx context.Context, s Sealing) error
+	LiveBundle(ctx context.Context, serial uint64) (Bundle, error)
+	Bundle(ctx context.Context, id [32]byte) (Bundle, error)
+	// AddAnswer stores a verified answer; the same bytes again change nothing and give false.
+	AddAnswer(ctx context.Context, a Answer) (fresh bool, err error)
+	Answers(ctx context.Context, bundle [32]byte) ([]Answer, error)
+}
+
+// Transaction is the final transaction of an intent.
+type Transaction struct {
+	TxID   chainhash.Hash
+	Raw    []byte
+	Serial uint64
+	Height uint32 // of the block that has it, 0 while none has
+}
+
+// Transactions keeps final transactions.
+type Transactions interface {
+	// Finish moves sealed to signed with the final transaction, which may be sent from here on.
+	Finish(ctx context.Context, bundle [32]byte, raw []byte) (Transaction, error)
+	MarkBroadcast(ctx context.Context, serial uint64) error
+	Transaction(ctx context.Context, serial uint64) (Transaction, bool, error)
+	Unconfirmed(ctx context.Context) ([]Transaction, error)
+	Confirmations(ctx context.Context, txid chainhash.Hash) (uint32, error)
+}
+
+// Pinned is a pinned wallet's file under its identity.
+type Pinned struct {
+	ID   spend.WalletID
+	Name string
+	Tier spend.Tier
+	File []byte
+}
+
+// Script is one scriptPubKey of a wallet.
+type Script struct {
+	Branch, Index uint32
+	ScriptPubKey  []byte
+}
+
+// Counter says how far a branch of a wallet is used and watched.
+type Counter struct{ Next, Watched uint32 }
+
+// Wallets keeps pinned wallets and the scripts watched for them.
+type Wallets interface {
+	AddWallet(ctx context.Context, w Pinned, scripts []Script) error
+	AddScripts(ctx context.Context, id spend.WalletID, scripts []Script) error
+	Wallets(ctx context.Context) ([]Pinned, error)
+	Counter(ctx context.Context, id spend.WalletID, branch uint32) (Counter, error)
+}
+
+// Coin is an output of the chain that pays one of our scripts.
+type Coin struct {
+	Outpoint      wire.OutPoint
+	Branch, Index uint32
+	Value         int64
+	PrevTx        []byte
+}
+
+// Balance sums the unspent coins of a wallet, in satoshi.
+type Balance struct {
+	Total, Reserved, Spendable int64
+	Coins                      int
+}
+
+// Coins reads what the chain gave us.
+type Coins interface {
+	Tip(ctx context.Context) (uint32, chainhash.Hash, error)
+	Spendable(ctx context.Context, id spend.WalletID, depth uint32) ([]Coin, error)
+	Balance(ctx context.Context, id spend.WalletID, depth uint32) (Balance, error)
+}
+
+// Halt is a standing alarm: while there is one, nothing is proposed, sealed or finished.
+type Halt struct {
+	Code, Text string
+	At         int64
+}
+
+// Event is one line of the append-only list.
+type Event struct {
+	Seq  uint64
+	At   int64
+	Kind string
+	Text string // JSON
+}
+
+// Journal keeps events and alarms.
+type Journal interface {
+	Note(ctx context.Context, kind string, detail any) error
+	Events(ctx context.Context, after uint64, limit int) ([]Event, error)
+	Halt(ctx context.Context, code, text string) error
+	Halts(ctx context.Context) ([]Halt, error)
+}
+
+// Records is the durable memory. Each method is one transaction with its own event.
+type Records interface {
+	Intents
+	Bundles
+	Transactions
+	Wallets
+	Coins
+	Journal
+}
+
+// Node is the chain's side of sending.
+type Node interface {
+	// FeeRate returns satoshi per 1000 virtual bytes, already clamped.
+	FeeRate(ctx context.Context, blocks int) (int64, error)
+	// Broadcast hands a transaction over; one that the node has already is a success.
+	Broadcast(ctx context.Context, raw []byte) (chainhash.Hash, error)
+}
