@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"time"
 	"unicode/utf16"
 )
@@ -31,6 +32,16 @@ type Console struct {
 	TTY     *Terminal
 	Now     func() time.Time
 	NoStyle bool // no bright, dim or inverse text: NO_COLOR is set, or the terminal is dumb
+}
+
+// New returns the console of a process. It has a terminal when the process has one.
+func New(name string) *Console {
+	c := &Console{Name: name, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now}
+	if tty, err := OpenTerminal(); err == nil {
+		c.TTY = tty
+	}
+	c.NoStyle = os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
+	return c
 }
 
 // Say writes one line of words to standard error, under the program's name.

@@ -86,18 +86,38 @@ func CodeOf(err error) Code {
 	if err == nil {
 		return Done
 	}
-	var failure *Failure
-	if errors.As(err, &failure) && failure.Code != Failed {
-		return failure.Code
-	}
+	code := Failed
+	walk(err, func(e error) {
+		if failure, ok := e.(*Failure); ok && code == Failed {
+			code = failure.Code
+		}
+	})
 	var refusal *spend.Refusal
 	switch {
+	case code != Failed:
+		return code
 	case errors.As(err, &refusal):
 		return codeOfKind(refusal.Kind)
 	case errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled):
 		return Interrupted
 	}
 	return Failed
+}
+
+// walk visits every error in a tree of wraps and joins, outermost and first ones first.
+func walk(err error, visit func(error)) {
+	if err == nil {
+		return
+	}
+	visit(err)
+	switch wrapped := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, inner := range wrapped.Unwrap() {
+			walk(inner, visit)
+		}
+	case interface{ Unwrap() error }:
+		walk(wrapped.Unwrap(), visit)
+	}
 }
 
 // codeOfKind maps the kinds of refusal to exit codes. An unknown kind is treated as the worst one.

@@ -21,20 +21,20 @@ func Printable(s string) string {
 			break
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
-		b.WriteString(escape(r, s[i]))
+		b.WriteString(escape(r, s[i], size))
 		i += size
 	}
 	return b.String()
 }
 
-// escape returns the visible form of one rune, whose first byte is raw.
-func escape(r rune, raw byte) string {
+// escape returns the visible form of one rune of size bytes, whose first byte is raw.
+func escape(r rune, raw byte, size int) string {
 	switch {
 	case r == '\\':
 		return `\\`
 	case r >= ' ' && r < 0x7f:
 		return string(r)
-	case r < 0x80 || r == utf8.RuneError:
+	case size == 1:
 		return fmt.Sprintf(`\x%02x`, raw)
 	}
 	return fmt.Sprintf(`\u{%x}`, r)
