@@ -1,0 +1,252 @@
+package bitcoin
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/coldsign/coldsign/internal/money"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
+)
+
+// sequenceReplaceable signals that a higher fee may replace the transaction (BIP125) and keeps the lock time in force.
+const sequenceReplaceable = 0xfffffffd
+
+// feeRateMax is far above every rate that was ever paid for long; a greater one is a mistake of units.
+const feeRateMax = 2_000_000
+
+// Coin is an unspent output of the spending wallet.
+type Coin struct {
+	Outpoint wire.OutPoint
+	Value    int64
+	Branch   wallet.Branch
+	Index    uint32
+	PrevTx   []byte // the whole transaction that made it
+}
+
+// Request asks for a packet that moves coins between two pinned wallets.
+type Request struct {
+	From        wallet.Wallet
+	To          wallet.Wallet
+	ToIndex     uint32
+	Amount      int64 // satoshi that arrive; zero with All
+	All         bool  // spend as many coins as fit, less the fee, without change: a sweep, or with To equal to From a consolidation
+	ChangeIndex uint32
+	FeeRate     int64 // satoshi per 1000 virtual bytes
+	Coins       []Coin
+	Height      uint32 // of the chain's tip; becomes the lock time, so that nobody gains by rewriting older blocks
+	Rand        io.Reader
+}
+
+// Plan says what was built.
+type Plan struct {
+	Inputs       []Coin // in the order of the transaction
+	Change       int64  // zero when there is none
+	Fee          int64
+	VirtualBytes int64
+	PayloadBytes int
+}
+
+// Build makes a packet and proves it, so that what leaves here is what a signer accepts.
+func Build(r Request) (*Packet, Plan, error) {
+	if err := r.check(); err != nil {
+		return nil, Plan{}, err
+	}
+	picked, err := r.pick()
+	if err != nil {
+		return nil, Plan{}, err
+	}
+	sort.Slice(picked.coins, func(i, j int) bool { return outpointLess(picked.coins[i].Outpoint, picked.coins[j].Outpoint) })
+	raw, err := r.write(picked)
+	if err != nil {
+		return nil, Plan{}, err
+	}
+	p, err := Read(raw)
+	if err != nil {
+		return nil, Plan{}, fmt.Errorf("packet just built: %w", err)
+	}
+	found, err := prove(p, Scope{From: r.From, To: r.To, ToIndex: r.ToIndex, ToKnown: true, IndexMax: math.MaxInt32})
+	if err != nil {
+		return nil, Plan{}, fmt.Errorf("packet just built: %w", err)
+	}
+	return p, Plan{picked.coins, picked.change, found.fee, found.facts.VirtualBytes, len(raw)}, nil
+}
+
+const fixRequest = "correct the request"
+
+func (r Request) check() error {
+	if r.From.Threshold() == 0 || r.To.Threshold() == 0 || r.Rand == nil {
+		return errors.New("request without wallets or randomness")
+	}
+	if r.FeeRate < 1 || r.FeeRate > feeRateMax {
+		return spend.Refuse("fee-rate-range", "request", fmt.Sprintf("1 to %d satoshi per 1000 vB", feeRateMax), fmt.Sprint(r.FeeRate), fixRequest)
+	}
+	if r.All != (r.Amount == 0) || r.Amount < 0 || r.Amount > satsMax {
+		return spend.Refuse("amount-range", "request", "an amount, or all and no amount", fmt.Sprintf("%d satoshi, all %t", r.Amount, r.All), fixRequest)
+	}
+	seen := map[wire.OutPoint]bool{}
+	for _, c := range r.Coins {
+		if seen[c.Outpoint] {
+			return spend.Refuse("input-duplicate", "coin "+c.Outpoint.String(), "each coin once", "it again", fixRequest)
+		}
+		seen[c.Outpoint] = true
+	}
+	return nil
+}
+
+func outpointLess(a, b wire.OutPoint) bool {
+	if c := compareReversed(a.Hash[:], b.Hash[:]); c != 0 {
+		return c < 0
+	}
+	return a.Index < b.Index
+}
+
+// pick selects coins for the amount, or as many as fit for All.
+func (r Request) pick() (choice, error) {
+	destination, err := r.To.Derive(wallet.Receive, r.ToIndex)
+	if err != nil {
+		return choice{}, err
+	}
+	size := int64(len(appendOutput(nil, 0, destination.ScriptPubKey)))
+	s := selector{m: r.From.Threshold(), n: len(r.From.Keys()), rate: r.FeeRate, amount: r.Amount, destination: size}
+	if r.All {
+		return s.everything(r.Coins, dustFor(destination.ScriptPubKey))
+	}
+	picked, ok, err := s.choose(r.Coins, r.Rand)
+	if err != nil {
+		return choice{}, fmt.Errorf("coin selection: %w", err)
+	}
+	if !ok {
+		return choice{}, short(r.Coins, fmt.Sprintf("coins worth %s and their fee in one transaction", money.Sats(r.Amount)))
+	}
+	return picked, nil
+}
+
+func short(coins []Coin, expected string) error {
+	total := int64(0)
+	for _, c := range coins {
+		total += c.Value
+	}
+	return spend.Refuse("funds-insufficient", "coins", expected, fmt.Sprintf("%d coins of %d satoshi", len(coins), total),
+		"wait for deposits, lower the amount, or consolidate small coins first")
+}
+
+// everything takes all coins worth their fee, the largest first when not all fit. The amount follows from them.
+func (s selector) everything(coins []Coin, least int64) (choice, error) {
+	worth := slices.DeleteFunc(slices.Clone(coins), func(c Coin) bool { return c.Value <= s.inputFee(s.rate) })
+	sort.SliceStable(worth, func(i, j int) bool { return worth[i].Value > worth[j].Value })
+	for len(worth) > 0 && s.weightOf(len(worth), false) > weightMax {
+		worth = worth[:len(worth)-1]
+	}
+	total := int64(0)
+	for _, c := range worth {
+		total += c.Value
+	}
+	fee := feeFor(s.weightOf(len(worth), false), s.rate)
+	if len(worth) == 0 || total-fee < least {
+		return choice{}, short(coins, fmt.Sprintf("coins that leave %d satoshi after the fee", least))
+	}
+	return choice{coins: worth, fee: fee}, nil
+}
+
+// paid is one output with what the packet says about it.
+type paid struct {
+	value  int64
+	script []byte
+	notes  fields
+}
+
+func (r Request) write(picked choice) ([]byte, error) {
+	outputs, err := r.outputs(picked)
+	if err != nil {
+		return nil, err
+	}
+	tx := binary.LittleEndian.AppendUint32(nil, 2)
+	tx = appendCompact(tx, uint64(len(picked.coins)))
+	maps := make([]fields, 0, len(picked.coins)+len(outputs))
+	for _, c := range picked.coins {
+		tx = binary.LittleEndian.AppendUint32(append(tx, c.Outpoint.Hash[:]...), c.Outpoint.Index)
+		tx = binary.LittleEndian.AppendUint32(append(tx, 0), sequenceReplaceable)
+		m, err := r.inputMap(c)
+		if err != nil {
+			return nil, err
+		}
+		maps = append(maps, m)
+	}
+	tx = appendCompact(tx, uint64(len(outputs)))
+	for _, o := range outputs {
+		tx = appendOutput(tx, o.value, o.script)
+		maps = append(maps, o.notes)
+	}
+	tx = binary.LittleEndian.AppendUint32(tx, r.Height)
+	raw := fields{}.with(globalUnsignedTx, nil, tx).append([]byte(magic))
+	for _, m := range maps {
+		raw = m.append(raw)
+	}
+	return raw, nil
+}
+
+// outputs are the destination and the change, sorted by amount and script, so that their order tells nothing.
+func (r Request) outputs(picked choice) ([]paid, error) {
+	destination, err := r.To.Derive(wallet.Receive, r.ToIndex)
+	if err != nil {
+		return nil, err
+	}
+	amount := r.Amount
+	if r.All {
+		for _, c := range picked.coins {
+			amount += c.Value
+		}
+		amount -= picked.fee
+	}
+	out := []paid{{amount, destination.ScriptPubKey, nil}}
+	if picked.change > 0 {
+		change, err := r.From.Derive(wallet.ChangeBranch, r.ChangeIndex)
+		if err != nil {
+			return nil, err
+		}
+		notes := fields{}.with(outputWitnessScript, nil, change.WitnessScript)
+		for _, k := range change.Keys {
+			notes = notes.with(outputDerivation, k.PubKey[:], derivationValue(k))
+		}
+		out = append(out, paid{picked.change, change.ScriptPubKey, notes})
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		return out[i].value < out[j].value || out[i].value == out[j].value && bytes.Compare(out[i].script, out[j].script) < 0
+	})
+	return out, nil
+}
+
+// inputMap describes a coin. The previous transaction goes without its witnesses: its txid does not cover them, and
+// they are most of its bytes on the way through a QR code.
+func (r Request) inputMap(c Coin) (fields, error) {
+	where := "coin " + c.Outpoint.String()
+	previous, err := readTransaction(c.PrevTx, where)
+	if err != nil {
+		return nil, err
+	}
+	if previous.txid() != c.Outpoint.Hash || uint64(c.Outpoint.Index) >= uint64(len(previous.outputs)) {
+		return nil, spend.Refuse("previous-tx-mismatch", where, "the transaction that made the coin", "another", fixRequest)
+	}
+	spent := previous.outputs[c.Outpoint.Index]
+	derived, err := r.From.Derive(c.Branch, c.Index)
+	if err != nil {
+		return nil, err
+	}
+	if spent.value != c.Value || !bytes.Equal(spent.script, derived.ScriptPubKey) {
+		return nil, spend.Refuse("input-foreign", where, fmt.Sprintf("%d satoshi at %s", c.Value, derived.Address), fmt.Sprintf("%d satoshi at %x", spent.value, shorten(spent.script)), fixRequest)
+	}
+	m := fields{}.with(inputPreviousTx, nil, previous.stripped).with(inputWitnessUtxo, nil, spent.bytes)
+	m = m.with(inputSighash, nil, []byte{sighashAll, 0, 0, 0}).with(inputWitnessScript, nil, derived.WitnessScript)
+	for _, k := range derived.Keys {
+		m = m.with(inputDerivation, k.PubKey[:], derivationValue(k))
+	}
+	return m, nil
+}
