@@ -57,6 +57,8 @@ func (t *Token) only(session pkcs11.SessionHandle, class uint, label string) (pk
 	switch {
 	case err != nil:
 		return 0, err
+	case len(objects) == 0 && !t.present():
+		return 0, ErrTokenRemoved // a search on a token that is gone finds nothing and does not fail
 	case len(objects) == 0:
 		return 0, fmt.Errorf("%w: %s", ErrKeyMissing, label)
 	case len(objects) > 1:

@@ -56,10 +56,16 @@ func (t *Token) explain(what string, err error) error {
 	if meant := known(code); meant != nil {
 		return fmt.Errorf("%s: %w", what, meant)
 	}
-	if info, failed := t.module.GetTokenInfo(t.slot); failed != nil || info.SerialNumber != t.serial {
+	if !t.present() {
 		return fmt.Errorf("%s: %w", what, ErrTokenRemoved)
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// present reports whether the token that was opened is still in its slot.
+func (t *Token) present() bool {
+	info, err := t.module.GetTokenInfo(t.slot)
+	return err == nil && info.SerialNumber == t.serial
 }
 
 // isStale reports whether a handle has lost its object: another login, or an object that was destroyed.

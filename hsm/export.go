@@ -13,18 +13,21 @@ import (
 // it as extractable, and wrapping it under another key. The good answer is ErrExportRefused. ErrExported means that one
 // way worked; what it gave is overwritten and not returned.
 func (t *Token) TryExport(ctx context.Context, label string) error {
-	key, err := t.find(ctx, label)
-	if err != nil {
-		return err
-	}
 	return t.withSession(ctx, func(session pkcs11.SessionHandle) error {
+		if err := t.loggedIn(session); err != nil {
+			return err
+		}
 		t.objects.Lock() // wrapping makes a key for the session
 		defer t.objects.Unlock()
+		key, err := t.only(session, pkcs11.CKO_PRIVATE_KEY, label) // audited or not: the audit believes, this asks
+		if err != nil {
+			return err
+		}
 		for _, way := range []struct {
 			name string
 			try  func(pkcs11.SessionHandle, pkcs11.ObjectHandle) bool
 		}{{"reading CKA_VALUE", t.readValue}, {"setting CKA_EXTRACTABLE", t.loosen}, {"copying", t.copyLoose}, {"wrapping", t.wrap}} {
-			if way.try(session, key.private) {
+			if way.try(session, key) {
 				return fmt.Errorf("%w: key %s, by %s", ErrExported, label, way.name)
 			}
 		}

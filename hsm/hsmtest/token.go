@@ -70,6 +70,9 @@ func Provision(dir string, labels ...string) ([]Token, error) {
 		return nil, err
 	}
 	conf := filepath.Join(filepath.Dir(store), "softhsm2.conf")
+	if _, err := os.Lstat(conf); err == nil {
+		return nil, fmt.Errorf("%s exists; tokens are made once", conf)
+	}
 	text := "directories.tokendir = " + store + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, err
