@@ -1,6 +1,9 @@
 package wallet
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
@@ -42,11 +45,25 @@ func (w Wallet) Derive(branch Branch, index uint32) (Derived, error) {
 		d.Keys[i] = DerivedKey{i, key, r.Fingerprint, r.steps(branch, index)}
 		keys[i] = key[:]
 	}
+	if err := distinct(keys); err != nil {
+		return Derived{}, err
+	}
 	d.WitnessScript = multiScript(w.threshold, keys, true)
 	d.ScriptPubKey = p2wsh(d.WitnessScript)
 	var err error
 	d.Address, err = addressOf(d.ScriptPubKey, w.params)
 	return d, err
+}
+
+// distinct refuses a script in which one key stands twice: a fixed key that is also a child of an account key would let
+// its holder sign twice.
+func distinct(keys [][]byte) error {
+	for i, key := range keys {
+		if slices.ContainsFunc(keys[:i], func(other []byte) bool { return bytes.Equal(key, other) }) {
+			return spend.Refuse("wallet-key-duplicate", "derived script", "different keys", "one key twice", "compose the wallet from keys of different holders")
+		}
+	}
+	return nil
 }
 
 func (s source) key(branch Branch, index uint32) ([33]byte, error) {
