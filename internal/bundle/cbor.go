@@ -1,0 +1,93 @@
+package bundle
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// nestingMax covers an answer: map, array of signatures, signature.
+const nestingMax = 4
+
+// encode writes v as deterministic CBOR. A nil slice is an empty one: null has no place in these formats.
+func encode(v any) ([]byte, error) {
+	options := cbor.CoreDetEncOptions()
+	options.NilContainers = cbor.NilContainerAsEmpty
+	options.TagsMd = cbor.TagsForbidden
+	mode, err := options.EncMode()
+	if err != nil {
+		panic("bundle: encoder options: " + err.Error())
+	}
+	return mode.Marshal(v)
+}
+
+// decode reads exactly one value from raw into v, a pointer to a wire struct, and refuses every encoding of it but the
+// one that encode writes. The caller has checked the size.
+func decode(what string, raw []byte, v any) error {
+	mode, err := cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		MaxNestedLevels:   nestingMax,
+		MaxArrayElements:  max(proofsMax, signaturesMax),
+		MaxMapPairs:       16,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		NaN:               cbor.NaNDecodeForbidden,
+		Inf:               cbor.InfDecodeForbidden,
+		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
+	}.DecMode()
+	if err != nil {
+		panic("bundle: decoder options: " + err.Error())
+	}
+	if err := mode.Unmarshal(raw, v); err != nil {
+		return spend.Malformed(what+"-malformed", what, "%s", err)
+	}
+	again, err := encode(v)
+	if err != nil {
+		return spend.Malformed(what+"-malformed", what, "%s", err)
+	}
+	if !bytes.Equal(again, raw) {
+		return spend.Malformed(what+"-not-canonical", what, "%d bytes that are not the deterministic encoding of what they say", len(raw))
+	}
+	return nil
+}
+
+// checkOutside looks at the size and the first bytes of a file, before any decoder does.
+func checkOutside(what string, raw []byte, tag string, max int) error {
+	if len(raw) > max {
+		return tooLarge(what, len(raw), max)
+	}
+	found := tagOf(raw)
+	if found == tag {
+		return nil
+	}
+	if family := tag[:len(tag)-1]; len(found) >= len(family) && found[:len(family)] == family {
+		r := spend.Malformed(what+"-version", what, "%.32q", found)
+		r.Expected, r.Fix = fmt.Sprintf("%q", tag), "bring the older of the two programs to the newer one's version"
+		return r
+	}
+	return spend.Malformed(what+"-malformed", what, "a file that does not begin as %q", tag)
+}
+
+// tagOf returns the text that the outer array begins with: one byte for an array of few elements, one for a text of
+// fewer than 24 bytes, then the text.
+func tagOf(raw []byte) string {
+	const array, text = 0x80, 0x60
+	if len(raw) < 2 || raw[0] < array || raw[0] > array+23 || raw[1] < text || raw[1] > text+23 {
+		return ""
+	}
+	length := int(raw[1] - text)
+	if len(raw) < 2+length {
+		return ""
+	}
+	return string(raw[2 : 2+length])
+}
+
+func tooLarge(what string, size, max int) error {
+	r := spend.Malformed(what+"-too-large", what, "%d bytes", size)
+	r.Expected = fmt.Sprintf("at most %d bytes", max)
+	return r
+}
