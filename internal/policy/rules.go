@@ -1,11 +1,47 @@
-// Package policy judges what a payload will do against what was asked, and against limits that the signer holds itself.
+// Package policy judges what a payload will do (chain.Effects) against what was asked (spend.Intent), and both against
+// rules that the signer holds itself.
+//
+// Every rule that is evaluated leaves a check in the verdict, passed or refused, so that a person can read what was
+// looked at. Nothing is a warning: what is unproven, unknown, missing or does not add up is refused, and no field of a
+// policy turns a check off. Time, approvals and what was signed before come in as arguments.
+//
+// A policy is strict YAML: ASCII, one document, at most 64 KiB, every field present, no unknown or repeated field, no
+// anchors, aliases, tags or block text. Amounts and identities are quoted, and carry their unit:
+//
+//	coldsign: policy/v1
+//	serial: 1                        # rises with every change
+//	network: bitcoin:mainnet
+//	wallets:
+//	  - id: "7f3a..."                # 64 hexadecimal digits: the identity
+//	    name: cold-a                 # for people
+//	    tier: cold
+//	rules:
+//	  - from: "7f3a..."
+//	    to: ["91c2..."]              # pinned wallets; nobody else is ever paid
+//	    transaction_max: "20 BTC"
+//	    windows:
+//	      - within: 24h
+//	        max: "50 BTC"
+//	    fee_max: "0.005 BTC"         # all three fee limits must hold
+//	    fee_percent_max: "1 %"       # of the amount leaving; not used when nothing leaves
+//	    fee_rate_max: "300 sat/vB"
+//	    fee_rate_min: "1 sat/vB"
+//	    approvals: 2
+//	    index_gap_max: 1000
+//	    locktime_ahead_max: 6        # blocks
+//	    replaceable: true
+//	    lifetime_max: 72h
+//	    clock_skew_max: 10m
+//	    dust_min: "0.00001 BTC"
+//	    refusals_max: 5
+//
+// The version of a policy is the SHA-256 of the file's bytes. What may never happen here: a clock, a disk, a float, an
+// amount that is believed without proof, an error that lets something pass.
 package policy
 
 import (
-	"errors"
 	"time"
 
-	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -26,24 +62,24 @@ type Window struct {
 // Rule is what one wallet may do.
 type Rule struct {
 	From             spend.WalletID
-	To               []spend.WalletID
-	TransactionMax   money.Amount
+	To               []spend.WalletID // From itself among them allows consolidation
+	TransactionMax   money.Amount     // leaving in one transaction
 	Windows          []Window
 	FeeMax           money.Amount
 	FeePartsMax      uint64 // millionths of the amount leaving
 	FeeRateMax       uint64 // satoshi per 1000 vB
 	FeeRateMin       uint64 // satoshi per 1000 vB
 	Approvals        int
-	IndexGapMax      uint32
+	IndexGapMax      uint32 // indexes beyond the highest one that this signer has used
 	LockTimeAheadMax uint32 // blocks
-	Replaceable      bool
+	Replaceable      bool   // BIP125 signalling is allowed
 	LifetimeMax      time.Duration
-	ClockSkewMax     time.Duration
-	DustMin          money.Amount
-	RefusalsMax      int
+	ClockSkewMax     time.Duration // an intent may be created this much ahead of the signer's clock
+	DustMin          money.Amount  // least output
+	RefusalsMax      int           // this many refusals lock the wallet until a quorum resets it
 }
 
-// Rules are a parsed policy.
+// Rules are a parsed policy. They come from Parse alone; the zero Rules refuse everything.
 type Rules struct {
 	version [32]byte
 	serial  uint64
@@ -71,35 +107,26 @@ func (r Rules) Rule(from spend.WalletID) (Rule, bool) {
 	return Rule{}, false
 }
 
-// Parse reads a policy file.
-func Parse(raw []byte) (Rules, error) { return Rules{}, errors.ErrUnsupported }
-
-// Template writes a commented default policy.
-func Template(network spend.Network, wallets ...Wallet) []byte { return nil }
-
-// Movement is something that this signer signed before.
-type Movement struct {
-	At     time.Time
-	Amount money.Amount // what left the wallet
+// Wallet returns what the policy says of a wallet.
+func (r Rules) Wallet(id spend.WalletID) (Wallet, bool) {
+	for _, w := range r.wallets {
+		if w.ID == id {
+			return w, true
+		}
+	}
+	return Wallet{}, false
 }
 
-// Input is everything that is judged together.
-type Input struct {
-	Intent          spend.Intent
-	Effects         chain.Effects
-	Approvals       []spend.Check // from room approvals
-	ApproverCount   int
-	Now             time.Time
-	LastSeen        time.Time  // latest time that this signer has ever seen; zero on its first day
-	History         []Movement // what left Intent.From before, signed by this signer
-	Tip             uint32     // height of the chain as far as this signer knows; 0 when it does not
-	ToIndexSeen     uint32     // highest receive index of Intent.To that this signer ever paid
-	ChangeIndexSeen uint32     // highest change index of Intent.From that this signer ever made
-	Refusals        int        // refusals for Intent.From since it was last reset by a quorum
+// directionAllowed reports whether a top-up may go from one tier to another: towards the tier that is used next, or
+// within one wallet.
+func directionAllowed(from, to Wallet) bool {
+	switch {
+	case from.ID == to.ID:
+		return true
+	case from.Tier == spend.Cold:
+		return to.Tier == spend.Warm || to.Tier == spend.Hot
+	case from.Tier == spend.Warm:
+		return to.Tier == spend.Hot
+	}
+	return false
 }
-
-// Judge gives every reason for and against signing.
-func Judge(rules Rules, in Input) spend.Verdict { return spend.Verdict{} }
-
-// Limits says how much of each limit the input would use, for the review screen.
-func Limits(rules Rules, in Input) []string { return nil }
