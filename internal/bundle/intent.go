@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	intentMax = 512          // bytes; with the longest names an intent has 276
+	intentMax = 512          // bytes; with the longest names an intent has 224
 	nameMax   = 32           // characters of a person's or an issuer's name
 	indexMax  = 1<<31 - 1    // the last unhardened index (BIP32)
 	yearMax   = 253402300799 // 9999-12-31T23:59:59Z, the last second that RFC 3339 can write
