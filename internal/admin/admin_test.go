@@ -44,7 +44,7 @@ func (d *desk) Wallets(context.Context) ([]Wallet, error) {
 	return []Wallet{{Name: "HOT-BTC-1", Balance: AmountOf(money.Sats(1))}}, d.fail
 }
 func (d *desk) Events(_ context.Context, after uint64, topUp string) ([]Event, error) {
-	return []Event{{Seq: after + 1, TopUp: topUp}}, d.fail
+	return []Event{{Seq: after + 1, TopUp: topUp, Detail: []byte(`{}`)}}, d.fail
 }
 func (d *desk) TopUps(context.Context) ([]TopUp, error) { return nil, d.fail }
 func (d *desk) TopUp(_ context.Context, id string) (TopUp, error) {

@@ -23,6 +23,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/money"
@@ -103,9 +104,9 @@ type Wallet struct {
 	Threshold int    `json:"threshold"`
 	Keys      int    `json:"keys"`
 	Words     string `json:"words"`
-	Balance   Amount `json:"balance"`  // every coin of the wallet in the chain
-	Reserved  Amount `json:"reserved"` // of these, coins that a live top-up spends
-	Coins     int    `json:"coins"`
+	Balance   Amount `json:"balance"`   // every coin of the wallet in the chain
+	Reserved  Amount `json:"reserved"`  // of these, coins that a live top-up spends
+	Spendable Amount `json:"spendable"` // free, and deep enough
 }
 
 // TopUps lists top-ups, newest first.
@@ -186,13 +187,11 @@ type Events struct {
 
 // Event is one step, written before its effect.
 type Event struct {
-	Seq    uint64    `json:"seq"`
-	At     time.Time `json:"at"`
-	TopUp  string    `json:"topup,omitempty"`
-	What   string    `json:"what"` // kebab case: proposed, approved, sealed, answered, ...
-	Person string    `json:"person,omitempty"`
-	From   string    `json:"from,omitempty"` // network address and certificate of the request
-	Text   string    `json:"text"`
+	Seq    uint64          `json:"seq"`
+	At     time.Time       `json:"at"`
+	TopUp  string          `json:"topup,omitempty"`
+	What   string          `json:"what"`   // kebab case, e.g. intent-sealed
+	Detail json.RawMessage `json:"detail"` // an object; its keys depend on What
 }
 
 // Actor is who made a request: the person of the certificate, and from where.

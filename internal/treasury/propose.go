@@ -122,6 +122,9 @@ func (t *Treasury) need(ctx context.Context, tier Tier) (n need, err error) {
 // propose stores the intent. The request names how many top-ups the wallet had before, so that a daemon killed right
 // after storing finds its own intent instead of making a second one.
 func (t *Treasury) propose(ctx context.Context, tier Tier, n need, proposer string) (Intent, error) {
+	if err := t.refuseBehind(); err != nil {
+		return Intent{}, err
+	}
 	amount, err := tier.Target.Sub(n.balance)
 	if err != nil || amount.IsZero() {
 		return Intent{}, spend.Refuse("topup-not-needed", "wallet "+tier.Wallet, "a balance below the target of "+tier.Target.String(), n.balance.String(), "")
@@ -162,6 +165,14 @@ func (t *Treasury) halted(ctx context.Context) error {
 	}
 	if len(halts) > 0 {
 		return spend.Refuse("halted", "daemon", "no standing alarm", halts[0].Code+": "+halts[0].Text, "an operator looks into it, then: exchanged halt clear --reason TEXT")
+	}
+	return nil
+}
+
+// refuseBehind refuses to decide on balances and coins that are not those of the chain's tip.
+func (t *Treasury) refuseBehind() error {
+	if err := t.Followed(); err != nil {
+		return spend.Refuse("chain-not-followed", "daemon", "the chain followed to its tip", err.Error(), "look at: warmctl status")
 	}
 	return nil
 }

@@ -165,10 +165,7 @@ type Coin struct {
 }
 
 // Balance sums the unspent coins of a wallet, in satoshi.
-type Balance struct {
-	Total, Reserved, Spendable int64
-	Coins                      int
-}
+type Balance struct{ Total, Reserved, Spendable int64 }
 
 // Coins reads what the chain gave us.
 type Coins interface {
@@ -195,7 +192,6 @@ type Event struct {
 type Journal interface {
 	Note(ctx context.Context, kind string, detail any) error
 	Events(ctx context.Context, after uint64, limit int) ([]Event, error)
-	Halt(ctx context.Context, code, text string) error
 	Halts(ctx context.Context) ([]Halt, error)
 }
 

@@ -29,7 +29,7 @@ type plan struct {
 // seal builds the payload of an approved intent, seals the bundle and reserves its coins. Until the records have it,
 // nothing has left this function: a second try may choose other coins.
 func (t *Treasury) seal(ctx context.Context, intent Intent) error {
-	if err := t.refuseEnded(intent); err != nil {
+	if err := errors.Join(t.refuseEnded(intent), t.refuseBehind()); err != nil {
 		return err
 	}
 	list, err := t.Records.Approvals(ctx, intent.Serial)

@@ -89,13 +89,14 @@ func (r Rules) Check() error {
 
 // Outside is everything that the treasury does not decide itself.
 type Outside struct {
-	Records Records
-	Node    Node
-	Sealer  ssh.Signer                       // the issuer key: seals bundles, can move nothing
-	Roster  func() (approvals.Roster, error) // the roster as it is now
-	Now     func() time.Time
-	Random  io.Reader
-	Log     *slog.Logger
+	Records  Records
+	Node     Node
+	Sealer   ssh.Signer                       // the issuer key: seals bundles, can move nothing
+	Roster   func() (approvals.Roster, error) // the roster as it is now
+	Followed func() error                     // nil while the chain is followed to its tip
+	Now      func() time.Time
+	Random   io.Reader
+	Log      *slog.Logger
 }
 
 // Treasury is the work. Its methods may be called from several goroutines; one act runs at a time.
