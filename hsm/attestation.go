@@ -78,7 +78,7 @@ func (a Attestation) Audit() error {
 	return nil
 }
 
-const labelMax = 32 // bytes; the shortest limit among documented tokens is 40
+const labelMax = 40 // bytes; the shortest limit among documented tokens, YubiHSM 2
 
 // checkLabel keeps labels to characters that every token, file name and screen shows the same way.
 func checkLabel(label string) error {

@@ -11,7 +11,7 @@ import (
 // door is what programs use of a token. Both builds have all of it, or one of them does not compile.
 type door interface {
 	Info() (hsm.Info, error)
-	Login(pin []byte) error
+	Login(ctx context.Context, pin []byte) error
 	Logout() error
 	Close() error
 	GenerateKey(ctx context.Context, label string) (hsm.Attestation, error)

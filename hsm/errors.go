@@ -25,6 +25,6 @@ var (
 	ErrExported       = errors.New("the token gave the private key out; the key must not be used")
 	ErrSignature      = errors.New("the token returned a signature that is not one")
 	ErrUnsupported    = errors.New("the token does not offer secp256k1 with CKM_ECDSA")
-	ErrLabel          = errors.New("a label is 1 to 32 letters, digits and hyphens")
+	ErrLabel          = errors.New("a label is 1 to 40 letters, digits and hyphens")
 	ErrClosed         = errors.New("the token is closed")
 )

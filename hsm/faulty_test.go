@@ -89,17 +89,17 @@ func TestErrorsOfOtherTokensHaveTheirOwnSentence(t *testing.T) {
 		pkcs11.CKR_TOKEN_NOT_PRESENT:        hsm.ErrTokenRemoved,
 	} {
 		f.login = pkcs11.Error(code)
-		err := token.Login(place.PIN())
+		err := token.Login(t.Context(), place.PIN())
 		if !errors.Is(err, want) || strings.Contains(err.Error(), string(place.PIN())) {
 			t.Errorf("return value %#x: %v, want %v", code, err, want)
 		}
 	}
 	f.login, f.info = pkcs11.Error(pkcs11.CKR_DEVICE_ERROR), pkcs11.Error(pkcs11.CKR_DEVICE_ERROR)
-	if err := token.Login(place.PIN()); !errors.Is(err, hsm.ErrTokenRemoved) {
+	if err := token.Login(t.Context(), place.PIN()); !errors.Is(err, hsm.ErrTokenRemoved) {
 		t.Errorf("a device error of a token that is gone: %v", err)
 	}
 	f.info = nil
-	if err := token.Login(place.PIN()); !errors.Is(err, pkcs11.Error(pkcs11.CKR_DEVICE_ERROR)) {
+	if err := token.Login(t.Context(), place.PIN()); !errors.Is(err, pkcs11.Error(pkcs11.CKR_DEVICE_ERROR)) {
 		t.Errorf("a device error of a token that is there: %v", err)
 	}
 }

@@ -165,7 +165,7 @@ func TestAPublicKeyReplacedWithoutALoginIsNoticed(t *testing.T) {
 	}
 	other.plantPublic("receipt", id[0].Value, p256OID(), stranger.PublicKey().Bytes())
 
-	if err := token.Login(place.PIN()); err != nil {
+	if err := token.Login(t.Context(), place.PIN()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := token.FindKey(t.Context(), "b", key.Public); !errors.Is(err, hsm.ErrKeyMismatch) {

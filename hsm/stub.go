@@ -17,7 +17,7 @@ func Open(Config) (*Token, error) { return nil, ErrNotBuilt }
 func (*Token) Info() (Info, error) { return Info{}, ErrNotBuilt }
 
 // Login returns ErrNotBuilt.
-func (*Token) Login([]byte) error { return ErrNotBuilt }
+func (*Token) Login(context.Context, []byte) error { return ErrNotBuilt }
 
 // Logout returns ErrNotBuilt.
 func (*Token) Logout() error { return ErrNotBuilt }

@@ -141,7 +141,10 @@ func (t *Token) Info() (Info, error) {
 // Login checks the PIN and logs the process in. The PIN is always checked: a process that is logged in already would
 // accept any PIN, so it is logged out first. The bytes stay the caller's to wipe; the library's own copy in C memory is
 // freed, not wiped.
-func (t *Token) Login(pin []byte) error {
+func (t *Token) Login(ctx context.Context, pin []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err // a cancelled command must not cost one of the tries of a PIN
+	}
 	t.life.Lock()
 	defer t.life.Unlock()
 	if t.closed {
