@@ -137,3 +137,5 @@ func replaced(t testing.TB, file []byte, old, new string) []byte {
 }
 
 func sha(text string) [32]byte { return sha256.Sum256([]byte(text)) }
+
+func hexOf(raw []byte) string { return hex.EncodeToString(raw) }

@@ -74,7 +74,7 @@ func (r KeyRecord) where() string { return "key " + r.Name }
 
 // wellFormed checks all but the proof.
 func (r KeyRecord) wellFormed() error {
-	if !isName(r.Name, upperCase+lowerCase+"-._", 1) {
+	if !isName(r.Name, keyNameLetters, 1) {
 		return spend.Malformed("key-name", "key record", "the name %s; a name has 1 to 32 letters, digits, '.', '_' or '-' and begins with a letter or digit", quote(r.Name))
 	}
 	if _, err := Params(r.Network); err != nil {

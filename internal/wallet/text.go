@@ -43,8 +43,8 @@ func isPrintable(text string) bool {
 }
 
 const (
-	lowerCase = "abcdefghijklmnopqrstuvwxyz"
-	upperCase = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	walletNameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+	keyNameLetters    = walletNameLetters + "abcdefghijklmnopqrstuvwxyz._"
 )
 
 // isName reports whether text has lengthMin to 32 characters of allowed and begins with a letter or digit.
@@ -182,12 +182,21 @@ func (d document) read(raw []byte, required, optional []string) (object, error) 
 	return o, nil
 }
 
-// text returns a field that is a string of printable ASCII. Escapes that hide other characters do not get through.
-func (o object) text(name string) (string, error) {
+// anyText returns a field that is a string. Its characters may be anything, so it must not reach a screen unchecked.
+func (o object) anyText(name string) (string, error) {
 	var s string
 	raw := o.fields[name]
 	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
 		return "", o.malformed("a field %s that is no text", quote(name))
+	}
+	return s, nil
+}
+
+// text returns a field that is a string of printable ASCII. Escapes that hide other characters do not get through.
+func (o object) text(name string) (string, error) {
+	s, err := o.anyText(name)
+	if err != nil {
+		return "", err
 	}
 	if !isPrintable(s) {
 		return "", o.malformed("a field %s with characters that are not printable ASCII", quote(name))

@@ -88,7 +88,10 @@ type source struct {
 // Option is a consent that New, Parse and the imports do not assume.
 type Option func(*consents)
 
-type consents struct{ unproven bool }
+type consents struct {
+	unproven bool
+	known    []KeyRecord
+}
 
 // AcceptUnproven consents to keys whose holders gave no proof of possession, as other products export them. Whoever
 // passes it must show Unproven on every screen about the wallet.
@@ -129,7 +132,7 @@ func compose(name string, tier spend.Tier, threshold int, records []KeyRecord, o
 
 // checkHead checks what is not a key: name, tier, threshold and count.
 func (w Wallet) checkHead() error {
-	if !isName(w.name, upperCase+"-", 2) {
+	if !isName(w.name, walletNameLetters, 2) {
 		return spend.Malformed("wallet-name", "wallet", "the name %s; a name has 2 to 32 of A-Z, 0-9 and '-' and begins with a letter or digit", quote(w.name))
 	}
 	if w.tier != spend.Hot && w.tier != spend.Warm && w.tier != spend.Cold {
@@ -260,11 +263,14 @@ func (w Wallet) Unproven() []int {
 // KeyPosition returns where the key of a record stands in the wallet. Key, kind, network and origin must all agree: a
 // fingerprint alone is easily forged. The record's name and receipt key do not matter.
 func (w Wallet) KeyPosition(record KeyRecord) (int, bool) {
-	i := slices.IndexFunc(w.records, func(r KeyRecord) bool {
-		return r.Key == record.Key && r.Kind == record.Kind && r.Network == record.Network && r.Fingerprint == record.Fingerprint &&
-			slices.Equal(r.Path, record.Path)
-	})
+	i := slices.IndexFunc(w.records, record.sameKey)
 	return max(i, 0), i >= 0
+}
+
+// sameKey reports whether both records are of one key with one origin.
+func (r KeyRecord) sameKey(other KeyRecord) bool {
+	return r.Key == other.Key && r.Kind == other.Kind && r.Network == other.Network && r.Fingerprint == other.Fingerprint &&
+		slices.Equal(r.Path, other.Path)
 }
 
 func cloneRecords(records []KeyRecord) []KeyRecord {
