@@ -41,20 +41,21 @@ func (j *judgement) clock() {
 
 // lifetime asks whether the intent is alive and was not made to live too long.
 func (j *judgement) lifetime() {
-	in, now := j.in.Intent, j.in.Now
-	created, expires := time.Unix(in.CreatedAt, 0), time.Unix(in.ExpiresAt, 0)
-	latest := now.Add(j.rule.ClockSkewMax)
-	j.check(!created.After(latest), "intent was created by now", utc(created), spend.Refuse("intent-from-future", "intent",
-		"created by "+utc(latest), utc(created), "the keyholder: compare this clock with the issuer's"))
-	j.check(now.Before(expires), "intent has not expired", "until "+utc(expires), spend.Distrust("intent-expired", "intent",
-		"signing before "+utc(expires), utc(now), "the proposer: make a new intent and have it approved again"))
+	in, now := j.in.Intent, j.in.Now.Unix()
+	// Seconds are compared as numbers: a time.Time wraps far outside the calendar.
+	latest := now + int64(j.rule.ClockSkewMax/time.Second)
+	created, expires := utc(time.Unix(in.CreatedAt, 0)), utc(time.Unix(in.ExpiresAt, 0))
+	j.check(in.CreatedAt <= latest, "intent was created by now", created, spend.Refuse("intent-from-future", "intent",
+		"created by "+utc(time.Unix(latest, 0)), created, "the keyholder: compare this clock with the issuer's"))
+	j.check(now < in.ExpiresAt, "intent has not expired", "until "+expires, spend.Distrust("intent-expired", "intent",
+		"signing before "+expires, utc(j.in.Now), "the proposer: make a new intent and have it approved again"))
 	// Before 1970 there was no intent; without this the subtraction could wrap.
 	sane := in.CreatedAt > 0 && in.ExpiresAt > in.CreatedAt
 	long := uint64(in.ExpiresAt - in.CreatedAt)
 	within := sane && long <= uint64(j.rule.LifetimeMax/time.Second)
 	j.check(within, "intent's lifetime", fmt.Sprintf("%d of %d minutes", long/60, uint64(j.rule.LifetimeMax/time.Minute)),
 		spend.Refuse("lifetime-too-long", "intent", fmt.Sprintf("at most %d minutes, and more than none", uint64(j.rule.LifetimeMax/time.Minute)),
-			utc(created)+" to "+utc(expires), "the proposer: make a new intent with a shorter life"))
+			created+" to "+expires, "the proposer: make a new intent with a shorter life"))
 }
 
 // lockTime allows none, or a height that the chain has about reached. A transaction that is signed today and can be
