@@ -1,6 +1,16 @@
 package store
 
-import "context"
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/coldsign/coldsign/internal/spend"
+)
 
 // Answer is what a signer gave back for a bundle.
 type Answer struct {
@@ -20,30 +30,124 @@ type Nonce struct {
 	Digest [32]byte
 }
 
-// AddAnswer stores a verified answer to the live bundle of a sealed intent, and its nonces. The same bytes again change
-// nothing and return false. Refusals: answer-conflict (other bytes by the same key), answer-counter-reused,
-// bundle-unknown, bundle-replaced, intent-state, and nonce-reused, which halts the store for a person to look.
+const (
+	selectAnswers = "SELECT bundle, position, bytes, counter, refusal, at FROM answers WHERE bundle = ? ORDER BY position"
+	insertAnswer  = "INSERT INTO answers(bundle, position, wallet, bytes, counter, refusal, at) VALUES(?, ?, ?, ?, ?, ?, ?)"
+	selectCount   = "SELECT bundle FROM answers WHERE wallet = ? AND position = ? AND counter = ?"
+	insertNonce   = "INSERT INTO nonces(r, pubkey, digest) VALUES(?, ?, ?) ON CONFLICT DO NOTHING"
+	selectNonce   = "SELECT pubkey, digest FROM nonces WHERE r = ?"
+)
+
+// AddAnswer stores a verified answer to a live bundle, and its nonces. One that comes after its intent was signed is
+// kept too: its nonces count. The same bytes again change nothing and return false. Refusals: answer-conflict (other
+// bytes by the same key), answer-counter-reused (a signer's ledger went back or was copied), bundle-unknown,
+// bundle-replaced, intent-state, and nonce-reused, which halts the store for a person to look.
 func (s *Store) AddAnswer(ctx context.Context, a Answer) (fresh bool, err error) {
-	return false, errUnfinished
+	if a.Counter > math.MaxInt64 {
+		return false, spend.Malformed("answer-counter-reused", "answer", "counter %d", a.Counter)
+	}
+	var alarm *spend.Refusal
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		i, known, err := s.admit(ctx, tx, a)
+		if err != nil || known {
+			return err
+		}
+		// The alarm is committed although the answer is refused, so it travels beside the transaction's error.
+		if alarm, err = s.nonces(ctx, tx, a); err != nil || alarm != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, insertAnswer, a.Bundle[:], a.Position, i.From[:], a.Bytes, int64(a.Counter), a.Refusal, s.now()); err != nil {
+			return err
+		}
+		fresh = true
+		_, err = s.log(ctx, tx, "answer-added", fact{"serial": i.Serial, "bundle": hex.EncodeToString(a.Bundle[:]), "position": a.Position,
+			"counter": a.Counter, "refusal": a.Refusal})
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if alarm != nil {
+		return false, alarm
+	}
+	return fresh, nil
+}
+
+// admit says whether the answer is known already, or why it cannot be taken.
+func (s *Store) admit(ctx context.Context, tx *sql.Tx, a Answer) (i Intent, known bool, err error) {
+	b, err := bundleOf(ctx, tx, selectBundle, a.Bundle[:])
+	if err != nil {
+		return i, false, bundleUnknown(err, "bundle "+hex.EncodeToString(a.Bundle[:4]))
+	}
+	if i, err = intentOf(ctx, tx, b.Serial); err != nil {
+		return i, false, err
+	}
+	answers, err := answersOf(ctx, tx, a.Bundle)
+	if err != nil {
+		return i, false, err
+	}
+	where := fmt.Sprintf("intent %d, key %d", b.Serial, a.Position)
+	for _, old := range answers {
+		if old.Position == a.Position && bytes.Equal(old.Bytes, a.Bytes) {
+			return i, true, nil
+		}
+		if old.Position == a.Position {
+			return i, false, spend.Distrust("answer-conflict", where, "one answer by each key to a bundle", "a second one with other bytes",
+				"treasury staff ask the keyholder which answer is theirs; a new try needs a new bundle")
+		}
+	}
+	if err := errors.Join(refuseReplaced(b), inState(i, Sealed, Signed, Broadcast, Confirmed)); err != nil {
+		return i, false, err
+	}
+	var other [32]byte
+	err = tx.QueryRowContext(ctx, selectCount, i.From[:], a.Position, int64(a.Counter)).Scan(into(&other))
+	if err == nil {
+		return i, false, spend.Distrust("answer-counter-reused", where, "a counter of its own for each answer of a signer",
+			fmt.Sprintf("counter %d, given to bundle %x before", a.Counter, other[:4]),
+			"the keyholder stops: the signer's ledger was restored from an old copy, or there are two of it")
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return i, false, err
+}
+
+// nonces records the nonces, or raises the alarm: two digests under one nonce give the private key away (attack 065).
+// One nonce under two keys gives none away by itself, and still says that a random number came twice.
+func (s *Store) nonces(ctx context.Context, tx *sql.Tx, a Answer) (alarm *spend.Refusal, err error) {
+	for _, n := range a.Nonces {
+		if _, err := tx.ExecContext(ctx, insertNonce, n.R[:], n.PubKey[:], n.Digest[:]); err != nil {
+			return nil, err
+		}
+		var key []byte
+		var signed [32]byte
+		if err := tx.QueryRowContext(ctx, selectNonce, n.R[:]).Scan(&key, into(&signed)); err != nil {
+			return nil, err
+		}
+		if bytes.Equal(key, n.PubKey[:]) && signed == n.Digest {
+			continue
+		}
+		alarm = spend.Distrust("nonce-reused", fmt.Sprintf("answer of key %d", a.Position), "a nonce of its own for each signature",
+			fmt.Sprintf("r %x by key %x over %x, and before by key %x over %x", n.R, n.PubKey, n.Digest, key, signed),
+			"stop signing with this key at once and move its wallet's coins to a new wallet: its private key can be computed")
+		return alarm, s.halt(ctx, tx, alarm.Code, fact{"bundle": hex.EncodeToString(a.Bundle[:]), "found": alarm.Found})
+	}
+	return nil, nil
 }
 
 // Answers returns the answers to a bundle by position, without nonces.
 func (s *Store) Answers(ctx context.Context, bundle [32]byte) ([]Answer, error) {
-	return nil, errUnfinished
+	return answersOf(ctx, s.reader, bundle)
 }
 
-// Halt is a standing alarm: while there is one, nothing is proposed, sealed or finished.
-type Halt struct {
-	Code string
-	Text string
-	At   int64
+func answersOf(ctx context.Context, q querier, bundle [32]byte) ([]Answer, error) {
+	var out []Answer
+	rows, err := q.QueryContext(ctx, selectAnswers, bundle[:])
+	err = each(rows, err, func(row scanner) error {
+		var a Answer
+		err := row.Scan(into(&a.Bundle), &a.Position, &a.Bytes, &a.Counter, &a.Refusal, &a.At)
+		out = append(out, a)
+		return err
+	})
+	return out, err
 }
-
-// Halt raises an alarm.
-func (s *Store) Halt(ctx context.Context, code, text string) error { return errUnfinished }
-
-// Halts returns the standing alarms.
-func (s *Store) Halts(ctx context.Context) ([]Halt, error) { return nil, errUnfinished }
-
-// ClearHalts takes the alarms down; by says who decided it, and goes into the events.
-func (s *Store) ClearHalts(ctx context.Context, by, reason string) error { return errUnfinished }

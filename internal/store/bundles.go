@@ -1,10 +1,16 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // Bundle is a sealed bundle of an intent.
@@ -25,46 +31,192 @@ type Sealing struct {
 	Coins       []wire.OutPoint // every input of the payload
 	HasChange   bool
 	ChangeIndex uint32    // must not be below the wallet's next change index, and is used up
-	Replaces    *[32]byte // the live bundle that this one takes the place of; the two must share a coin
+	Replaces    *[32]byte // the live bundle that this one takes the place of; it must share a coin with every earlier one
+}
+
+const (
+	bundleColumns = "id, serial, bytes, payload, plan, txid, sealed_at, live"
+	selectBundle  = "SELECT " + bundleColumns + " FROM bundles WHERE id = ?"
+	selectLive    = "SELECT " + bundleColumns + " FROM bundles WHERE serial = ? AND live = 1"
+	insertBundle  = "INSERT INTO bundles(" + bundleColumns + ") VALUES(?, ?, ?, ?, ?, ?, ?, 1)"
+	retireBundle  = "UPDATE bundles SET live = 0 WHERE id = ?"
+	reserveCoin   = "INSERT INTO reservations(txid, vout, serial) VALUES(?, ?, ?) ON CONFLICT DO NOTHING"
+	insertInput   = "INSERT INTO inputs(bundle, txid, vout) VALUES(?, ?, ?)"
+
+	// selectApart finds an earlier bundle of the intent that has no coin in common with bundle ?2.
+	selectApart = `SELECT id FROM bundles WHERE serial = ?1 AND id <> ?2 AND NOT EXISTS(
+		SELECT 1 FROM inputs a JOIN inputs b ON a.txid = b.txid AND a.vout = b.vout WHERE a.bundle = bundles.id AND b.bundle = ?2) LIMIT 1`
+	selectHolder = `SELECT wallet, spent_by IS NOT NULL, coalesce(serial, 0) FROM coins
+		LEFT JOIN reservations ON reservations.txid = coins.txid AND reservations.vout = coins.vout WHERE coins.txid = ? AND coins.vout = ?`
+)
+
+func scanBundle(row scanner) (b Bundle, err error) {
+	return b, row.Scan(into(&b.ID), &b.Serial, &b.Bytes, &b.Payload, &b.Plan, into(&b.TxID), &b.SealedAt, &b.Live)
 }
 
 // Seal moves approved to sealed: it stores the bundle, reserves its coins and uses its change index up, all or nothing.
-// With Replaces it exchanges the live bundle of a sealed intent. The same bundle again changes nothing.
-// Refusals: coin-unavailable, coin-reserved, change-index-used, intent-expired, intent-state, replacement-shares-no-coin.
-func (s *Store) Seal(ctx context.Context, sealing Sealing) error { return errUnfinished }
+// With Replaces it exchanges the live bundle of a sealed intent; the coins of both stay reserved, because the first may
+// have been signed. The same bundle again changes nothing.
+// Refusals: coin-unavailable, coin-reserved, change-index-used, intent-expired, intent-state, bundle-conflict,
+// replacement-unknown, replacement-shares-no-coin, halted.
+func (s *Store) Seal(ctx context.Context, sealing Sealing) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		b := sealing.Bundle
+		old, err := bundleOf(ctx, tx, selectBundle, b.ID[:])
+		switch {
+		case err == nil && old.Serial == b.Serial && bytes.Equal(old.Bytes, b.Bytes):
+			return nil
+		case err == nil:
+			return spend.Refuse("bundle-conflict", "bundle "+hex.EncodeToString(b.ID[:4]), "the bytes sealed first", "other bytes under the same identity",
+				"use the bundle that is stored")
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		if err := refuseHalted(ctx, tx); err != nil {
+			return err
+		}
+		i, err := intentOf(ctx, tx, b.Serial)
+		if err != nil {
+			return err
+		}
+		if err := s.unexpired(i); err != nil {
+			return err
+		}
+		if err := s.replace(ctx, tx, i, sealing); err != nil {
+			return err
+		}
+		if err := s.reserve(ctx, tx, i, sealing); err != nil {
+			return err
+		}
+		if err := s.insertBundle(ctx, tx, sealing); err != nil {
+			return err
+		}
+		_, err = s.log(ctx, tx, "intent-sealed", fact{"serial": b.Serial, "bundle": hex.EncodeToString(b.ID[:]), "txid": b.TxID.String(),
+			"coins": len(sealing.Coins)})
+		return err
+	})
+}
+
+// blob keeps an empty value from becoming NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// insertBundle stores the bundle with its inputs, and refuses one that could be confirmed beside an earlier bundle of
+// the same intent (attack 073): both may be signed, and only a common coin makes the chain itself refuse one of them.
+func (s *Store) insertBundle(ctx context.Context, tx *sql.Tx, sealing Sealing) error {
+	b := sealing.Bundle
+	_, err := tx.ExecContext(ctx, insertBundle, b.ID[:], int64(b.Serial), blob(b.Bytes), blob(b.Payload), blob(b.Plan), b.TxID[:], s.now())
+	if err != nil {
+		return err
+	}
+	for _, coin := range sealing.Coins {
+		if _, err := tx.ExecContext(ctx, insertInput, b.ID[:], coin.Hash[:], coin.Index); err != nil {
+			return err
+		}
+	}
+	var apart [32]byte
+	err = tx.QueryRowContext(ctx, selectApart, int64(b.Serial), b.ID[:]).Scan(into(&apart))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return spend.Refuse("replacement-shares-no-coin", fmt.Sprintf("intent %d", b.Serial), "a coin in common with every earlier bundle",
+		"none in common with bundle "+hex.EncodeToString(apart[:4]), "build the replacement from the coins of the first bundle")
+}
+
+// replace moves the intent, or retires the bundle that the new one stands for.
+func (s *Store) replace(ctx context.Context, tx *sql.Tx, i Intent, sealing Sealing) error {
+	if sealing.Replaces == nil {
+		if err := inState(i, Approved); err != nil {
+			return err
+		}
+		return s.move(ctx, tx, i, Sealed)
+	}
+	if err := inState(i, Sealed); err != nil {
+		return err
+	}
+	where := fmt.Sprintf("intent %d", i.Serial)
+	live, err := bundleOf(ctx, tx, selectLive, int64(i.Serial))
+	if err != nil {
+		return err
+	}
+	if live.ID != *sealing.Replaces {
+		return spend.Refuse("replacement-unknown", where, "the live bundle "+hex.EncodeToString(live.ID[:4]), hex.EncodeToString(sealing.Replaces[:4]),
+			"read the live bundle again and replace that one")
+	}
+	_, err = tx.ExecContext(ctx, retireBundle, live.ID[:])
+	return err
+}
+
+func holderOf(ctx context.Context, tx *sql.Tx, coin wire.OutPoint) (wallet spend.WalletID, spent bool, serial uint64, err error) {
+	err = tx.QueryRowContext(ctx, selectHolder, coin.Hash[:], coin.Index).Scan(into(&wallet), &spent, &serial)
+	if errors.Is(err, sql.ErrNoRows) {
+		return wallet, true, 0, nil
+	}
+	return wallet, spent, serial, err
+}
+
+// reserve takes the coins and the change index, which must all be as they were when the payload was built.
+func (s *Store) reserve(ctx context.Context, tx *sql.Tx, i Intent, sealing Sealing) error {
+	if len(sealing.Coins) == 0 {
+		return spend.Refuse("coin-unavailable", fmt.Sprintf("intent %d", i.Serial), "at least one coin", "none", "build the payload again")
+	}
+	for _, coin := range sealing.Coins {
+		wallet, spent, holder, err := holderOf(ctx, tx, coin)
+		switch {
+		case err != nil:
+			return err
+		case spent || wallet != i.From:
+			return spend.Refuse("coin-unavailable", "coin "+coin.String(), "an unspent coin of wallet "+i.From.Short(), "a coin that is spent, gone or not its own",
+				"build the payload again from the coins that are left")
+		case holder != 0 && holder != i.Serial:
+			return spend.Refuse("coin-reserved", "coin "+coin.String(), "a coin that no intent holds", fmt.Sprintf("held by intent %d", holder),
+				"build the payload again from other coins, or cancel that intent")
+		}
+		if _, err := tx.ExecContext(ctx, reserveCoin, coin.Hash[:], coin.Index, int64(i.Serial)); err != nil {
+			return err
+		}
+	}
+	if !sealing.HasChange {
+		return nil
+	}
+	change, err := counterOf(ctx, tx, i.From, changeBranch)
+	if err != nil {
+		return err
+	}
+	if sealing.ChangeIndex < change.Next || sealing.ChangeIndex >= change.Watched {
+		return spend.Refuse("change-index-used", "wallet "+i.From.Short(), fmt.Sprintf("a change index from %d to below %d", change.Next, change.Watched),
+			fmt.Sprintf("index %d", sealing.ChangeIndex), "build the payload again with the next change index")
+	}
+	_, err = tx.ExecContext(ctx, raiseCounter, i.From[:], changeBranch, sealing.ChangeIndex+1)
+	return err
+}
 
 // LiveBundle returns the live bundle of an intent; none is a refusal (bundle-unknown).
 func (s *Store) LiveBundle(ctx context.Context, serial uint64) (Bundle, error) {
-	return Bundle{}, errUnfinished
+	b, err := bundleOf(ctx, s.reader, selectLive, int64(serial))
+	return b, bundleUnknown(err, fmt.Sprintf("intent %d", serial))
 }
 
 // Bundle returns a bundle by its identity; an unknown one is a refusal (bundle-unknown).
 func (s *Store) Bundle(ctx context.Context, id [32]byte) (Bundle, error) {
-	return Bundle{}, errUnfinished
+	b, err := bundleOf(ctx, s.reader, selectBundle, id[:])
+	return b, bundleUnknown(err, "bundle "+hex.EncodeToString(id[:4]))
 }
 
-// Transaction is a final transaction of an intent. It is stored before it is sent.
-type Transaction struct {
-	TxID   chainhash.Hash
-	Raw    []byte
-	Serial uint64
-	Height uint32 // of the block that has it, 0 while none has
+func bundleOf(ctx context.Context, q querier, query string, key any) (Bundle, error) {
+	return scanBundle(q.QueryRowContext(ctx, query, key))
 }
 
-// Finish moves sealed to signed with the final transaction of the live bundle; from here on Raw may be broadcast, and
-// broadcast again. The same transaction again changes nothing.
-func (s *Store) Finish(ctx context.Context, bundle [32]byte, raw []byte) (Transaction, error) {
-	return Transaction{}, errUnfinished
+func bundleUnknown(err error, where string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return spend.Distrust("bundle-unknown", where, "a bundle that this daemon sealed", "none", "ask treasury staff which intent it belongs to")
+	}
+	return err
 }
-
-// MarkBroadcast moves signed to broadcast once a node took the transaction. Again, or when it is confirmed already, it
-// changes nothing.
-func (s *Store) MarkBroadcast(ctx context.Context, serial uint64) error { return errUnfinished }
-
-// Transaction returns the final transaction of an intent, or false when it has none yet.
-func (s *Store) Transaction(ctx context.Context, serial uint64) (Transaction, bool, error) {
-	return Transaction{}, false, errUnfinished
-}
-
-// Unconfirmed returns the final transactions of signed and broadcast intents that no block has: those to send (again).
-func (s *Store) Unconfirmed(ctx context.Context) ([]Transaction, error) { return nil, errUnfinished }

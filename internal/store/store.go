@@ -1,15 +1,16 @@
 // Package store keeps the daemon's records in one encrypted SQLite file.
 //
 // A directory holds lock (one daemon at a time), records.db and SQLite's own -wal and -shm files. Everything but the
-// lock is encrypted page by page with Adiantum under a 32-byte key that the caller hands over; that hides the records
-// and does not authenticate them, so events are hash-chained and an outpoint is remembered with its amount for good.
-// One connection writes, in WAL mode with synchronous=FULL; readers have connections of their own and never block it.
+// lock and the wal-index is encrypted page by page with Adiantum under a 32-byte key that the caller hands over; that
+// hides the records and does not authenticate them, so events are hash-chained, an outpoint is remembered with its
+// amount for good, and a previous transaction is hashed again when it is read. One connection writes, in WAL mode with
+// synchronous=FULL; readers have connections of their own and never block it.
 //
 // Life of an intent, each step one transaction together with its effect and its event:
 //
 //	proposed -> approved -> sealed -> signed -> broadcast -> confirmed
 //	proposed | approved | sealed -> cancelled | expired
-//	confirmed -> broadcast when a reorg takes the transaction out of the chain
+//	confirmed -> the state before it, when a reorg takes the transaction out of the chain
 //	any -> confirmed when the chain has the transaction after all
 //
 // A transition names the state that it leaves; when the record is in another state nothing changes and the caller gets
@@ -21,13 +22,31 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // registers the encrypting file system by its name
+	"golang.org/x/sys/unix"
 )
 
-var errUnfinished = errors.New("unfinished")
+const (
+	keyBytes    = 32
+	readersMax  = 4
+	fileName    = "records.db"
+	lockName    = "lock"
+	pragmaShort = "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON"
+	pragmaWrite = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"
+	pragmaRead  = "PRAGMA query_only=ON"
+)
 
 // Options say which records to open.
 type Options struct {
@@ -39,11 +58,205 @@ type Options struct {
 }
 
 // Store is the open database. Its methods may be called from several goroutines.
-type Store struct{}
+type Store struct {
+	writer, reader *sql.DB
+	lock           *os.File
+	network        spend.Network
+	confirmations  uint32
+	clock          func() time.Time
+}
 
 // Open opens the records, or makes them, and brings the schema up to date. It refuses a wrong key (store-key-wrong), a
 // directory that another process has open (store-in-use) and records of another network (store-other-network).
-func Open(ctx context.Context, o Options) (*Store, error) { return nil, errUnfinished }
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if len(o.Key) != keyBytes || o.Confirmations < 1 || o.Now == nil || o.Network == "" {
+		return nil, fmt.Errorf("store options: a key of %d bytes (32), %d confirmations (at least 1), a clock and a network are needed",
+			len(o.Key), o.Confirmations)
+	}
+	lock, err := takeLock(filepath.Join(o.Dir, lockName))
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{lock: lock, network: o.Network, confirmations: o.Confirmations, clock: o.Now}
+	if err := s.connect(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) connect(ctx context.Context, o Options) (err error) {
+	path := filepath.Join(o.Dir, fileName)
+	// The driver would make a new file with the mode of the umask.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	if s.writer, err = openPool(path, o.Key, pragmaWrite); err != nil {
+		return err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if err := s.writer.PingContext(ctx); err != nil {
+		return explainOpen(err, path)
+	}
+	if err := s.migrate(ctx); err != nil {
+		return explainOpen(err, path)
+	}
+	if s.reader, err = openPool(path, o.Key, pragmaRead); err != nil {
+		return err
+	}
+	s.reader.SetMaxOpenConns(readersMax)
+	if err := s.inspect(ctx); err != nil {
+		return explainOpen(err, path)
+	}
+	return nil
+}
+
+// openPool gives every new connection its key before anything is read. The key goes in as a PRAGMA, which takes no
+// parameter: hexadecimal digits of our own making are the one text in this room that joins SQL.
+func openPool(path string, key []byte, pragmas string) (*sql.DB, error) {
+	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "vfs=adiantum"}
+	// The caller may wipe its key; later connections need one.
+	unlock := "PRAGMA hexkey='" + hex.EncodeToString(key) + "'"
+	return driver.Open(source.String(), func(c *sqlite3.Conn) error {
+		if err := c.Exec(unlock); err != nil {
+			return errors.New("records: the file system refuses the key") // the driver's error would quote the statement
+		}
+		if err := c.Exec(pragmaShort); err != nil {
+			return err
+		}
+		return c.Exec(pragmas)
+	})
+}
+
+// explainOpen turns SQLite's "not a database" into what it means here.
+func explainOpen(err error, path string) error {
+	if errors.Is(err, sqlite3.NOTADB) {
+		return spend.Distrust("store-key-wrong", path, "the key that these records were made with", "another key, or a damaged file",
+			"the operator gives the right key, or restores the records from a backup")
+	}
+	return fmt.Errorf("records %s: %w", path, err)
+}
+
+// inspect refuses records that are damaged, of another network, or whose events were changed. Encryption without
+// authentication does not show a changed page by itself.
+func (s *Store) inspect(ctx context.Context) error {
+	var verdict string
+	if err := s.reader.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return spend.Distrust("store-damaged", fileName, "whole records", verdict, "the operator restores the records from a backup")
+	}
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO meta(key, value) VALUES('network', ?) ON CONFLICT DO NOTHING", string(s.network)); err != nil {
+			return err
+		}
+		var found string
+		if err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'network'").Scan(&found); err != nil {
+			return err
+		}
+		if found != string(s.network) {
+			return spend.Distrust("store-other-network", fileName, string(s.network), found, "the operator points the daemon at the records of "+string(s.network))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.VerifyEvents(ctx)
+	return err
+}
+
+// takeLock holds an advisory lock on a file of its own until the process ends, however it ends.
+func takeLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("records: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, spend.Refuse("store-in-use", path, "records that no other daemon has open", "a running daemon on the same records",
+				"stop the other daemon first, or give this one a data directory of its own")
+		}
+		return nil, fmt.Errorf("records lock %s: %w", path, err)
+	}
+	return f, nil
+}
 
 // Close ends the connections and gives up the lock.
-func (s *Store) Close() error { return errUnfinished }
+func (s *Store) Close() error {
+	var errs []error
+	for _, pool := range []*sql.DB{s.reader, s.writer} { // the writer last: it folds the log into the file
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
+	}
+	return errors.Join(append(errs, s.lock.Close())...)
+}
+
+func (s *Store) now() int64 { return s.clock().Unix() }
+
+// write runs one transaction that takes the write lock at once. Any error undoes everything.
+func (s *Store) write(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := s.writer.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after a commit it does nothing; after a panic it is what keeps the records whole
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// view runs several reads against one unchanging state.
+func (s *Store) view(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return do(tx)
+}
+
+// querier is what a transaction and a pool of readers have in common.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// scanner is a row, of one or of many.
+type scanner interface{ Scan(dest ...any) error }
+
+// each calls read for every row.
+func each(rows *sql.Rows, err error, read func(scanner) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := read(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// digest reads a column of 32 bytes into any array of that size.
+type digest[T ~[32]byte] struct{ to *T }
+
+// Scan insists on 32 bytes.
+func (d digest[T]) Scan(value any) error {
+	raw, ok := value.([]byte)
+	if !ok || len(raw) != 32 {
+		return fmt.Errorf("a column of %d bytes where 32 are stored", len(raw))
+	}
+	*d.to = T(raw)
+	return nil
+}
+
+func into[T ~[32]byte](to *T) digest[T] { return digest[T]{to} }

@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// schema is version 1. STRICT tables take no value of another type than declared, so an amount cannot become a float.
+// Satoshi fit an INTEGER with room to spare (2.1e15 of 9.2e18); an intent's amount is decimal text, because other
+// assets have 128 bits.
+const schema = `
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE wallets(
+	id BLOB PRIMARY KEY CHECK(length(id) = 32), name TEXT NOT NULL UNIQUE, tier TEXT NOT NULL, file BLOB NOT NULL) STRICT;
+CREATE TABLE counters(
+	wallet BLOB NOT NULL REFERENCES wallets(id), branch INTEGER NOT NULL CHECK(branch IN (0, 1)),
+	next INTEGER NOT NULL CHECK(next BETWEEN 0 AND 2147483648), PRIMARY KEY(wallet, branch)) STRICT;
+CREATE TABLE scripts(
+	script BLOB PRIMARY KEY, wallet BLOB NOT NULL REFERENCES wallets(id), branch INTEGER NOT NULL CHECK(branch IN (0, 1)),
+	idx INTEGER NOT NULL CHECK(idx BETWEEN 0 AND 2147483647), UNIQUE(wallet, branch, idx)) STRICT;
+CREATE TABLE blocks(
+	height INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE CHECK(length(hash) = 32), prev BLOB NOT NULL CHECK(length(prev) = 32)) STRICT;
+CREATE TABLE parents(txid BLOB PRIMARY KEY CHECK(length(txid) = 32), raw BLOB NOT NULL) STRICT;
+CREATE TABLE outpoints(
+	txid BLOB NOT NULL, vout INTEGER NOT NULL, value INTEGER NOT NULL, script BLOB NOT NULL, PRIMARY KEY(txid, vout)) STRICT;
+CREATE TABLE coins(
+	txid BLOB NOT NULL REFERENCES parents(txid), vout INTEGER NOT NULL CHECK(vout >= 0), wallet BLOB NOT NULL REFERENCES wallets(id),
+	branch INTEGER NOT NULL, idx INTEGER NOT NULL, value INTEGER NOT NULL CHECK(value BETWEEN 0 AND 2100000000000000),
+	height INTEGER NOT NULL REFERENCES blocks(height), coinbase INTEGER NOT NULL CHECK(coinbase IN (0, 1)),
+	spent_by BLOB CHECK(length(spent_by) = 32), spent_height INTEGER REFERENCES blocks(height),
+	PRIMARY KEY(txid, vout), CHECK((spent_by IS NULL) = (spent_height IS NULL))) STRICT;
+CREATE INDEX coins_height ON coins(height);
+CREATE INDEX coins_spent ON coins(spent_height) WHERE spent_height IS NOT NULL;
+CREATE INDEX coins_unspent ON coins(wallet, value) WHERE spent_by IS NULL;
+CREATE TABLE intents(
+	serial INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE CHECK(length(id) = 32), bytes BLOB NOT NULL, request TEXT NOT NULL UNIQUE,
+	state TEXT NOT NULL CHECK(state IN ('proposed', 'approved', 'sealed', 'signed', 'broadcast', 'confirmed', 'cancelled', 'expired')),
+	before TEXT CHECK((before IS NOT NULL) = (state = 'confirmed')),
+	network TEXT NOT NULL, purpose TEXT NOT NULL, issuer TEXT NOT NULL, proposer TEXT NOT NULL,
+	source BLOB NOT NULL REFERENCES wallets(id), target BLOB NOT NULL REFERENCES wallets(id), target_index INTEGER NOT NULL,
+	units TEXT NOT NULL, symbol TEXT NOT NULL, decimals INTEGER NOT NULL,
+	created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, UNIQUE(target, target_index)) STRICT;
+CREATE INDEX intents_state ON intents(state);
+CREATE TABLE approvals(
+	number INTEGER PRIMARY KEY, serial INTEGER NOT NULL REFERENCES intents(serial), person TEXT NOT NULL, key TEXT NOT NULL,
+	signature BLOB NOT NULL, at INTEGER NOT NULL, UNIQUE(serial, person), UNIQUE(serial, key)) STRICT;
+CREATE TABLE bundles(
+	id BLOB PRIMARY KEY CHECK(length(id) = 32), serial INTEGER NOT NULL REFERENCES intents(serial), bytes BLOB NOT NULL,
+	payload BLOB NOT NULL, plan BLOB NOT NULL, txid BLOB NOT NULL CHECK(length(txid) = 32), sealed_at INTEGER NOT NULL,
+	live INTEGER NOT NULL CHECK(live IN (0, 1))) STRICT;
+CREATE UNIQUE INDEX bundles_live ON bundles(serial) WHERE live = 1;
+CREATE INDEX bundles_txid ON bundles(txid);
+CREATE TABLE inputs(
+	bundle BLOB NOT NULL REFERENCES bundles(id), txid BLOB NOT NULL, vout INTEGER NOT NULL, PRIMARY KEY(bundle, txid, vout)) STRICT;
+CREATE TABLE reservations(
+	txid BLOB NOT NULL, vout INTEGER NOT NULL, serial INTEGER NOT NULL REFERENCES intents(serial), PRIMARY KEY(txid, vout)) STRICT;
+CREATE INDEX reservations_serial ON reservations(serial);
+CREATE TABLE answers(
+	bundle BLOB NOT NULL REFERENCES bundles(id), position INTEGER NOT NULL, wallet BLOB NOT NULL, bytes BLOB NOT NULL,
+	counter INTEGER NOT NULL, refusal TEXT NOT NULL, at INTEGER NOT NULL,
+	PRIMARY KEY(bundle, position), UNIQUE(wallet, position, counter)) STRICT;
+CREATE TABLE nonces(
+	r BLOB PRIMARY KEY CHECK(length(r) = 32), pubkey BLOB NOT NULL CHECK(length(pubkey) = 33), digest BLOB NOT NULL CHECK(length(digest) = 32)) STRICT;
+CREATE TABLE transactions(
+	txid BLOB PRIMARY KEY CHECK(length(txid) = 32), serial INTEGER NOT NULL REFERENCES intents(serial), raw BLOB NOT NULL,
+	height INTEGER REFERENCES blocks(height)) STRICT;
+CREATE INDEX transactions_serial ON transactions(serial);
+CREATE INDEX transactions_height ON transactions(height) WHERE height IS NOT NULL;
+CREATE TABLE halts(number INTEGER PRIMARY KEY, code TEXT NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE TABLE events(
+	seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, hash BLOB NOT NULL CHECK(length(hash) = 32)) STRICT;
+CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_last BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER outpoints_stay BEFORE UPDATE ON outpoints BEGIN SELECT RAISE(ABORT, 'outpoints are append-only'); END;
+CREATE TRIGGER nonces_stay BEFORE UPDATE ON nonces BEGIN SELECT RAISE(ABORT, 'nonces are append-only'); END;
+PRAGMA user_version = 1;
+`
+
+// migrations bring records from version i to i+1; each is one constant and sets the version it leads to. A released
+// one never changes.
+func migrations() []string { return []string{schema} }
+
+// migrate applies what is missing, all in one transaction: records are of the old version or of the new one.
+func (s *Store) migrate(ctx context.Context) error {
+	steps := migrations()
+	return s.write(ctx, func(tx *sql.Tx) error {
+		var version int
+		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+			return err
+		}
+		if version > len(steps) {
+			return spend.Refuse("store-newer", fileName, fmt.Sprintf("records of version %d or older", len(steps)), fmt.Sprintf("version %d", version),
+				"the operator runs the newer daemon that wrote these records")
+		}
+		for _, step := range steps[version:] {
+			if _, err := tx.ExecContext(ctx, step); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
