@@ -1,0 +1,273 @@
+package bitcoin_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"math/big"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
+	"github.com/coldsign/coldsign/internal/chain/bitcoin"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
+	"pgregory.net/rapid"
+)
+
+// Project Wycheproof: 463 signatures under Bitcoin's low-S rule, most of them made to trip verifiers.
+func TestWycheproofSignatures(t *testing.T) {
+	file, err := os.ReadFile("../../../../shared/vectors/ecdsa/wycheproof_secp256k1_bitcoin.json")
+	if os.IsNotExist(err) {
+		t.Log("shared vectors are not here; the tests below hold the rules one by one")
+		return
+	}
+	must(t, err)
+	var vectors struct {
+		TestGroups []struct {
+			PublicKey struct{ Uncompressed string }
+			Tests     []struct {
+				TcID                      int
+				Comment, Msg, Sig, Result string
+			}
+		}
+	}
+	must(t, json.Unmarshal(file, &vectors))
+	valid, invalid, agreed := 0, 0, 0
+	for _, group := range vectors.TestGroups {
+		point := unhex(t, group.PublicKey.Uncompressed)
+		key := [33]byte(append([]byte{2 + point[64]&1}, point[1:33]...))
+		for _, test := range group.Tests {
+			digest, der := sha256.Sum256(unhex(t, test.Msg)), unhex(t, test.Sig)
+			err := bitcoin.CheckSignature(digest, key, append(bytes.Clone(der), 1))
+			if (err == nil) != (test.Result == "valid") {
+				t.Errorf("case %d, %s: %v, want %s", test.TcID, test.Comment, err, test.Result)
+			}
+			if slices.Contains(refusals(err), "verifiers-differ") {
+				t.Errorf("case %d: the verifiers differ", test.TcID)
+			}
+			if err == nil {
+				valid++
+			} else {
+				invalid++
+			}
+			if sig, err := ecdsa.ParseDERSignature(der); err == nil { // the curve equation alone, high S included
+				r, s := sig.R(), sig.S()
+				rb, sb := r.Bytes(), s.Bytes()
+				pub, err := btcec.ParsePubKey(key[:])
+				must(t, err)
+				if bitcoin.VerifyOwn(digest, key, bigOf(rb[:]), bigOf(sb[:])) != sig.Verify(digest[:], pub) {
+					t.Errorf("case %d: btcec and our verifier differ on the equation", test.TcID)
+				}
+				agreed++
+			}
+		}
+	}
+	if valid != 162 || invalid != 301 || agreed != 181 {
+		t.Errorf("%d valid, %d invalid, %d compared", valid, invalid, agreed)
+	}
+}
+
+// Our verifier and btcec accept and refuse the same, whatever key, digest, nonce and damage.
+func TestAttack068TwoVerifiersAgree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		secret := rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "secret")
+		digest := [32]byte(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
+		private, _ := btcec.PrivKeyFromBytes(append([]byte{1}, secret[1:]...))
+		key := [33]byte(private.PubKey().SerializeCompressed())
+		sig := append(ecdsa.Sign(private, digest[:]).Serialize(), 1)
+		if err := bitcoin.CheckSignature(digest, key, sig); err != nil {
+			t.Fatalf("a good signature: %v", err)
+		}
+		other := digest
+		other[rapid.IntRange(0, 31).Draw(t, "byte")] ^= byte(rapid.IntRange(1, 255).Draw(t, "bits"))
+		if err := bitcoin.CheckSignature(other, key, sig); !slices.Contains(refusals(err), "signature-invalid") {
+			t.Fatalf("another digest: %v", err)
+		}
+	})
+}
+
+func TestSecondVerifierAtTheEdges(t *testing.T) {
+	n := bitcoin.CurveOrder()
+	private, _ := btcec.PrivKeyFromBytes([]byte{7})
+	key := [33]byte(private.PubKey().SerializeCompressed())
+	var digest [32]byte
+	digest[31] = 9
+	parsed, err := ecdsa.ParseDERSignature(ecdsa.Sign(private, digest[:]).Serialize())
+	must(t, err)
+	rs, ss := parsed.R(), parsed.S()
+	rb, sb := rs.Bytes(), ss.Bytes()
+	r, s := bigOf(rb[:]), bigOf(sb[:])
+	sum := func(a, b *big.Int) *big.Int { return new(big.Int).Add(a, b) }
+	if !bitcoin.VerifyOwn(digest, key, r, s) || !bitcoin.VerifyOwn(digest, key, r, sum(n, new(big.Int).Neg(s))) {
+		t.Error("a good signature and its twin")
+	}
+	zero := new(big.Int)
+	for name, bad := range map[string][2]*big.Int{
+		"r zero": {zero, s}, "s zero": {r, zero}, "r plus n": {sum(r, n), s}, "s plus n": {r, sum(s, n)}, "r is n": {n, s}, "s is n": {r, n}, "negative r": {new(big.Int).Neg(r), s},
+	} {
+		if bitcoin.VerifyOwn(digest, key, bad[0], bad[1]) {
+			t.Error(name)
+		}
+	}
+	off := key
+	for off[32]++; ; off[32]++ { // an x that is on no point
+		if _, err := btcec.ParsePubKey(off[:]); err != nil {
+			break
+		}
+	}
+	if bitcoin.VerifyOwn(digest, off, r, s) || bitcoin.VerifyOwn(digest, [33]byte{4}, r, s) || bitcoin.VerifyOwn(digest, [33]byte(bytes.Repeat([]byte{0xff}, 33)), r, s) {
+		t.Error("a key that is none")
+	}
+}
+
+// The native P2WSH example of BIP143 would need OP_CODESEPARATOR; its P2WPKH example has the same preimage layout.
+func TestDigestOfBIP143(t *testing.T) {
+	unsigned := unhex(t, "0100000002fff7f7881a8099afa6940d42d1e7f6362bec38171ea3edf433541db4e4ad969f0000000000eeffffffef51e1b804cc89d182d279655c3aa89e815b1b309fe287d9b2b55d57b90ec68a0100000000ffffffff02202cb206000000001976a9148280b37df378db99f66f85c95a783a76ac7a6d5988ac9093510d000000001976a9143bde42dbee7e4dbe6a21b2d50ce2f0167faa815988ac11000000")
+	got, err := bitcoin.OwnDigest(unsigned, 1, unhex(t, "76a9141d0f172a0ecb48aee1be1f2687d2963ae33f71a188ac"), 600_000_000)
+	must(t, err)
+	if want := "c37af31116d1b27caf68aae9e3ac82f1477929014d5b917657d0eb49478cb670"; hex.EncodeToString(got[:]) != want {
+		t.Errorf("digest %x, want %s", got, want)
+	}
+}
+
+func TestAttack066And067AnswersAreStrict(t *testing.T) {
+	w := newWorld(t)
+	p := w.packet(t)
+	good := w.answers(t, p)[0]
+	tasks, err := bitcoin.Tasks(p, w.scope(), 0)
+	must(t, err)
+	der := good[0].Signature[:len(good[0].Signature)-1]
+	parsed, err := ecdsa.ParseDERSignature(der)
+	must(t, err)
+	s := parsed.S()
+	s.Negate()
+	r := parsed.R()
+	rb, sb := r.Bytes(), s.Bytes()
+	high := append([]byte{0x30, 0, 2, 33, 0}, rb[:]...)
+	if rb[0] < 0x80 {
+		high = append([]byte{0x30, 0, 2, 32}, rb[:]...)
+	}
+	high = append(append(high, 2, 33, 0), sb[:]...)
+	high[1] = byte(len(high) - 2)
+	stranger := newCosigner(t, "stranger", spend.BitcoinRegtest, true)
+	with := func(change func(sigs []bitcoin.Signature) []bitcoin.Signature) []bitcoin.Signature {
+		sigs := slices.Clone(good)
+		return change(sigs)
+	}
+	sig := func(raw ...byte) []bitcoin.Signature {
+		return with(func(s []bitcoin.Signature) []bitcoin.Signature { s[0].Signature = raw; return s })
+	}
+	long := append(bytes.Clone(der), 0, 1)
+	padded := append([]byte{0x30, der[1] + 1, 2, der[3] + 1, 0}, append(bytes.Clone(der[4:]), 1)...)
+	negative := append(bytes.Clone(der), 1)
+	negative[5+int(der[3])+1] |= 0x80
+	for name, c := range map[string]struct {
+		sigs []bitcoin.Signature
+		code string
+	}{
+		"high S":              {sig(append(high, 1)...), "signature-high-s@input 0"},
+		"empty":               {sig(), "sighash-not-all@input 0"},
+		"only a sighash byte": {sig(1), "signature-encoding@input 0"},
+		"NONE":                {sig(append(bytes.Clone(der), 2)...), "sighash-not-all@input 0"},
+		"no sighash byte":     {sig(append(bytes.Clone(der[:len(der)-1]), 1)...), "signature-encoding@input 0"},
+		"a byte after S":      {sig(long...), "signature-encoding@input 0"},
+		"raw r and s":         {sig(append(append(rb[:], sb[:]...), 1)...), "signature-encoding@input 0"},
+		"negative S":          {sig(negative...), "signature-encoding@input 0"},
+		"padded R":            {sig(padded...), "signature-encoding@input 0"},
+		"of another input":    {sig(good[1].Signature...), "signature-invalid@input 0"},
+		"one missing":         {good[:1], "signature-count"},
+		"one twice":           {[]bitcoin.Signature{good[0], good[0]}, "signature-input@input 0"},
+		"for no input":        {with(func(s []bitcoin.Signature) []bitcoin.Signature { s[1].Input = 1 << 31; return s }), "signature-input"},
+		"by two keys":         {[]bitcoin.Signature{good[0], w.answers(t, p)[1][1]}, "signature-mixed-keys@input 1"},
+		"by a stranger": {with(func(s []bitcoin.Signature) []bitcoin.Signature {
+			copy(s[0].PubKey[:], stranger.fixed.PubKey().SerializeCompressed())
+			return s
+		}), "signature-foreign-key@input 0"},
+		"by our key of elsewhere": {with(func(s []bitcoin.Signature) []bitcoin.Signature { s[0].PubKey = good[1].PubKey; return s }), "signature-foreign-key@input 0"},
+	} {
+		if err := bitcoin.VerifySignatures(p, w.scope(), c.sigs); !slices.Contains(refusals(err), c.code) {
+			t.Errorf("%s: want %s, got %v", name, c.code, err)
+		}
+	}
+	must(t, bitcoin.VerifySignatures(p, w.scope(), good))
+	must(t, bitcoin.VerifySignatures(p, w.scope(), []bitcoin.Signature{good[1], good[0]}))
+	if len(tasks) != 2 || tasks[0].Digest == tasks[1].Digest {
+		t.Errorf("tasks %+v", tasks)
+	}
+}
+
+func TestAttack065OneNonceForTwoDigests(t *testing.T) {
+	w := newWorld(t)
+	p := w.packet(t)
+	answerWith := func(position int, nonces ...int64) []bitcoin.Signature {
+		tasks, err := bitcoin.Tasks(p, w.scope(), position)
+		must(t, err)
+		var out []bitcoin.Signature
+		for i, task := range tasks {
+			key := w.signers[position].private(t, task.Branch, task.Index)
+			out = append(out, bitcoin.Signature{Input: uint32(i), PubKey: task.PubKey, Signature: signWith(key, task.Digest, nonces[i])})
+		}
+		return out
+	}
+	must(t, bitcoin.VerifySignatures(p, w.scope(), answerWith(1, 1000, 1001)))
+	wantRefusal(t, bitcoin.VerifySignatures(p, w.scope(), answerWith(1, 1000, 1000)), "nonce-reused")
+	_, err := bitcoin.Finalise(p, w.scope(), [][]bitcoin.Signature{answerWith(0, 1000, 1001), answerWith(1, 1002, 1000)})
+	wantRefusal(t, err, "nonce-reused")
+	one, err := bitcoin.Nonces(p, w.scope(), answerWith(1, 1000, 1001))
+	must(t, err)
+	if len(one) != 2 || bitcoin.NonceReuse(append(one, one...)) != nil {
+		t.Error("the same signature twice is no reuse")
+	}
+	one[1].R = one[0].R
+	wantRefusal(t, bitcoin.NonceReuse(one), "nonce-reused")
+}
+
+// Attack 119: a library's digest may diverge; ours and txscript's are compared on every input, whatever the numbers.
+func TestAttack119DigestsByTwoPaths(t *testing.T) {
+	w := newWorld(t)
+	d := mustDerive(t, w.cold, wallet.Receive, 0)
+	rapid.Check(t, func(rt *rapid.T) {
+		r := w.request(t)
+		r.Coins = nil
+		for i := range rapid.IntRange(1, 6).Draw(rt, "coins") {
+			r.Coins = append(r.Coins, coinAt(rapid.Int64Range(100_000, 1e12).Draw(rt, "value")*8+int64(i), wallet.Receive, 0, d.ScriptPubKey))
+		}
+		r.Amount, r.All, r.Height = 0, true, rapid.Uint32Range(0, 499_999_999).Draw(rt, "height")
+		p, plan, err := bitcoin.Build(r)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		tasks, err := bitcoin.Tasks(p, w.scope(), 1)
+		if err != nil || len(tasks) != len(plan.Inputs) {
+			rt.Fatalf("%d tasks: %v", len(tasks), err)
+		}
+	})
+	p := w.packet(t)
+	if _, err := bitcoin.Tasks(p, w.scope(), 3); !slices.Contains(refusals(err), "key-foreign") {
+		t.Errorf("a position that is not there: %v", err)
+	}
+	bare, _ := p.Strip()
+	stripped, err := bitcoin.Read(bare)
+	must(t, err)
+	if tasks, err := bitcoin.Tasks(stripped, w.scope(), 0); err == nil || tasks != nil {
+		t.Error("tasks for an unproven packet")
+	}
+}
+
+// Sizes of a spend with m signatures of full length; no relayable one reaches the relay limit of 16,000 sigops.
+func TestAttack125WeightLimitImpliesTheSigopLimit(t *testing.T) {
+	const sigopsMax, p2pkhWeight = 16_000, 4 * 34
+	for n := 1; n <= bitcoin.KeysMost; n++ {
+		for m := 1; m <= n; m++ {
+			byInputs := bitcoin.WeightMax / bitcoin.InputWeight(m, n) * int64(n)
+			byOutputs := int64(bitcoin.WeightMax / p2pkhWeight * 4)
+			if max(byInputs, byOutputs) > sigopsMax {
+				t.Errorf("%d of %d: %d sigops by inputs, %d by outputs", m, n, byInputs, byOutputs)
+			}
+		}
+	}
+}
