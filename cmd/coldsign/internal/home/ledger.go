@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,10 @@ type Entry struct {
 	Bundle    string    `json:"bundle,omitempty"` // identity, hexadecimal
 	Wallet    string    `json:"wallet,omitempty"` // spending wallet, hexadecimal
 	Outpoints []string  `json:"outpoints,omitempty"`
-	Leaving   string    `json:"leaving,omitempty"` // smallest units that leave the wallet, fee not counted
+	Leaving   string    `json:"leaving,omitempty"` // satoshi that leave the wallet, fee not counted
+	To        string    `json:"to,omitempty"`      // destination wallet, hexadecimal
+	ToIndex   uint32    `json:"to_index,omitempty"`
+	Change    uint32    `json:"change,omitempty"`  // change index made
 	Counter   uint64    `json:"counter,omitempty"` // of the receipt; rises by one with each reservation of a key
 	Expires   int64     `json:"expires,omitempty"` // Unix seconds, of the intent
 	Answer    []byte    `json:"answer,omitempty"`  // sealed answer, as it left
@@ -179,24 +183,29 @@ func (l *Ledger) Answered(bundle, key string) (Entry, bool) {
 	return l.last(func(e Entry) bool { return e.Event == Signed && e.Bundle == bundle && e.Key == key })
 }
 
-// Conflict returns the reservation of another bundle that spends one of outpoints with the same key. There is no expiry:
-// a signature that once left can be used for ever, so its coins stay taken.
-func (l *Ledger) Conflict(bundle, key string, outpoints []string) (Entry, string, bool) {
+// Conflict is a coin that a key signed away for another bundle.
+type Conflict struct {
+	Outpoint string
+	By       Entry
+}
+
+// Conflicts returns the reservations of other bundles by the same key that spend one of outpoints, one for each bundle.
+// There is no expiry: a signature that once left can be used for ever, so its coins stay taken.
+func (l *Ledger) Conflicts(bundle, key string, outpoints []string) []Conflict {
 	wanted := make(map[string]bool, len(outpoints))
 	for _, o := range outpoints {
 		wanted[o] = true
 	}
+	var out []Conflict
 	for _, e := range l.entries {
 		if e.Event != Reserved || e.Key != key || e.Bundle == bundle {
 			continue
 		}
-		for _, o := range e.Outpoints {
-			if wanted[o] {
-				return e, o, true
-			}
+		if i := slices.IndexFunc(e.Outpoints, func(o string) bool { return wanted[o] }); i >= 0 {
+			out = append(out, Conflict{e.Outpoints[i], e})
 		}
 	}
-	return Entry{}, "", false
+	return out
 }
 
 // NextCounter is the receipt counter of the next reservation of a key.

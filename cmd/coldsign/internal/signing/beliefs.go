@@ -1,0 +1,121 @@
+// Package signing is the whole act of a signer: open, prove, derive, judge, review, record, sign, verify, answer.
+//
+// It exists so that the order of these steps stands on one page and can be read as the safety argument: the seal is
+// checked before a byte is parsed, amounts are proven before they are judged, everything is judged before a person is
+// asked, the reservation is on the disk before the key is used, and the signature is verified by two implementations
+// before it leaves. What may never happen here: a step skipped by a flag, a key used for a bundle that was not judged
+// clean, a second signature over the same coins.
+package signing
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/internal/approvals"
+	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/policy"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
+	"golang.org/x/crypto/ssh"
+)
+
+// Beliefs are the files that one key of this home has sealed: all that a signer knows of the world outside.
+type Beliefs struct {
+	Network spend.Network
+	Issuers []bundle.Issuer
+	Roster  approvals.Roster
+	Rules   policy.Rules
+	Wallets []wallet.Wallet
+
+	hasRoster, hasRules bool
+}
+
+// Load reads everything that key has pinned. A pin that does not verify is an error, not a gap.
+func Load(h *home.Home, l *home.Ledger, key string, receipt ssh.PublicKey) (Beliefs, error) {
+	b := Beliefs{Network: h.Network()}
+	readers := map[home.Kind]func([]byte) error{
+		home.IssuerPin: b.takeIssuer, home.RosterPin: b.takeRoster, home.PolicyPin: b.takeRules, home.WalletPin: b.takeWallet,
+	}
+	for _, kind := range []home.Kind{home.IssuerPin, home.RosterPin, home.PolicyPin, home.WalletPin} {
+		pins, err := h.Pins(l, kind, key, receipt)
+		if err != nil {
+			return Beliefs{}, err
+		}
+		for _, pin := range pins {
+			if err := readers[kind](pin.Data); err != nil {
+				return Beliefs{}, err
+			}
+		}
+	}
+	return b, nil
+}
+
+func (b *Beliefs) takeIssuer(data []byte) error {
+	issuer, err := bundle.ParseIssuer(data)
+	b.Issuers = append(b.Issuers, issuer)
+	return err
+}
+
+func (b *Beliefs) takeRoster(data []byte) (err error) {
+	b.Roster, err = approvals.ParseRoster(data)
+	b.hasRoster = err == nil
+	return err
+}
+
+func (b *Beliefs) takeRules(data []byte) (err error) {
+	b.Rules, err = policy.Parse(data)
+	b.hasRules = err == nil
+	return err
+}
+
+// takeWallet accepts keys without proof of possession: whoever pinned the wallet had to name that risk (wallet add).
+func (b *Beliefs) takeWallet(data []byte) error {
+	w, err := wallet.Parse(data, wallet.AcceptUnproven())
+	b.Wallets = append(b.Wallets, w)
+	return err
+}
+
+// Issuer returns the key that an issuer of this network seals with.
+func (b Beliefs) Issuer(name string) (ssh.PublicKey, bool) {
+	for _, i := range b.Issuers {
+		if i.Name == name && i.Network == b.Network {
+			return i.Key, true
+		}
+	}
+	return nil, false
+}
+
+// Wallet returns a pinned wallet by its identity.
+func (b Beliefs) Wallet(id spend.WalletID) (wallet.Wallet, bool) {
+	for _, w := range b.Wallets {
+		if w.ID() == id {
+			return w, true
+		}
+	}
+	return wallet.Wallet{}, false
+}
+
+// complete refuses when something that judging needs was never pinned.
+func (b Beliefs) complete() error {
+	var missing []error
+	if len(b.Issuers) == 0 {
+		missing = append(missing, spend.Refuse("trust-missing", "issuer", "an issuer that this key trusts", "none",
+			"the keyholder: coldsign trust add ISSUER-FILE"))
+	}
+	if !b.hasRoster {
+		missing = append(missing, spend.Refuse("trust-missing", "roster", "a roster of the people who may approve", "none",
+			"the keyholder: coldsign trust add ROSTER-FILE"))
+	}
+	if !b.hasRules {
+		missing = append(missing, spend.Refuse("trust-missing", "policy", "a policy with this signer's limits", "none",
+			"the keyholder: coldsign policy template --out policy.yaml, read it, then coldsign trust add policy.yaml"))
+	}
+	return errors.Join(missing...)
+}
+
+// Position is the place of a key in a wallet, by its whole public record.
+func Position(w wallet.Wallet, record wallet.KeyRecord) (int, bool) {
+	position, ok := w.KeyPosition(record)
+	return position, ok && bytes.Equal(w.Keys()[position].Marshal(), record.Marshal())
+}

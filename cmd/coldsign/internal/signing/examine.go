@@ -1,0 +1,145 @@
+package signing
+
+import (
+	"encoding/hex"
+	"time"
+
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/internal/approvals"
+	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/chain"
+	"github.com/coldsign/coldsign/internal/chain/bitcoin"
+	"github.com/coldsign/coldsign/internal/money"
+	"github.com/coldsign/coldsign/internal/policy"
+	"github.com/coldsign/coldsign/internal/review"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
+)
+
+// IndexMax bounds every derivation index that is looked at; the policy's index gap is far narrower for new ones.
+const IndexMax = 1 << 20
+
+// Examination is a bundle that was opened and whose effects are proven, with everything that was found.
+type Examination struct {
+	Opened    bundle.Opened
+	Packet    *bitcoin.Packet
+	Scope     bitcoin.Scope
+	Effects   chain.Effects
+	Approvers []approvals.Approver
+	Verdict   spend.Verdict
+	Rules     policy.Rules
+	Limits    []string
+	Now       time.Time
+}
+
+// Examine does everything that needs no key. An error says why the bundle's effects could not be established at all; a
+// bundle whose effects are known and not allowed comes back with a verdict that is not clean.
+func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination, error) {
+	if err := b.complete(); err != nil {
+		return Examination{}, err
+	}
+	opened, err := bundle.Open(raw, b, now)
+	if err != nil {
+		return Examination{}, err
+	}
+	x := Examination{Opened: opened, Rules: b.Rules, Now: now}
+	if x.Scope, err = b.scope(opened.Intent); err != nil {
+		return Examination{}, err
+	}
+	if x.Packet, err = bitcoin.Join(opened.Payload, opened.Proofs); err != nil {
+		return Examination{}, err
+	}
+	if x.Effects, err = bitcoin.Prove(x.Packet, x.Scope); err != nil {
+		return Examination{}, err
+	}
+	rule, _ := b.Rules.Rule(opened.Intent.From)
+	var checks []spend.Check
+	x.Approvers, checks = b.Roster.Judge(opened.Intent, opened.Body.Intent, opened.Approvals, max(rule.Approvals, 2), now)
+	in := remember(l, opened.Intent)
+	in.Effects, in.Approvals, in.ApproverCount, in.Now = x.Effects, checks, len(x.Approvers), now
+	if err := history(l, opened, &in); err != nil {
+		return Examination{}, err
+	}
+	x.Verdict, x.Limits = policy.Judge(b.Rules, in), policy.Limits(b.Rules, in)
+	return x, nil
+}
+
+// scope finds the pinned wallets that the intent names. A wallet that was never pinned has no name here and no rules.
+func (b Beliefs) scope(intent spend.Intent) (bitcoin.Scope, error) {
+	if intent.Network != b.Network {
+		return bitcoin.Scope{}, spend.Refuse("network-mismatch", "intent", string(b.Network), string(intent.Network),
+			"bring the bundle to a signer of that network; this home serves one network")
+	}
+	from, ok := b.Wallet(intent.From)
+	if !ok {
+		return bitcoin.Scope{}, unpinned("from", intent.From)
+	}
+	to, ok := b.Wallet(intent.To)
+	if !ok {
+		return bitcoin.Scope{}, unpinned("to", intent.To)
+	}
+	return bitcoin.Scope{From: from, To: to, ToIndex: intent.ToIndex, ToKnown: true, IndexMax: IndexMax}, nil
+}
+
+func unpinned(where string, id spend.WalletID) error {
+	return spend.Refuse("wallet-unknown", where, "a wallet that this key has pinned", "wallet "+id.Short(),
+		"the keyholder, with the wallet file and its words read aloud: coldsign wallet add FILE")
+}
+
+// remember collects what the signer ledger knows that matters for an intent.
+func remember(l *home.Ledger, intent spend.Intent) policy.Input {
+	in := policy.Input{Intent: intent, LastSeen: l.LastSeen()}
+	for _, e := range l.Entries() {
+		switch {
+		case e.Event == home.Pinned && e.Kind == string(home.PolicyPin):
+			in.Refusals = 0 // a keyholder read and sealed new rules: that is the reset
+		case e.Event == home.Declined && e.Wallet == intent.From.String():
+			in.Refusals++
+		}
+		if e.Event != home.Reserved {
+			continue
+		}
+		if e.To == intent.To.String() {
+			in.ToIndexSeen = max(in.ToIndexSeen, e.ToIndex)
+		}
+		if e.Wallet == intent.From.String() {
+			in.ChangeIndexSeen = max(in.ChangeIndexSeen, e.Change)
+		}
+	}
+	return in
+}
+
+// history fills in what left the wallet before. Every bundle counts once, however many keys of this home signed it, and
+// the bundle that is judged does not count against itself.
+func history(l *home.Ledger, opened bundle.Opened, in *policy.Input) error {
+	seen := map[string]bool{hex.EncodeToString(opened.ID[:]): true}
+	for _, e := range l.Entries() {
+		if e.Event != home.Reserved || e.Wallet != opened.Intent.From.String() || seen[e.Bundle] {
+			continue
+		}
+		units, err := money.ParseU128(e.Leaving)
+		if err != nil {
+			return spend.Distrust("ledger-unreadable", "entry of "+e.Bundle[:16], "an amount", e.Leaving, "restore the home from its backup")
+		}
+		seen[e.Bundle] = true
+		in.History = append(in.History, policy.Movement{At: e.Time, Amount: money.New(money.BTC, units)})
+	}
+	return nil
+}
+
+// Request is what the review screen shows.
+func (x Examination) Request() review.Request {
+	rule, _ := x.Rules.Rule(x.Opened.Intent.From)
+	r := review.Request{Intent: x.Opened.Intent, Effects: x.Effects, Verdict: x.Verdict, Bundle: x.Opened.ID,
+		Policy: x.Rules.Version(), Need: max(rule.Approvals, 2), Limits: x.Limits,
+		FromName: x.Scope.From.Name(), ToName: x.Scope.To.Name(), Now: x.Now}
+	for _, a := range x.Approvers {
+		r.Approvers = append(r.Approvers, a.Person+" ("+a.Role+", "+a.Site+", "+a.Device+")")
+	}
+	for _, w := range []wallet.Wallet{x.Scope.From, x.Scope.To} {
+		if n := len(w.Unproven()); n > 0 {
+			r.Notes = append(r.Notes, w.Name()+" has keys without proof of possession")
+		}
+	}
+	return r
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/spf13/cobra"
+)
+
+func newLedgerCmd(a *app) *cobra.Command {
+	return group("ledger", "Read the signer ledger: what this home pinned, signed and refused", newLedgerListCmd(a))
+}
+
+func newLedgerListCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "Check the chain of the signer ledger and list its entries", Args: arguments(0, 0),
+		Example: "  coldsign ledger list --json",
+		RunE: func(*cobra.Command, []string) error {
+			ledger, err := a.readLedger()
+			if errors.Is(err, home.ErrBroken) {
+				return console.Fail(console.NotAuthentic, err, "do not repair it by hand: restore the home from its backup")
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.JSON("coldsign.ledger/v1", map[string]any{"entries": ledger.Entries()})
+			}
+			rows := [][]string{{"SEQ", "TIME", "EVENT", "KEY", "WHAT"}}
+			for _, e := range ledger.Entries() {
+				rows = append(rows, []string{fmt.Sprint(e.Seq), e.Time.Format(time.RFC3339), string(e.Event), e.Key, what(e)})
+			}
+			return a.table(rows)
+		},
+	}
+}
+
+func what(e home.Entry) string {
+	switch e.Event {
+	case home.Pinned:
+		return e.Kind + " " + e.Name
+	case home.Reserved:
+		return fmt.Sprintf("bundle %.16s, %s satoshi leave, receipt %d", e.Bundle, e.Leaving, e.Counter)
+	case home.Declined:
+		return fmt.Sprintf("bundle %.16s, %s", e.Bundle, e.Reason)
+	}
+	return fmt.Sprintf("bundle %.16s, receipt %d", e.Bundle, e.Counter)
+}
+
+// table prints rows, the first of them the header.
+func (a *app) table(rows [][]string) error { return console.Table(a.Out, rows[0], rows[1:]) }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"regexp"
+
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/spf13/cobra"
+)
+
+var reasonPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,47}$`)
+
+func newRefuseCmd(a *app) *cobra.Command {
+	var flags unlockFlags
+	var reason, out string
+	cmd := &cobra.Command{
+		Use: "refuse FILE --reason CODE --out FILE", Short: "Write a signed refusal of a bundle, so that everybody sees why", Args: arguments(1, 1),
+		Long:    "Writes an answer that holds no signature but a reason, sealed with this key's receipt key. The daemon shows it to treasury\nstaff. The reason is a short code: small letters, digits and dashes.",
+		Example: "  coldsign refuse request.bundle --reason unexpected-amount --key a --out a.refusal",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if !reasonPattern.MatchString(reason) || out == "" {
+				return console.Fail(console.Usage, fmt.Errorf("refuse needs --out and a --reason like unexpected-amount"), "coldsign refuse --help")
+			}
+			raw, err := readBundle(args[0])
+			if err != nil {
+				return err
+			}
+			u, err := a.unlock(flags)
+			if err != nil {
+				return err
+			}
+			defer u.close()
+			return a.refuse(u, raw, reason, out)
+		},
+	}
+	flags.register(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "why, as a short code")
+	cmd.Flags().StringVar(&out, "out", "", "file to write the refusal to; it must not exist")
+	return cmd
+}
+
+func (a *app) refuse(u *unlocked, raw []byte, reason, out string) error {
+	beliefs, err := signing.Load(u.home, u.ledger, u.info.Name, u.key.Receipt().PublicKey())
+	if err != nil {
+		return err
+	}
+	x, err := signing.Examine(beliefs, u.ledger, raw, a.Now())
+	if err != nil {
+		return err
+	}
+	session := signing.Session{Home: u.home, Ledger: u.ledger, KeyName: u.info.Name, Key: u.key, Now: a.Now, Rand: rand.Reader}
+	sealed, err := session.Refuse(x, reason)
+	if err != nil {
+		return err
+	}
+	if err := writeAnswer(out, sealed); err != nil {
+		return err
+	}
+	if a.json {
+		return a.JSON("coldsign.refuse/v1", map[string]any{"reason": reason, "words": x.Opened.Words(), "out": out})
+	}
+	a.Say("refused with reason %s; wrote %s", reason, out)
+	a.Hint("coldsign show " + out)
+	return nil
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore"
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+)
+
+// version is what --version prints; a release build sets it with -ldflags "-X main.version=...".
+var version = "development"
+
+// app is what every command of coldsign shares: the console and the two flags that all commands have.
+type app struct {
+	*console.Console
+	homeDir string
+	json    bool
+}
+
+// execute runs one command line and returns its exit code. Errors become exit codes here and nowhere else.
+func execute(c *console.Console, args []string) console.Code {
+	a := &app{Console: c}
+	root := newRootCmd(a)
+	root.SetArgs(args)
+	root.SetIn(c.In)
+	root.SetOut(c.Out)
+	root.SetErr(c.Err)
+	err := root.Execute()
+	c.Report(err, a.json)
+	return console.CodeOf(err)
+}
+
+func newRootCmd(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "coldsign",
+		Short:         "Open bundles offline, see what they really do, and sign or refuse",
+		Long:          "coldsign signs treasury bundles on a machine that never touches a network.\n\nIt believes only what its keyholder has pinned: wallets, issuers, the roster and the policy.",
+		Example:       "  coldsign scan --images frames --out request.bundle\n  coldsign inspect request.bundle\n  coldsign sign request.bundle --key a --out answer.cbor\n  coldsign show answer.cbor",
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.PersistentFlags().StringVar(&a.homeDir, "home", defaultHome(), "folder with this keyholder's keys, pins and signer ledger")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
+	})
+	root.AddCommand(newInitCmd(a), newKeyCmd(a), newWalletCmd(a), newTrustCmd(a), newPolicyCmd(a), newInspectCmd(a),
+		newSignCmd(a), newRefuseCmd(a), newShowCmd(a), newScanCmd(a), newLedgerCmd(a), newExitCodesCmd())
+	return root
+}
+
+// defaultHome is the only place where the environment says anything to coldsign.
+func defaultHome() string {
+	if dir := os.Getenv("COLDSIGN_HOME"); dir != "" {
+		return dir
+	}
+	user, err := os.UserHomeDir()
+	if err != nil {
+		return ".coldsign"
+	}
+	return filepath.Join(user, ".coldsign")
+}
+
+// arguments checks the number of arguments and answers a mistake with the command's own usage line.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		return console.Fail(console.Usage, fmt.Errorf("%s takes %s", cmd.CommandPath(), cmd.Use), cmd.CommandPath()+" --help")
+	}
+}
+
+// group is a noun that only holds verbs.
+func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return console.Fail(console.Usage, fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), cmd.CommandPath()+" --help")
+		}
+		return cmd.Help()
+	}}
+	cmd.AddCommand(verbs...)
+	return cmd
+}
+
+func newExitCodesCmd() *cobra.Command {
+	var text strings.Builder
+	for _, code := range console.Codes() {
+		fmt.Fprintf(&text, "  %-4d %s\n", int(code), code)
+	}
+	return &cobra.Command{Use: "exit-codes", Short: "What each exit code means", Long: "Exit codes of coldsign, warmctl and exchanged:\n\n" + text.String()}
+}
+
+// open reads the home. A folder that is none gets the command that makes one.
+func (a *app) open() (*home.Home, error) {
+	h, err := home.Open(a.homeDir)
+	if errors.Is(err, home.ErrNone) {
+		return nil, console.Fail(console.Failed, err, "coldsign init --home "+a.homeDir+" --network regtest")
+	}
+	return h, err
+}
+
+// keys opens the key store of a home, wired to PKCS#11 where this build has it.
+func (a *app) keys(h *home.Home) (*keystore.Store, error) {
+	return keystore.Open(h.KeysDir(), openToken)
+}
+
+// pickKey returns the named key, or the only one.
+func pickKey(store *keystore.Store, name string) (keystore.Info, error) {
+	if name != "" {
+		return store.Info(name)
+	}
+	infos, err := store.List()
+	if err != nil {
+		return keystore.Info{}, err
+	}
+	if len(infos) == 1 {
+		return infos[0], nil
+	}
+	hint := "coldsign key new a"
+	if len(infos) > 1 {
+		hint = "say which with --key NAME (coldsign key list)"
+	}
+	return keystore.Info{}, console.Fail(console.Usage, fmt.Errorf("this home has %d keys", len(infos)), hint)
+}
+
+// unlockFlags say where the passphrase or PIN of a key comes from when not from the terminal.
+type unlockFlags struct {
+	key          string
+	passphraseFD int
+	pinFD        int
+}
+
+func (u *unlockFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&u.key, "key", "", "name of the key (default: the only one of this home)")
+	cmd.Flags().IntVar(&u.passphraseFD, "passphrase-fd", -1, "read the passphrase from this file descriptor, not the terminal")
+	cmd.Flags().IntVar(&u.pinFD, "pin-fd", -1, "read the token's PIN from this file descriptor, not the terminal")
+}
+
+// unlocked is a home with one of its keys unlocked and its ledger locked for writing.
+type unlocked struct {
+	home   *home.Home
+	ledger *home.Ledger
+	info   keystore.Info
+	key    *keystore.Key
+}
+
+func (u *unlocked) close() { errors.Join(u.key.Close(), u.ledger.Close()) }
+
+func (u *unlocked) signatory() home.Signatory {
+	return home.Signatory{Key: u.info.Name, Receipt: u.key.Receipt()}
+}
+
+// pin seals a file with the unlocked key.
+func (a *app) pin(u *unlocked, p home.Pin) error {
+	return u.home.Pin(u.ledger, a.Now(), p, u.signatory(), rand.Reader)
+}
+
+// unlock takes the ledger's lock first, so that a second coldsign is refused before anybody types a passphrase.
+func (a *app) unlock(f unlockFlags) (*unlocked, error) {
+	h, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.keys(h)
+	if err != nil {
+		return nil, err
+	}
+	info, err := pickKey(store, f.key)
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := a.writeLedger(h)
+	if err != nil {
+		return nil, err
+	}
+	prompt, fd := "passphrase of key "+info.Name+": ", f.passphraseFD
+	if info.Kind == keystore.InToken {
+		prompt, fd = "PIN of token "+info.Token.Label+" for key "+info.Name+": ", f.pinFD
+	}
+	key, err := a.unlockWith(store, info.Name, prompt, fd)
+	if err != nil {
+		ledger.Close()
+		return nil, err
+	}
+	return &unlocked{h, ledger, info, key}, nil
+}
+
+func (a *app) writeLedger(h *home.Home) (*home.Ledger, error) {
+	ledger, err := h.Ledger(true)
+	if errors.Is(err, home.ErrLocked) {
+		return nil, console.Fail(console.Failed, err, "wait until the other coldsign of this home has ended")
+	}
+	if errors.Is(err, home.ErrBroken) {
+		return nil, console.Fail(console.NotAuthentic, err, "do not repair it by hand: restore the home from its backup")
+	}
+	return ledger, err
+}
+
+func (a *app) unlockWith(store *keystore.Store, name, prompt string, fd int) (*keystore.Key, error) {
+	secret, err := a.Secret(prompt, fd)
+	if err != nil {
+		return nil, err
+	}
+	defer secret.Wipe()
+	key, err := store.Unlock(name, keystore.NewSecret(secret.Bytes()))
+	return key, keyError(err)
+}
+
+// receiptOf is the public receipt key of a key file, for commands that read pins without unlocking anything.
+func receiptOf(info keystore.Info) (ssh.PublicKey, error) {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(info.Record.Receipt))
+	if err != nil {
+		return nil, fmt.Errorf("receipt key of %s: %w", info.Name, err)
+	}
+	return key, nil
+}
+
+// networks are the names that --network takes.
+var networks = map[string]spend.Network{"mainnet": spend.BitcoinMainnet, "testnet": spend.BitcoinTestnet,
+	"signet": spend.BitcoinSignet, "regtest": spend.BitcoinRegtest}

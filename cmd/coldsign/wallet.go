@@ -1,0 +1,304 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
+	"github.com/coldsign/coldsign/internal/words"
+	"github.com/spf13/cobra"
+)
+
+// walletFileMax bounds a wallet file or key record, in bytes; fifteen keys with their proofs take about 15 kB.
+const walletFileMax = 64 << 10
+
+func newWalletCmd(a *app) *cobra.Command {
+	return group("wallet", "Compose, pin and list wallets, derive their addresses",
+		newWalletCreateCmd(a), newWalletAddCmd(a), newWalletListCmd(a), newWalletAddressCmd(a))
+}
+
+func newWalletCreateCmd(a *app) *cobra.Command {
+	var tier, out string
+	var threshold int
+	cmd := &cobra.Command{
+		Use: "create NAME RECORD...", Short: "Compose a wallet file from the key records of all cosigners", Args: arguments(4, 16),
+		Long: "Composes a wallet file from exported key records. Every record's proof of possession is verified. The file is the same\n" +
+			"whoever composes it, so one keyholder composes and everybody adds it, comparing the twelve words.",
+		Example: "  coldsign wallet create COLD-BTC-A a.key.json b.key.json c.key.json --threshold 2 --out cold.wallet.json",
+		RunE: func(_ *cobra.Command, args []string) error {
+			records, err := readRecords(args[1:])
+			if err != nil {
+				return err
+			}
+			w, err := wallet.New(args[0], spend.Tier(tier), threshold, records)
+			if err != nil {
+				return err
+			}
+			if err := a.give(out, w.Marshal()); err != nil {
+				return err
+			}
+			a.Say("%s %d of %d, words: %s", w.Name(), w.Threshold(), len(w.Keys()), w.Words())
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&tier, "tier", string(spend.Cold), "hot, warm or cold")
+	cmd.Flags().IntVar(&threshold, "threshold", 0, "how many keys must sign")
+	cmd.Flags().StringVar(&out, "out", "-", "file to write; - is standard output")
+	return cmd
+}
+
+func readRecords(paths []string) ([]wallet.KeyRecord, error) {
+	var out []wallet.KeyRecord
+	for _, path := range paths {
+		raw, err := console.ReadFile(path, walletFileMax)
+		if err != nil {
+			return nil, err
+		}
+		record, err := wallet.ParseKeyRecord(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		out = append(out, record)
+	}
+	return out, nil
+}
+
+type walletAddOptions struct {
+	unlockFlags
+	file        string
+	words       string
+	destination bool
+	acceptRisk  []string
+}
+
+// unprovenRisk must be named to pin a wallet with keys whose holders gave no proof of possession.
+const unprovenRisk = "unproven-keys"
+
+func newWalletAddCmd(a *app) *cobra.Command {
+	var o walletAddOptions
+	cmd := &cobra.Command{
+		Use: "add FILE", Short: "Pin a wallet: check it, compare its twelve words, seal it with a key of this home", Args: arguments(1, 1),
+		Long: "Pins a wallet. Everything in the file is verified; then its twelve words are compared with the other keyholders'\n" +
+			"screens, and the file is sealed with a key of this home. A wallet that this home has no key of can be pinned only as\na destination, with --destination: it can receive, and never be signed for.",
+		Example: "  coldsign wallet add cold.wallet.json --key a\n  coldsign wallet add hot.wallet.json --key a --destination",
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.file = args[0]
+			return runWalletAdd(a, o)
+		},
+	}
+	o.register(cmd)
+	cmd.Flags().StringVar(&o.words, "words", "", "the twelve words as another keyholder read them, instead of the question on the terminal")
+	cmd.Flags().BoolVar(&o.destination, "destination", false, "pin a wallet that this home has no key of, to pay to")
+	cmd.Flags().StringSliceVar(&o.acceptRisk, "accept-risk", nil, "accept a named risk: "+unprovenRisk)
+	return cmd
+}
+
+func runWalletAdd(a *app, o walletAddOptions) error {
+	raw, err := console.ReadFile(o.file, walletFileMax)
+	if err != nil {
+		return err
+	}
+	var consent []wallet.Option
+	if slices.Contains(o.acceptRisk, unprovenRisk) {
+		consent = append(consent, wallet.AcceptUnproven())
+	}
+	w, err := wallet.Parse(raw, consent...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.file, err)
+	}
+	u, err := a.unlock(o.unlockFlags)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	if err := mayPin(u, w, o); err != nil {
+		return err
+	}
+	describe(a, w)
+	if err := a.compareWords(w.ID(), o.words); err != nil {
+		return err
+	}
+	if err := a.pin(u, home.Pin{Kind: home.WalletPin, Name: w.Name(), Data: w.Marshal()}); err != nil {
+		return err
+	}
+	if a.json {
+		return a.JSON("coldsign.wallet/v1", viewWallet(w, u.info.Name))
+	}
+	a.Say("wallet %s is pinned by key %s", w.Name(), u.info.Name)
+	a.Hint("coldsign wallet address " + w.Name() + " 0")
+	return nil
+}
+
+// mayPin refuses a wallet of another network, one without an own key, and one that would take the place of another.
+func mayPin(u *unlocked, w wallet.Wallet, o walletAddOptions) error {
+	if w.Network() != u.home.Network() {
+		return spend.Refuse("network-mismatch", "wallet "+w.Name(), string(u.home.Network()), string(w.Network()), "add it to a home of its network")
+	}
+	if _, ours := signing.Position(w, u.info.Record); !ours && !o.destination {
+		return spend.Refuse("own-key-missing", "wallet "+w.Name(), "key "+u.info.Name+" of this home among its keys", "other keys",
+			"if it is only to be paid to: coldsign wallet add "+o.file+" --destination")
+	}
+	beliefs, err := signing.Load(u.home, u.ledger, u.info.Name, u.key.Receipt().PublicKey())
+	if err != nil {
+		return err
+	}
+	for _, known := range beliefs.Wallets {
+		if (known.Name() == w.Name()) != (known.ID() == w.ID()) {
+			return spend.Refuse("wallet-replaced", "wallet "+w.Name(), known.Name()+" as it was pinned, "+known.ID().Short(), w.Name()+", "+w.ID().Short(),
+				"a wallet is never renamed or replaced: give a new wallet a new name")
+		}
+	}
+	return nil
+}
+
+func describe(a *app, w wallet.Wallet) {
+	a.Say("wallet %s, %s tier, %s, %d of %d keys must sign", w.Name(), w.Tier(), w.Network(), w.Threshold(), len(w.Keys()))
+	for i, k := range w.Keys() {
+		proof := "possession proven"
+		if k.Unproven() {
+			proof = "WITHOUT proof of possession"
+		}
+		a.Say("  key %d  %-12s %x  %-6s %s", i+1, k.Name, k.Fingerprint, k.Kind, proof)
+	}
+}
+
+// compareWords has a person confirm that the twelve words are the same on the other screens: in scripts by giving them
+// all, at a terminal by typing the last one.
+func (a *app) compareWords(digest [32]byte, given string) error {
+	line := words.Line(digest)
+	if given != "" {
+		if !words.Match(given, digest) {
+			return spend.Refuse("words-differ", "words", line, console.Printable(given), "stop: you and the other keyholder hold different files")
+		}
+		return nil
+	}
+	if a.TTY == nil {
+		return console.Fail(console.Declined, errors.New("nobody compared the twelve words"), `give them as the other keyholder reads them: --words "`+line[:strings.IndexByte(line, ' ')]+` ..."`)
+	}
+	a.Say("words: %s", line)
+	last := words.Of(digest)[words.Count-1]
+	prompt := "They must equal the words on every other keyholder's screen. Type the last one when they do: "
+	return a.Confirm(prompt, 3, func(s string) bool { return strings.TrimSpace(s) == last })
+}
+
+type walletView struct {
+	Name       string   `json:"name"`
+	ID         string   `json:"id"`
+	Words      string   `json:"words"`
+	Tier       string   `json:"tier"`
+	Network    string   `json:"network"`
+	Threshold  int      `json:"threshold"`
+	Keys       []string `json:"keys"`
+	Unproven   int      `json:"unproven_keys"`
+	Descriptor string   `json:"descriptor"`
+	PinnedBy   string   `json:"pinned_by"`
+}
+
+func viewWallet(w wallet.Wallet, key string) walletView {
+	v := walletView{Name: w.Name(), ID: w.ID().String(), Words: w.Words(), Tier: string(w.Tier()), Network: string(w.Network()),
+		Threshold: w.Threshold(), Unproven: len(w.Unproven()), Descriptor: w.Descriptor(), PinnedBy: key}
+	for _, k := range w.Keys() {
+		v.Keys = append(v.Keys, k.Name)
+	}
+	return v
+}
+
+func newWalletListCmd(a *app) *cobra.Command {
+	var key string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the pinned wallets", Args: arguments(0, 0), Example: "  coldsign wallet list --key a",
+		RunE: func(*cobra.Command, []string) error {
+			info, beliefs, err := a.beliefs(key)
+			if err != nil {
+				return err
+			}
+			views := []walletView{}
+			rows := [][]string{{"NAME", "TIER", "KEYS", "ID", "WORDS"}}
+			for _, w := range beliefs.Wallets {
+				views = append(views, viewWallet(w, info.Name))
+				rows = append(rows, []string{w.Name(), string(w.Tier()), fmt.Sprintf("%d of %d", w.Threshold(), len(w.Keys())), w.ID().Short(), w.Words()})
+			}
+			if a.json {
+				return a.JSON("coldsign.wallet-list/v1", map[string]any{"wallets": views})
+			}
+			return a.table(rows)
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "name of the key whose pins to read (default: the only one of this home)")
+	return cmd
+}
+
+func newWalletAddressCmd(a *app) *cobra.Command {
+	var key string
+	var change bool
+	cmd := &cobra.Command{
+		Use: "address WALLET INDEX", Short: "Derive an address of a pinned wallet", Args: arguments(2, 2),
+		Example: "  coldsign wallet address COLD-BTC-A 0\n  coldsign wallet address COLD-BTC-A 3 --change",
+		RunE: func(_ *cobra.Command, args []string) error {
+			index, err := strconv.ParseUint(args[1], 10, 31)
+			if err != nil {
+				return console.Fail(console.Usage, fmt.Errorf("index %q is not a number from 0 to 2147483647", args[1]))
+			}
+			_, beliefs, err := a.beliefs(key)
+			if err != nil {
+				return err
+			}
+			return a.address(beliefs, args[0], uint32(index), change)
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "name of the key whose pins to read (default: the only one of this home)")
+	cmd.Flags().BoolVar(&change, "change", false, "on the change branch")
+	return cmd
+}
+
+func (a *app) address(beliefs signing.Beliefs, name string, index uint32, change bool) error {
+	i := slices.IndexFunc(beliefs.Wallets, func(w wallet.Wallet) bool { return w.Name() == name })
+	if i < 0 {
+		return console.Fail(console.Failed, fmt.Errorf("no wallet %q is pinned", console.Printable(name)), "coldsign wallet list")
+	}
+	branch := wallet.Receive
+	if change {
+		branch = wallet.ChangeBranch
+	}
+	derived, err := beliefs.Wallets[i].Derive(branch, index)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.JSON("coldsign.address/v1", map[string]any{"wallet": name, "branch": uint32(branch), "index": index, "address": derived.Address})
+	}
+	_, err = fmt.Fprintln(a.Out, derived.Address)
+	return err
+}
+
+// beliefs reads what a key has pinned, without unlocking it.
+func (a *app) beliefs(key string) (info keyInfo, b signing.Beliefs, err error) {
+	h, err := a.open()
+	if err != nil {
+		return info, b, err
+	}
+	store, err := a.keys(h)
+	if err != nil {
+		return info, b, err
+	}
+	if info, err = pickKey(store, key); err != nil {
+		return info, b, err
+	}
+	ledger, err := h.Ledger(false)
+	if err != nil {
+		return info, b, err
+	}
+	receipt, err := receiptOf(info)
+	if err != nil {
+		return info, b, err
+	}
+	b, err = signing.Load(h, ledger, info.Name, receipt)
+	return info, b, err
+}
