@@ -1,10 +1,12 @@
 package wallet_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strings"
 	"testing"
 
+	"github.com/btcsuite/btcd/txscript/v2"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
@@ -83,6 +85,26 @@ func TestScriptsOfBIP381To386(t *testing.T) {
 }
 
 // Referee: bitcoinjs-lib 7.0.5 payments over the account of seed 01.. at 0/5, and the multisig of wallet_test.go at 0/0.
+// BIP383 counts to 20 keys in wsh; above 16 the numbers are pushed. txscript, btcd's own reader, must read them back.
+func TestScriptsOfMoreThanSixteenKeys(t *testing.T) {
+	keys := append(keys16(), pubA)
+	d, err := wallet.ParseUnchecked("wsh(multi(17," + strings.Join(keys, ",") + "))")
+	must(t, err)
+	s, err := d.Derive(spend.BitcoinMainnet, 0, 0)
+	must(t, err)
+	want := txscript.NewScriptBuilder().AddInt64(17)
+	for _, key := range keys {
+		raw, err := hex.DecodeString(key)
+		must(t, err)
+		want.AddData(raw)
+	}
+	script, err := want.AddInt64(17).AddOp(txscript.OP_CHECKMULTISIG).Script()
+	must(t, err)
+	if !bytes.Equal(s.WitnessScript, script) {
+		t.Errorf("witness script %x, want %x", s.WitnessScript, script)
+	}
+}
+
 func TestAddressesOfEachShape(t *testing.T) {
 	key := strings.SplitN(strings.SplitN(regtestDescriptor, "2,", 2)[1], ",", 2)[0]
 	body := strings.TrimSuffix(strings.TrimPrefix(strings.Split(regtestDescriptor, "#")[0], "wsh("), ")")
@@ -130,6 +152,9 @@ func TestMultipathsOfBIP389(t *testing.T) {
 		must(t, err)
 		if body, _, _ := strings.Cut(d.String(), "#"); body != text || d.Branches() != len(branches) {
 			t.Errorf("%s prints as %s with %d branches", text, body, d.Branches())
+		}
+		if d.Ranged() != strings.Contains(text, "*") {
+			t.Errorf("%s ranged: %v", text, d.Ranged())
 		}
 		for i, want := range branches {
 			one, err := d.Branch(i)

@@ -59,9 +59,6 @@ func readExtended(text, where string) (*hdkeychain.ExtendedKey, error) {
 	if key.IsPrivate() {
 		return nil, privateKey(where)
 	}
-	if key.String() != text {
-		return nil, spend.Malformed("key-encoding", where, "an extended key that is not in its one canonical spelling")
-	}
 	if standard := slip132(key.Version()); standard != nil {
 		return nil, refuseSLIP132(key, standard, where)
 	}

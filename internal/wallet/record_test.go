@@ -101,6 +101,12 @@ func TestAttack059OriginsDepthsPrefixes(t *testing.T) {
 	for _, path := range [][]uint32{{}, {hard + 84, hard + 1, hard}, {hard + 48, hard + 1, 0, hard + 2}, {48, hard + 1, hard, hard + 2}, {hard + 87, hard + 1, hard, hard + 2}} {
 		refused(t, onPath(t, 1, spend.BitcoinRegtest, path).record.Verify(), "key-path")
 	}
+	// Depth and path agree, but the last step is another than the path says.
+	other := onPath(t, 1, spend.BitcoinRegtest, []uint32{hard + 48, hard + 1, hard, hard + 1})
+	other.record.Path = h.record.Path
+	other.prove()
+	refused(t, other.record.Verify(), "key-path")
+
 	key, err := hdkeychain.NewKeyFromString(h.record.Key)
 	must(t, err)
 	for _, version := range []string{"045f1cf6", "02575483", "044a5262", "024289ef"} {
@@ -116,11 +122,43 @@ func TestAttack059OriginsDepthsPrefixes(t *testing.T) {
 		}
 	}
 	litecoin, _ := hex.DecodeString("019da462")
-	other, err := key.CloneWithVersion(litecoin)
+	foreign, err := key.CloneWithVersion(litecoin)
 	must(t, err)
 	bad := *h
-	bad.record.Key = other.String()
+	bad.record.Key = foreign.String()
 	refused(t, bad.record.Verify(), "key-network")
+}
+
+// BIP32, test vector 5, has keys of depth 0 that name a parent or an index; btcd reads them.
+func TestExtendedKeysHaveOneSpelling(t *testing.T) {
+	key, err := hdkeychain.NewKeyFromString(xpubA)
+	must(t, err)
+	point, err := key.ECPubKey()
+	must(t, err)
+	made := func(parent []byte, index uint32) string {
+		return hdkeychain.NewExtendedKey(key.Version(), point.SerializeCompressed(), key.ChainCode(), parent, 0, index, false).String()
+	}
+	_, err = wallet.ParseUnchecked("wpkh(" + made([]byte{0, 0, 0, 0}, 0) + ")")
+	must(t, err)
+	for _, text := range []string{made([]byte{1, 0, 0, 0}, 0), made([]byte{0, 0, 0, 0}, 1)} {
+		_, err := hdkeychain.NewKeyFromString(text)
+		must(t, err)
+		_, err = wallet.ParseUnchecked("wpkh(" + text + ")")
+		refused(t, err, "key-encoding")
+	}
+	for _, text := range []string{"1" + xpubA, xpubA + "1", xpubA[1:], xpubA + " ", " " + xpubA, xpubA[:110] + "M", strings.ToUpper(xpubA), strings.Repeat("x", 200)} {
+		_, err := wallet.ParseUnchecked("wpkh(" + text + ")")
+		refused(t, err, "key-encoding")
+	}
+}
+
+func TestOriginIsWrittenAsDescriptorsDo(t *testing.T) {
+	if got := seeded(t, 1, spend.BitcoinRegtest).record.Origin(); got != "[4ba43603/48h/1h/0h/2h]" {
+		t.Error(got)
+	}
+	if got := token(2, spend.BitcoinRegtest).record.Origin(); got != "[ebc0ee0b]" {
+		t.Error(got)
+	}
 }
 
 func TestFixedKeysAreCompressedPointsWithTheirOwnFingerprint(t *testing.T) {

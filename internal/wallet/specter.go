@@ -94,9 +94,6 @@ func specterNames(o object) ([]string, error) {
 
 // bothBranches rewrites /0/* of every key as /<0;1>/*. A descriptor with another step somewhere stays as it is.
 func bothBranches(d Descriptor) (Descriptor, error) {
-	if d.Branches() != 1 {
-		return d, nil
-	}
 	body, _, _ := strings.Cut(d.String(), "#")
 	for _, key := range d.Keys() {
 		if key.extended == nil {

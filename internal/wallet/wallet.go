@@ -33,6 +33,13 @@
 // is rebuilt from them. The identity is the tagged hash coldsign/wallet/v1 over network and descriptor with checksum.
 // The order of the keys is part of the descriptor, because answers name a key by its position.
 //
+// # Files of other products
+//
+// Plain descriptors, BSMS 1.0 records (BIP129), Coldcard text, Specter and Sparrow JSON and Caravan JSON are read and
+// written, Bitcoin Core's importdescriptors list is written. None of them carries a proof. Their keys are read as
+// unproven records: device "foreign", no receipt key, "proof": "none" in the wallet file. That takes AcceptUnproven at
+// every reading, and Unproven names these keys to every screen.
+//
 // # What may never happen here
 //
 // A key accepted from a wallet file that nobody proved, unless the caller consents and the file says so; a hint, such as

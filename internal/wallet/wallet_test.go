@@ -151,7 +151,10 @@ func TestIndexesOutsideTheWalletAreRefused(t *testing.T) {
 }
 
 func TestWalletsAreImmutableAndConcurrent(t *testing.T) {
-	w := pinned(t, spend.BitcoinRegtest)
+	given := records(trio(t, spend.BitcoinRegtest)...)
+	w, err := wallet.New("COLD-A", spend.Cold, 2, given)
+	must(t, err)
+	given[0].Name, given[2].Path[3] = "other", 0
 	id, first := w.ID(), refereeAddresses()[regtestDescriptor][place{wallet.Receive, 0}]
 	keys := w.Keys()
 	keys[0].Path[0], keys[0].Proof[0], keys[0].Name = 0, 0, "other"
@@ -166,7 +169,7 @@ func TestWalletsAreImmutableAndConcurrent(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if w.ID() != id || w.Keys()[0].Verify() != nil {
+	if w.ID() != id || w.Keys()[0].Verify() != nil || w.Keys()[2].Verify() != nil {
 		t.Error("a caller changed the wallet")
 	}
 }
