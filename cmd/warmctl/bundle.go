@@ -1,0 +1,361 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/chain/bitcoin"
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/seal"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/transport"
+	"github.com/coldsign/coldsign/internal/words"
+)
+
+type showOptions struct {
+	id, png, html, out, psbt string
+}
+
+func newBundleCmd(a *app) *cobra.Command {
+	var o showOptions
+	list := &cobra.Command{
+		Use: "list", Short: "List sealed bundles and the answers to them", Example: "  warmctl bundle list", Args: arguments(0, 0),
+		RunE: func(*cobra.Command, []string) error { return runBundleList(a) },
+	}
+	show := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show the bundle of a top-up as an animated QR series, or write it",
+		Long: "Without a flag the series runs on the terminal until q is pressed (+ and - change the speed). The twelve words printed\n" +
+			"before it must be the same on every signer.",
+		Example: "  warmctl bundle show 7\n  warmctl bundle show 7 --png frames\n  warmctl bundle show 7 --psbt top-up-7.psbt",
+		Args:    arguments(1, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.id = args[0]
+			return runBundleShow(a, o)
+		},
+	}
+	show.Flags().StringVar(&o.png, "png", "", "folder to write the frames to, as PNG")
+	show.Flags().StringVar(&o.html, "html", "", "file to write a page to that shows the frames in any browser")
+	show.Flags().StringVar(&o.out, "out", "", "file for a USB stick with the sealed bundle, or - for standard output")
+	show.Flags().StringVar(&o.psbt, "psbt", "", "file for the plain PSBT inside, for other wallets")
+	var out string
+	export := &cobra.Command{
+		Use: "export ID", Short: "Write the sealed bundle to a file, for a USB stick", Example: "  warmctl bundle export 7 --out /media/stick/top-up-7.bundle", Args: arguments(1, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if out == "" {
+				return console.Fail(console.Usage, errors.New("--out is needed"), "warmctl bundle export "+args[0]+" --out FILE")
+			}
+			return runBundleShow(a, showOptions{id: args[0], out: out})
+		},
+	}
+	export.Flags().StringVar(&out, "out", "", "file to write, or - for standard output")
+	return group("bundle", "Bundles to signers, answers back", list, show, export, newImportCmd(a))
+}
+
+func runBundleList(a *app) error {
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	pinnedHere, err := a.home.wallets()
+	if err != nil {
+		return err
+	}
+	list, err := client.TopUps(context.Background())
+	if err != nil {
+		return err
+	}
+	views, rows := []any{}, [][]string{}
+	for _, t := range list.TopUps {
+		if t.Bundle == "" {
+			continue
+		}
+		r, err := read(t, pinnedHere)
+		if err != nil {
+			return err
+		}
+		views = append(views, r.view(t))
+		signed := 0
+		for _, answer := range t.Answers {
+			if answer.Signed {
+				signed++
+			}
+		}
+		rows = append(rows, []string{t.ID, t.State, r.intent.Amount.String(), fmt.Sprintf("%d of %d", signed, t.Signers), t.BundleWords})
+	}
+	if a.json {
+		return a.JSON("coldsign.bundles/v1", map[string]any{"bundles": views})
+	}
+	return console.Table(a.Out, []string{"ID", "STATE", "AMOUNT", "SIGNED", "WORDS"}, rows)
+}
+
+// issuer believes the issuer key that the daemon states over TLS. Nothing depends on it here but an early warning:
+// every signer judges the seal by the key that it pinned itself.
+type issuer struct {
+	name string
+	key  ssh.PublicKey
+}
+
+func (i issuer) Issuer(name string) (ssh.PublicKey, bool) { return i.key, name == i.name }
+
+// fetch gets a bundle, and checks that its seal is good and that it is the bundle of the top-up as read here.
+func (a *app) fetch(ctx context.Context, id string) ([]byte, bundle.Opened, error) {
+	client, err := a.client()
+	if err != nil {
+		return nil, bundle.Opened{}, err
+	}
+	t, r, err := a.look(ctx, client, id)
+	if err != nil {
+		return nil, bundle.Opened{}, err
+	}
+	if t.Bundle == "" {
+		return nil, bundle.Opened{}, console.Fail(console.Waiting, fmt.Errorf("top-up %s has no bundle: it waits for %s", id, t.Waiting), "warmctl topup show "+id)
+	}
+	status, err := client.Status(ctx)
+	if err != nil {
+		return nil, bundle.Opened{}, err
+	}
+	key, err := seal.ParseKey(status.IssuerKey)
+	if err != nil {
+		return nil, bundle.Opened{}, err
+	}
+	raw, err := client.Bundle(ctx, id)
+	if err != nil {
+		return nil, bundle.Opened{}, err
+	}
+	opened, err := bundle.Open(raw, issuer{status.Issuer, key}, a.Now())
+	if err != nil {
+		return nil, bundle.Opened{}, err
+	}
+	return raw, opened, r.sameIntent(opened.Body.Intent)
+}
+
+func runBundleShow(a *app, o showOptions) error {
+	raw, opened, err := a.fetch(context.Background(), o.id)
+	if err != nil {
+		return err
+	}
+	toStdout := o.out == "-"
+	a.Say("bundle of top-up %s, %d bytes", o.id, len(raw))
+	a.Say("words: %s", words.Line(opened.ID))
+	written := map[string]any{"id": o.id, "bundle": fmt.Sprintf("%x", opened.ID), "words": words.Line(opened.ID), "bytes": len(raw)}
+	if o.out != "" {
+		if err := a.give(o.out, raw); err != nil {
+			return err
+		}
+		written["out"] = o.out
+	}
+	if o.psbt != "" {
+		packet, err := bitcoin.Join(opened.Payload, opened.Proofs)
+		if err != nil {
+			return err
+		}
+		if err := a.give(o.psbt, packet.Bytes()); err != nil {
+			return err
+		}
+		written["psbt"] = o.psbt
+	}
+	if o.png != "" || o.html != "" {
+		if err := a.writeFrames(raw, o, written); err != nil {
+			return err
+		}
+	}
+	switch {
+	case toStdout:
+		return nil
+	case a.json:
+		return a.JSON("coldsign.bundle/v1", written)
+	case o.out == "" && o.psbt == "" && o.png == "" && o.html == "":
+		return a.animate(raw)
+	}
+	return nil
+}
+
+// writeFrames writes the series as PNG files and as a page.
+func (a *app) writeFrames(raw []byte, o showOptions, written map[string]any) error {
+	symbols, err := transport.Symbols(transport.CBOR, raw, transport.Options{})
+	if err != nil {
+		return err
+	}
+	written["frames"] = len(symbols)
+	if o.html != "" {
+		page, err := transport.HTML(symbols, 5)
+		if err != nil {
+			return err
+		}
+		if err := a.give(o.html, page); err != nil {
+			return err
+		}
+		written["html"] = o.html
+	}
+	if o.png == "" {
+		return nil
+	}
+	if err := os.MkdirAll(o.png, 0o700); err != nil {
+		return err
+	}
+	for i, symbol := range symbols {
+		picture, err := symbol.PNG(transport.PNGScale)
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(o.png, fmt.Sprintf("frame-%03d.png", i+1))
+		if err := console.WriteNew(name, picture, 0o644); err != nil {
+			return err
+		}
+	}
+	written["png"] = o.png
+	a.Say("wrote %d frames to %s", len(symbols), o.png)
+	return nil
+}
+
+// animate runs the series on the terminal, as dense as its size allows.
+func (a *app) animate(raw []byte) error {
+	if a.TTY == nil {
+		return console.Fail(console.Usage, errors.New("there is no terminal to show the bundle on"), "write it instead: --png DIR, --html FILE or --out FILE")
+	}
+	const quiet = 2
+	return a.Slides(func(cols, rows int) ([]string, error) {
+		version := transport.VersionFor(cols, rows)
+		if version == 0 {
+			return nil, spend.Refuse("screen-overflow", "terminal", "room for a QR symbol", fmt.Sprintf("%d columns and %d rows", cols, rows), "make the terminal larger, or write --png DIR")
+		}
+		symbols, err := transport.Symbols(transport.CBOR, raw, transport.Options{VersionMax: version})
+		if err != nil {
+			return nil, err
+		}
+		pictures := make([]string, len(symbols))
+		for i, symbol := range symbols {
+			pictures[i] = symbol.Half(quiet)
+		}
+		return pictures, nil
+	})
+}
+
+const answerMax = 1 << 20
+
+func newImportCmd(a *app) *cobra.Command {
+	var images string
+	cmd := &cobra.Command{
+		Use:   "import (FILE | --images DIR)",
+		Short: "Hand a signer's answer to the daemon",
+		Long: "Takes an answer from a file (or - for standard input), or reads the pictures in a folder with a QR decoder. Answers come\n" +
+			"in any order; the same answer again changes nothing.",
+		Example: "  warmctl bundle import answer-a.cbor\n  warmctl bundle import --images photos",
+		Args:    arguments(0, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if (len(args) == 1) == (images != "") {
+				return console.Fail(console.Usage, errors.New("either FILE or --images is needed"), "warmctl bundle import FILE")
+			}
+			if images != "" {
+				return runImport(a, func() ([]byte, error) { return a.readImages(images) })
+			}
+			return runImport(a, func() ([]byte, error) { return a.readAnswer(args[0]) })
+		},
+	}
+	cmd.Flags().StringVar(&images, "images", "", "folder with pictures (PNG or JPEG) of the frames")
+	return cmd
+}
+
+func runImport(a *app, get func() ([]byte, error)) error {
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	raw, err := get()
+	if err != nil {
+		return err
+	}
+	if bundle.Sniff(raw) != bundle.KindAnswer {
+		return spend.Malformed("answer-unreadable", "import", "%d bytes that are no answer of coldsign", len(raw))
+	}
+	answered, err := client.Answer(context.Background(), raw)
+	if err != nil {
+		return err
+	}
+	list, err := a.home.wallets()
+	if err != nil {
+		return err
+	}
+	r, err := read(answered.TopUp, list)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.JSON(admin.SchemaAnswered, map[string]any{"changed": answered.Changed, "topup": r.view(answered.TopUp)})
+	}
+	if answered.Changed {
+		a.Say("answer to top-up %s taken", answered.TopUp.ID)
+	} else {
+		a.Say("this answer to top-up %s was here before; nothing changed", answered.TopUp.ID)
+	}
+	return writeProgress(a, answered.TopUp)
+}
+
+func (a *app) readAnswer(path string) ([]byte, error) {
+	if path != "-" {
+		return console.ReadFile(path, answerMax)
+	}
+	raw, err := io.ReadAll(io.LimitReader(a.In, answerMax+1))
+	if err == nil && len(raw) > answerMax {
+		err = fmt.Errorf("standard input has more than %d bytes", answerMax)
+	}
+	return raw, err
+}
+
+// readImages joins the frames in a folder of pictures. A picture that shows no frame is skipped, as long as the series
+// is complete in the end.
+func (a *app) readImages(dir string) ([]byte, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	joiner := transport.NewJoiner()
+	var skipped []error
+	progress := a.Progress("reading pictures", len(entries))
+	for i, entry := range entries {
+		progress.At(i)
+		switch strings.ToLower(filepath.Ext(entry.Name())) {
+		case ".png", ".jpg", ".jpeg":
+		default:
+			continue
+		}
+		picture, err := console.ReadFile(filepath.Join(dir, entry.Name()), transport.PictureBytesMax)
+		if err != nil {
+			progress.End()
+			return nil, err
+		}
+		text, err := transport.ReadPicture(picture)
+		if err != nil {
+			skipped = append(skipped, fmt.Errorf("%s: %w", entry.Name(), err))
+			continue
+		}
+		if _, err := joiner.Add(text); err != nil {
+			progress.End()
+			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
+		}
+		if joiner.Complete() {
+			break
+		}
+	}
+	progress.End()
+	if !joiner.Complete() {
+		have, need := joiner.Progress()
+		return nil, errors.Join(append([]error{spend.Malformed("frames-missing", dir, "%d of %d frames", have, need)}, skipped...)...)
+	}
+	kind, raw, err := joiner.Payload()
+	if err == nil && kind != transport.CBOR {
+		err = spend.Malformed("answer-unreadable", dir, "a series of type %s", kind)
+	}
+	return raw, err
+}

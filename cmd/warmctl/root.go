@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/console"
+)
+
+// version is what --version prints; a release build sets it with -ldflags "-X main.version=...".
+var version = "development"
+
+// app is what every command shares: the console and the two flags that all commands have.
+type app struct {
+	*console.Console
+	home home
+	json bool
+}
+
+// execute runs one command line and returns its exit code. Errors become exit codes here and nowhere else.
+func execute(c *console.Console, args []string) console.Code {
+	a := &app{Console: c}
+	root := newRootCmd(a)
+	root.SetArgs(args)
+	root.SetIn(c.In)
+	root.SetOut(c.Out)
+	root.SetErr(c.Err)
+	err := explained(root.Execute())
+	c.Report(err, a.json)
+	return console.CodeOf(err)
+}
+
+func newRootCmd(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "warmctl",
+		Short: "Propose and approve top-ups, carry bundles to signers and answers back",
+		Long: "warmctl is for treasury staff at a terminal. It speaks to exchanged over mutual TLS, shows what an intent says from its\n" +
+			"own pinned wallets, signs approvals with a hardware key, and shows bundles as QR series.",
+		Example: "  warmctl status\n  warmctl topup list\n  warmctl topup approve 7 --key alice\n  warmctl bundle show 7\n  warmctl bundle import --images photos",
+		Version: version, SilenceErrors: true, SilenceUsage: true,
+	}
+	root.PersistentFlags().StringVar((*string)(&a.home), "home", defaultHome(), "folder with this person's certificate, pinned wallets and keys")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
+	})
+	root.AddCommand(newInitCmd(a), newEnrollCmd(a), newWalletCmd(a), newKeyCmd(a), newStatusCmd(a), newTopUpCmd(a),
+		newBundleCmd(a), newEventsCmd(a), newExitCodesCmd())
+	return root
+}
+
+// defaultHome is the only place where the environment says anything to warmctl.
+func defaultHome() string {
+	if dir := os.Getenv("WARMCTL_HOME"); dir != "" {
+		return dir
+	}
+	user, err := os.UserHomeDir()
+	if err != nil {
+		return ".warmctl"
+	}
+	return filepath.Join(user, ".warmctl")
+}
+
+// arguments checks the number of arguments and answers a mistake with the command's own usage line.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= most {
+			return nil
+		}
+		return console.Fail(console.Usage, fmt.Errorf("%s takes: %s", cmd.CommandPath(), cmd.Use), cmd.CommandPath()+" --help")
+	}
+}
+
+// group is a noun that only holds verbs.
+func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return console.Fail(console.Usage, fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), cmd.CommandPath()+" --help")
+		}
+		return cmd.Help()
+	}}
+	cmd.AddCommand(verbs...)
+	return cmd
+}
+
+func newExitCodesCmd() *cobra.Command {
+	var text strings.Builder
+	for _, code := range console.Codes() {
+		fmt.Fprintf(&text, "  %-4d %s\n", int(code), code)
+	}
+	return &cobra.Command{Use: "exit-codes", Short: "What each exit code means", Long: "Exit codes of coldsign, warmctl and exchanged:\n\n" + text.String()}
+}
+
+// explained gives what the daemon said its exit code and its hints.
+func explained(err error) error {
+	var problem *admin.Problem
+	switch {
+	case errors.As(err, &problem):
+		code := map[admin.Kind]console.Code{admin.Misused: console.Usage, admin.Refused: console.Refused,
+			admin.NotAuthentic: console.NotAuthentic, admin.Waiting: console.Waiting}[problem.Kind]
+		if code == console.Done {
+			code = console.Failed
+		}
+		return console.Fail(code, err, problem.Hints...)
+	case errors.Is(err, admin.ErrUnreachable):
+		return console.Fail(console.Failed, err, "is it running? ask an operator for: exchanged status",
+			"is your certificate enrolled and not revoked? ask an operator for: exchanged staff list")
+	}
+	return err
+}
+
+// without drops keys of a wire object: the console writes the schema itself.
+func without(v any, keys ...string) map[string]any {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic("warmctl: " + err.Error())
+	}
+	out := map[string]any{}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		panic("warmctl: " + err.Error())
+	}
+	for _, key := range append(keys, "schema") {
+		delete(out, key)
+	}
+	return out
+}
+
+// give writes data to a new file, or to standard output for "-".
+func (a *app) give(out string, data []byte) error {
+	if out == "-" {
+		_, err := a.Out.Write(data)
+		return err
+	}
+	if err := console.WriteNew(out, data, 0o600); err != nil {
+		return err
+	}
+	a.Say("wrote %s, %d bytes", out, len(data))
+	return nil
+}
