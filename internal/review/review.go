@@ -1,10 +1,25 @@
-// Package review lays out the screen that a person reads before anything is signed.
+// Package review lays out what a person reads before anything is signed, and what that person must type.
+//
+// The first page answers, in this order: how much leaves, to whom and why we know, what comes back, the fee, what is
+// left of the limits, who approved, the words to compare, and how many checks passed. Behind it lie the checks, the
+// inputs, the outputs and the hashes, and nothing can be confirmed before every output was on the screen. There are
+// two outcomes, clean and REFUSED; there is nothing yellow in between.
+//
+// Only proven effects (chain.Effects) are shown as facts. Text that nobody verified stands quoted and dim on a line of
+// its own, never beside an amount. Addresses are never shortened. Every line is printable ASCII, at most 80 columns;
+// style is one of four marks, carries no meaning of its own, and can be left out. Plain gives the same content as one
+// linear text, for screen readers and paper.
+//
+// A Session is a state machine without a terminal: keys in, lines out. What may never happen here: a clock, a disk, a
+// terminal, a decision about money, or a fact that was not proven.
 package review
 
 import (
+	"slices"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/chain"
+	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
@@ -25,52 +40,84 @@ type Request struct {
 	Claim     string   // text from outside that nobody verified; shown quoted
 }
 
-// State says where a session is.
-type State uint8
+// sheet is a request with what is derived from it once.
+type sheet struct {
+	Request
+	facts    chain.Facts // only when proven
+	proven   bool
+	refusals []*spend.Refusal
+	leaving  money.Amount // what leaves the wallet
+	change   []chain.Output
+	paid     []chain.Output // destinations and external outputs
+}
 
-// The states of a session.
-const (
-	Viewing State = iota
-	Confirming
-	Declining
-	Approved
-	Declined
-	Refused
-	Locked
-)
+// newSheet reads a request. What cannot be shown as a fact (effects that nobody proved, amounts that do not add up,
+// a verdict without checks) becomes a refusal, whatever the verdict says.
+func newSheet(req Request) sheet {
+	s := sheet{Request: req, refusals: req.Verdict.Refusals(), leaving: money.Sats(0)}
+	if len(req.Verdict.Checks) == 0 {
+		s.refuse("verdict", "a policy that judged this", "no check was made")
+	}
+	if !req.Effects.Proven() {
+		s.refuse("effects", "effects derived from the payload's bytes", "none")
+		return s
+	}
+	s.proven, s.facts = true, req.Effects.Facts()
+	for _, out := range s.facts.Outputs {
+		if out.Role == chain.Change {
+			s.change = append(s.change, out)
+		} else {
+			s.paid = append(s.paid, out)
+		}
+		if out.Role != chain.External && out.Wallet == s.facts.From {
+			continue
+		}
+		sum, err := s.leaving.Add(out.Amount)
+		if err != nil {
+			s.refuse("outputs", "amounts of one asset that can be added", err.Error())
+			return s
+		}
+		s.leaving = sum
+	}
+	if long := slices.IndexFunc(s.facts.Outputs, func(o chain.Output) bool { return len(o.Address) > addressMax }); long >= 0 {
+		s.refuse("outputs", "addresses that fit the screen", "one that does not")
+	}
+	if s.clean() && len(s.paid) != 1 {
+		s.refuse("outputs", "one output that pays", "another number")
+	}
+	return s
+}
 
-// Session is the review as a state machine: keys in, screens out.
-type Session struct{ state State }
+// addressMax is the longest address that is shown, and so the longest that can be confirmed. Bitcoin's longest has 90.
+const addressMax = 96
 
-// NewSession begins a review.
-func NewSession(req Request) *Session { return &Session{} }
+// refuse adds a refusal of this room.
+func (s *sheet) refuse(where, expected, found string) {
+	s.refusals = append(s.refusals, spend.Refuse("review-unprovable", where, expected, found,
+		"report this: the signer asked to show what it could not prove"))
+}
 
-// Screen returns the lines to draw.
-func (s *Session) Screen(cols, rows int) []string { return nil }
+// clean reports whether there is nothing against signing.
+func (s *sheet) clean() bool { return len(s.refusals) == 0 }
 
-// Key takes one key.
-func (s *Session) Key(key string) {}
+// consolidates reports whether nothing leaves: the wallet pays itself.
+func (s *sheet) consolidates() bool { return s.proven && s.leaving.IsZero() }
 
-// Confirming reports whether typed keys count as confirmation.
-func (s *Session) Confirming() bool { return s.state == Confirming }
+// Codes lists the refusal codes of this room, and the reasons that a person can give, with their meaning.
+func Codes() [][2]string {
+	out := [][2]string{{"review-unprovable", "the review was asked to show effects or checks that do not exist"}}
+	for _, r := range reasons() {
+		out = append(out, [2]string{r.code, "a person declined: " + r.text})
+	}
+	return out
+}
 
-// Done reports whether the session has ended.
-func (s *Session) Done() bool { return s.state >= Approved }
+// reason is why a person declines: a fixed list, so that an answer carries no free text across the gap.
+type reason struct{ key, code, text string }
 
-// State returns where the session is.
-func (s *Session) State() State { return s.state }
-
-// Reason returns the code of the reason that a person gave for declining.
-func (s *Session) Reason() string { return "" }
-
-// Plain returns the same content as one linear text.
-func Plain(req Request) string { return "" }
-
-// Confirmation is what must be retyped.
-type Confirmation struct{ Prompt string }
-
-// Confirm says what must be retyped for a request.
-func Confirm(req Request) Confirmation { return Confirmation{} }
-
-// Check reports whether text confirms.
-func (c Confirmation) Check(text string) bool { return false }
+func reasons() []reason {
+	return []reason{
+		{"1", "wrong-amount", "amount"}, {"2", "wrong-destination", "destination"}, {"3", "unexpected", "unexpected"},
+		{"4", "words-differ", "words differ"}, {"5", "under-pressure", "pressure"}, {"6", "other", "other"},
+	}
+}
