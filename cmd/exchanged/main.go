@@ -8,7 +8,6 @@ package main
 
 import (
 	"os"
-	"time"
 
 	"github.com/coldsign/coldsign/internal/console"
 )
@@ -16,11 +15,9 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	c := &console.Console{Name: "exchanged", In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now,
-		NoStyle: os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"}
-	if tty, err := console.OpenTerminal(); err == nil {
-		c.TTY = tty
-		defer tty.Close()
+	c := console.New("exchanged")
+	if c.TTY != nil {
+		defer c.TTY.Close()
 	}
 	return int(execute(c, os.Args[1:]))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/approvals"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -29,8 +31,8 @@ func (t *Treasury) Approve(ctx context.Context, by Person, serial uint64, armore
 	if err := t.Records.Note(ctx, "approval-presented", request{by, serial, ""}); err != nil {
 		return View{}, err
 	}
-	one, checks := approvals.Judge(roster, intent.Intent, intent.Bytes, [][]byte{armored}, 1, t.Now())
-	if len(one) != 1 {
+	one, checks := roster.Judge(intent.Intent, intent.Bytes, [][]byte{armored}, 1, t.Now())
+	if verdict := (spend.Verdict{Checks: checks}); len(one) != 1 || !verdict.Clean() {
 		return View{}, refusals(checks)
 	}
 	if one[0].Person != by.Name {
@@ -55,22 +57,42 @@ func (t *Treasury) Approve(ctx context.Context, by Person, serial uint64, armore
 
 // count returns the approvers who count now: the roster may have changed since an approval was stored.
 func (t *Treasury) count(roster approvals.Roster, intent Intent, list []Approval) []approvals.Approver {
-	valid, _ := approvals.Judge(roster, intent.Intent, intent.Bytes, signatures(list), t.rules.Need, t.Now())
-	return valid
+	approvers, _ := t.counting(roster, intent, list)
+	return approvers
 }
 
-func signatures(list []Approval) [][]byte {
-	out := make([][]byte, len(list))
-	for i, a := range list {
-		out[i] = a.Signature
+// counting returns the approvers who count now, with their signatures. Each is judged alone, because one that no longer
+// counts would make a signer refuse the whole bundle.
+func (t *Treasury) counting(roster approvals.Roster, intent Intent, list []Approval) (who []approvals.Approver, kept [][]byte) {
+	for _, a := range list {
+		one, checks := roster.Judge(intent.Intent, intent.Bytes, [][]byte{a.Signature}, 1, t.judgedAt(intent))
+		if verdict := (spend.Verdict{Checks: checks}); len(one) != 1 || !verdict.Clean() {
+			continue
+		}
+		known := func(other approvals.Approver) bool { return other.Person == one[0].Person }
+		if !slices.ContainsFunc(who, known) {
+			who, kept = append(who, one[0]), append(kept, a.Signature)
+		}
 	}
-	return out
+	return who, kept
 }
 
-func onRoster(roster approvals.Roster, name string) bool {
+// judgedAt is now, or the last second of an intent whose time is over: its approvals are still shown.
+func (t *Treasury) judgedAt(intent Intent) time.Time {
+	now, last := t.Now(), time.Unix(intent.ExpiresAt-1, 0)
+	if now.After(last) {
+		return last
+	}
+	return now
+}
+
+// mayPropose reports whether a person has a key on the roster that is valid now, in a role that acts.
+func (t *Treasury) mayPropose(roster approvals.Roster, name string) bool {
 	for _, person := range roster.People() {
-		if person.Name == name {
-			return true
+		for _, key := range person.Keys {
+			if person.Name == name && key.Role != approvals.RoleAuditor && key.ValidAt(t.Now()) {
+				return true
+			}
 		}
 	}
 	return false

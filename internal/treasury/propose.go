@@ -18,8 +18,8 @@ func (t *Treasury) Propose(ctx context.Context, by Person, name string) (View, e
 	if err != nil {
 		return View{}, fmt.Errorf("roster: %w", err)
 	}
-	if !onRoster(roster, by.Name) {
-		return View{}, spend.Refuse("proposer-unknown", "proposer", "a person on the roster", by.Name, "an operator adds people with: exchanged roster set FILE")
+	if !t.mayPropose(roster, by.Name) {
+		return View{}, spend.Refuse("proposer-unknown", "proposer", "a person on the roster who may act", by.Name, "an operator adds people with: exchanged roster set FILE")
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

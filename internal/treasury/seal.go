@@ -9,7 +9,6 @@ import (
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
-	"github.com/coldsign/coldsign/internal/approvals"
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -41,8 +40,8 @@ func (t *Treasury) seal(ctx context.Context, intent Intent) error {
 		return fmt.Errorf("roster: %w", err)
 	}
 	// Somebody may have left the roster since; every signer would refuse the bundle, so it is not made.
-	valid, checks := approvals.Judge(roster, intent.Intent, intent.Bytes, signatures(list), t.rules.Need, t.Now())
-	if len(valid) < t.rules.Need {
+	_, kept := t.counting(roster, intent, list)
+	if _, checks := roster.Judge(intent.Intent, intent.Bytes, kept, t.rules.Need, t.Now()); !(spend.Verdict{Checks: checks}).Clean() {
 		return refusals(checks)
 	}
 	packet, built, err := t.build(ctx, intent)
@@ -52,7 +51,7 @@ func (t *Treasury) seal(ctx context.Context, intent Intent) error {
 	stripped, proofs := packet.Strip()
 	sealed, err := bundle.Seal(bundle.Body{
 		Intent: intent.Bytes, PayloadKind: bundle.PSBT, Payload: stripped, Proofs: proofs,
-		Approvals: signatures(list), Issuer: t.rules.Issuer, SealedAt: t.Now().Unix(),
+		Approvals: kept, Issuer: t.rules.Issuer, SealedAt: t.Now().Unix(),
 	}, t.Sealer, t.Random)
 	if err != nil {
 		return fmt.Errorf("seal: %w", err)
