@@ -6,6 +6,17 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
+// A BSMS 1.0 descriptor record is what a coordinator hands to the signers of a multisig wallet (BIP129). Four lines:
+//
+//	BSMS 1.0
+//	wsh(sortedmulti(2,[4ba43603/48h/1h/0h/2h]tpub.../**,...))
+//	/0/*,/1/*
+//	bcrt1q...
+//
+// The last line is the first receive address. It is the record's only defence against a change of the descriptor, so it
+// is derived again and must be equal. Round 1 of BIP129, where signers sign their keys with a message signature, is not
+// read: our key records prove more, and a signature that is not checked would look like a proof.
+
 // The lines of a BSMS 1.0 descriptor record (BIP129): version, descriptor template, paths, first address.
 const (
 	bsmsVersion  = "BSMS 1.0"
@@ -57,9 +68,11 @@ func FromBSMS(raw []byte, l Label, options ...Option) (Wallet, error) {
 // bsmsDescriptor expands the template. A checksum, where there is one, belongs to the text as it stands.
 func bsmsDescriptor(doc document, text, paths string) (Descriptor, error) {
 	body, sum, given := strings.Cut(text, "#")
+	// The checksum is over "/**", so it has to be checked before the template is expanded.
 	if want, ok := descriptorChecksum(body); given && (!ok || sum != want) {
 		return Descriptor{}, spend.Malformed("descriptor-checksum", doc.where, "a checksum that does not belong to its text")
 	}
+	// A template without its paths, or paths without a template, would leave it to each reader which scripts are meant.
 	templated := strings.Contains(body, bsmsTemplate)
 	if templated && paths == bsmsPaths || !templated && paths == bsmsNoPaths {
 		return ParseUnchecked(strings.ReplaceAll(body, bsmsTemplate, ourSteps))

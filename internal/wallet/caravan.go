@@ -8,6 +8,17 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
+// Caravan's configuration, the fields that bind:
+//
+//	{
+//	  "addressType": "P2WSH", "network": "regtest",
+//	  "quorum": {"requiredSigners": 2, "totalSigners": 3},
+//	  "extendedPublicKeys": [{"name": "seed-1", "bip32Path": "m/48'/1'/0'/2'", "xpub": "tpub...", "xfp": "4ba43603"}, ...]
+//	}
+//
+// client, startingAddressIndex, uuid and ledgerPolicyHmacs may be there and change nothing: they say whom Caravan asks
+// for coins, where its list of addresses begins, and what a Ledger device remembers.
+
 // caravanFile is the wallet configuration of Unchained's Caravan.
 type caravanFile struct {
 	Name        string        `json:"name"`
@@ -100,6 +111,7 @@ func readCaravanQuorum(doc document, raw json.RawMessage, keys int) (int, error)
 	if err != nil {
 		return 0, err
 	}
+	// A key that was cut off, or slipped in, shows here.
 	if int(total) != keys {
 		return 0, doc.malformed("%d keys where its quorum counts %d", keys, total)
 	}
@@ -119,6 +131,7 @@ func readCaravanKey(doc document, raw json.RawMessage, i int, n spend.Network) (
 	if err != nil {
 		return KeyRecord{}, err
 	}
+	// Caravan writes "Unknown" for a path or fingerprint that nobody entered. No signer could find its key by that.
 	path, isPath := parsePath(f["bip32Path"])
 	fingerprint, isPrint := parseFingerprint(strings.ToLower(f["xfp"]))
 	if !isPath || !isPrint || len(path) == 0 {

@@ -12,6 +12,8 @@ const (
 // descriptorChecksum returns the eight characters of BIP380 for a descriptor without its checksum, or false when a
 // character of it cannot stand in a descriptor.
 func descriptorChecksum(body string) (string, bool) {
+	// A character counts as its place in its group of 32; the groups of three characters follow as one symbol, so that a
+	// change of case is one error too.
 	sum, class, count := uint64(1), uint64(0), 0
 	for i := range len(body) {
 		position := strings.IndexByte(descriptorCharset, body[i])
@@ -27,6 +29,7 @@ func descriptorChecksum(body string) (string, bool) {
 	if count > 0 {
 		sum = checksumStep(sum, class)
 	}
+	// Eight zero symbols make room for the checksum; the final 1 keeps an empty text from having an empty checksum.
 	for range checksumLength {
 		sum = checksumStep(sum, 0)
 	}

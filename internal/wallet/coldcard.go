@@ -9,6 +9,19 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
+// The text file that a Coldcard writes and registers, and that Specter, Sparrow, Nunchuk and Passport read:
+//
+//	Name: WARM-1
+//	Policy: 2 of 3
+//	Format: P2WSH
+//
+//	Derivation: m/48'/1'/0'/2'
+//	4BA43603: tpub...
+//	56C4FAC3: tpub...
+//
+// Lines that begin with # are remarks. A derivation holds for the keys after it, so one line may serve all. The format
+// always means sorted keys, and receive and change branches 0 and 1.
+
 const coldcardNameMax = 20 // characters that the device stores
 
 // Coldcard writes the text file that Coldcard and several other devices register a multisig wallet from.
@@ -50,6 +63,7 @@ func FromColdcard(raw []byte, l Label, options ...Option) (Wallet, error) {
 			return Wallet{}, err
 		}
 	}
+	// Sscanf alone would take "02 of 3" and "2 of 3x": what is read must also be what would be written.
 	var m, n int
 	if _, err := fmt.Sscanf(f.policy, "%d of %d", &m, &n); err != nil || fmt.Sprintf("%d of %d", m, n) != f.policy || n != len(f.records) {
 		return Wallet{}, f.malformed("the policy %s with %d keys", quote(f.policy), len(f.records))
@@ -67,6 +81,7 @@ func (f *coldcardFile) take(line string, network spend.Network) error {
 	if !found || value == "" {
 		return f.malformed("a line without a name and a value")
 	}
+	// The device reads names in any case; a name that it would not know could mean something to another reader.
 	switch name {
 	case "name":
 		return f.once(&f.name, name, value)
@@ -86,6 +101,7 @@ func (f *coldcardFile) take(line string, network spend.Network) error {
 	if !ok {
 		return f.malformed("the setting %s, which this program does not know", quote(name))
 	}
+	// Old firmware let the derivation out and guessed it. A guessed path is a claim that nobody made.
 	if f.path == nil {
 		return refuseOrigin(f.where + ", key " + hex.EncodeToString(fingerprint[:]))
 	}
@@ -94,6 +110,7 @@ func (f *coldcardFile) take(line string, network spend.Network) error {
 	return nil
 }
 
+// once sets a field that has not been set: of two policies, two readers could follow different ones.
 func (f *coldcardFile) once(field *string, name, value string) error {
 	if *field != "" {
 		return f.malformed("the setting %s twice", name)

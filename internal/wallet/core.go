@@ -20,6 +20,7 @@ func (w Wallet) CoreImport(since int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Branch rewrites the tuple and String gives each half a checksum of its own, which Core demands.
 	var entries []coreEntry
 	for _, branch := range []Branch{Receive, ChangeBranch} {
 		one, err := d.Branch(int(branch))

@@ -36,6 +36,8 @@ func (w Wallet) Derive(branch Branch, index uint32) (Derived, error) {
 	}
 	d := Derived{Branch: branch, Index: index, Keys: make([]DerivedKey, len(w.sources))}
 	keys := make([][]byte, len(w.sources))
+	// The witness script holds the derived keys in sorted order, d.Keys in record order: a position names a holder, and
+	// holders must not change places from index to index.
 	for i, s := range w.sources {
 		key, err := s.key(branch, index)
 		if err != nil {

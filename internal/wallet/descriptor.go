@@ -49,6 +49,7 @@ func ParseUnchecked(text string) (Descriptor, error) {
 	if len(text) > descriptorMax {
 		return Descriptor{}, unreadable("%d characters, at most %d", len(text), descriptorMax)
 	}
+	// The checksum comes before the grammar: a wrong one means that the text is not what was written, whatever it says now.
 	body, sum, given := strings.Cut(text, "#")
 	want, ok := descriptorChecksum(body)
 	if !ok {
@@ -95,6 +96,7 @@ func parseExpression(text, context string) (expression, error) {
 	if !found || !closed {
 		return expression{}, unreadable("%s where a script stands, e.g. wsh(...)", quote(text))
 	}
+	// Segwit in segwit, sh in sh and the like have no meaning on the chain. Some would make scripts that nobody can spend.
 	if !inside(context, function) {
 		place := "at the top"
 		if context != "" {
@@ -114,6 +116,7 @@ func parseExpression(text, context string) (expression, error) {
 	case "multi", "sortedmulti":
 		return e.parseMulti(arguments, context)
 	}
+	// tr may carry a tree of scripts. A tree that is skipped would be a hidden way to spend, so it is refused by name.
 	if strings.ContainsAny(arguments, ",{") {
 		return e, unreadable("more than one key inside %s; script trees are not known to this program", function)
 	}
@@ -122,6 +125,7 @@ func parseExpression(text, context string) (expression, error) {
 	return e, err
 }
 
+// parseMulti reads m and the keys. Bare multi is standard up to 3 keys, sh holds 520 bytes, wsh counts to 20.
 func (e expression) parseMulti(arguments, context string) (expression, error) {
 	parts := strings.Split(arguments, ",")
 	most := wshKeysMax
@@ -134,6 +138,7 @@ func (e expression) parseMulti(arguments, context string) (expression, error) {
 	if n := len(parts) - 1; n < 1 || n > most {
 		return e, unreadable("%d keys in %s, 1 to %d are possible there", n, e.function, most)
 	}
+	// The number must be in its one spelling: "02" and "+2" would give one script two descriptors, and two identities.
 	threshold, err := strconv.ParseUint(parts[0], 10, 8)
 	if err != nil || strconv.FormatUint(threshold, 10) != parts[0] || threshold < 1 || int(threshold) > len(parts)-1 {
 		return e, unreadable("the threshold %s of %d keys", quote(parts[0]), len(parts)-1)
@@ -223,6 +228,7 @@ func (d Descriptor) Branch(choice int) (Descriptor, error) {
 	return Descriptor{d.root.branch(choice)}, nil
 }
 
+// branch rebuilds the expression rather than changing it: descriptors share their parts and are immutable.
 func (e expression) branch(choice int) expression {
 	if e.inner != nil {
 		inner := e.inner.branch(choice)

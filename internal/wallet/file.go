@@ -48,6 +48,8 @@ func Parse(file []byte, options ...Option) (Wallet, error) {
 	if err != nil {
 		return Wallet{}, err
 	}
+	// The threshold is taken from the descriptor, because the file states it nowhere else. The keys are taken from the
+	// records, because only they are proven. matches then demands that the descriptor says the same.
 	descriptor, err := readPolicy(f["descriptor"])
 	if err != nil {
 		return Wallet{}, err
@@ -71,9 +73,12 @@ func readPolicy(text string) (Descriptor, error) {
 	if err != nil {
 		return Descriptor{}, err
 	}
+	// The shape is checked before any key, so that a foreign kind of wallet is told what it is.
 	return d, checkShape(d)
 }
 
+// checkShape keeps other scripts out. Change detection, sizes, fees and signing know this one shape; another would have
+// to be added to all of them.
 func checkShape(d Descriptor) error {
 	const shape = "wsh(sortedmulti)"
 	if d.Shape() != shape {

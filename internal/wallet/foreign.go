@@ -65,6 +65,8 @@ func composeForeign(records []KeyRecord, threshold int, l Label, options []Optio
 	for _, consent := range options {
 		consent(&given)
 	}
+	// A known record replaces the foreign one only if key and origin are the same, so it can add a proof, a name and a
+	// receipt key, and nothing that a script depends on.
 	for i, r := range records {
 		records[i].Device = DeviceForeign
 		if at := slices.IndexFunc(given.known, r.sameKey); at >= 0 {
@@ -85,6 +87,7 @@ func (k KeyExpression) record(where string) (KeyRecord, error) {
 		return r, nil
 	}
 	r.Kind = BIP32
+	// Compared as text against what our own record would print, which leaves no room for a step that looks harmless.
 	if ours := r.expression(); k.String() != ours.String() {
 		return KeyRecord{}, spend.Refuse("wallet-script", where, "steps /<0;1>/* below the account key", "other steps",
 			"set the wallet up again with receive branch 0 and change branch 1")

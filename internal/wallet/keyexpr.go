@@ -49,6 +49,7 @@ func parseKey(text string, xOnly bool) (KeyExpression, error) {
 		}
 		k.Origin, text = &o, after
 	}
+	// Hexadecimal first: no extended key is hexadecimal throughout, and shorter text is neither.
 	key, steps, ranged := strings.Cut(text, "/")
 	k.Key = key
 	if len(key) >= 64 && !strings.ContainsFunc(key, isNotHex) {
@@ -57,6 +58,7 @@ func parseKey(text string, xOnly bool) (KeyExpression, error) {
 		}
 		return k, k.readFixed(xOnly, where)
 	}
+	// Before base58 is decoded, because a key in wallet import format would otherwise be called a typing error.
 	if isWIF(key) {
 		return k, privateKey(where)
 	}
@@ -77,6 +79,8 @@ func isWIF(text string) bool {
 	return (len(text) == 51 || len(text) == 52) && strings.ContainsRune("5KL9c", rune(text[0]))
 }
 
+// readFixed reads a key without children: compressed, or its x alone inside tr. Uncompressed keys, which BIP380 allows in
+// old scripts, are refused everywhere: coins sent to one behind segwit could not be spent.
 func (k *KeyExpression) readFixed(xOnly bool, where string) error {
 	k.Key = strings.ToLower(k.Key)
 	if xOnly && len(k.Key) == 64 {
@@ -95,6 +99,7 @@ func (k *KeyExpression) readFixed(xOnly bool, where string) error {
 	return err
 }
 
+// parseOrigin reads the inside of the brackets. Its path may be hardened, since it was walked with the private key.
 func parseOrigin(text string) (Origin, error) {
 	const digits = 8
 	if len(text) < digits {
@@ -111,6 +116,7 @@ func parseOrigin(text string) (Origin, error) {
 	return Origin{fingerprint, path}, nil
 }
 
+// parseSteps reads what follows an extended key: steps, at most one tuple, and perhaps a last wildcard.
 func (k *KeyExpression) parseSteps(text string) error {
 	parts := strings.Split(text, "/")
 	if len(parts) > pathStepsMax {
@@ -147,6 +153,7 @@ func parseTuple(text string) (Step, error) {
 	if opened {
 		parts = strings.Split(inner, ";")
 	}
+	// <0> is one choice and needs no tuple; BIP389 wants two or more, and none of them twice.
 	if opened != closed || opened && len(parts) < 2 || len(parts) > multipathMax {
 		return nil, unreadable("the step %s, which is neither a number nor a tuple like <0;1>", quote(text))
 	}
@@ -226,6 +233,7 @@ func (k KeyExpression) derive(choice int, index uint32) ([]byte, error) {
 		return k.fixed, nil
 	}
 	key := k.extended
+	// A key without a tuple gives the same key on each branch, as BIP389 has it for mixed descriptors.
 	steps := k.branch(choice).Steps
 	if k.Wildcard {
 		steps = append(steps, Step{index})

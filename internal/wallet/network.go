@@ -59,6 +59,7 @@ func readExtended(text, where string) (*hdkeychain.ExtendedKey, error) {
 	if key.IsPrivate() {
 		return nil, privateKey(where)
 	}
+	// SLIP-132 before other coins: these are the prefixes that people really have, and they can be told the way out.
 	if standard := slip132(key.Version()); standard != nil {
 		return nil, refuseSLIP132(key, standard, where)
 	}
@@ -66,6 +67,7 @@ func readExtended(text, where string) (*hdkeychain.ExtendedKey, error) {
 		return nil, spend.Refuse("key-network", where, "an extended key that begins with xpub or tpub", "version bytes "+hex.EncodeToString(key.Version()),
 			"export the key for bitcoin; this one is of another coin")
 	}
+	// BIP32's fifth set of vectors: a master key has no parent and no index, though most libraries read such a key.
 	if key.Depth() == 0 && (key.ParentFingerprint() != 0 || key.ChildIndex() != 0) {
 		return nil, spend.Malformed("key-encoding", where, "an extended key of depth 0 that names a parent")
 	}
@@ -89,6 +91,7 @@ func slip132(version []byte) []byte {
 }
 
 func refuseSLIP132(key *hdkeychain.ExtendedKey, standard []byte, where string) error {
+	// The converted key is shown as a help to compare, not taken over: its holder exports it, so that its holder signs it.
 	found, fix := key.String()[:4], "ask the holder to export it with the prefix xpub or tpub"
 	if same, err := key.CloneWithVersion(standard); err == nil {
 		fix = "only the first four bytes differ: the same key in its standard spelling is " + same.String() +
@@ -119,6 +122,7 @@ func readCompressed(text, where string) (key [33]byte, err error) {
 	if err != nil || len(raw) != len(key) || hex.EncodeToString(raw) != text {
 		return key, spend.Malformed("key-encoding", where, "%d characters that are not 66 lower-case hexadecimal digits", len(text))
 	}
+	// About half of all 32-byte numbers are no x of the curve. Coins behind one of them could never be moved.
 	if _, err := btcec.ParsePubKey(raw); err != nil {
 		return key, spend.Refuse("key-off-curve", where, "a point of secp256k1", "66 digits that are none", "export the key again; no private key can exist for this one")
 	}

@@ -20,6 +20,7 @@ func checkReceipt(line, where string) error {
 	if err != nil || base64.StdEncoding.EncodeToString(blob) != encoded {
 		return refuse("text that is not base64")
 	}
+	// The algorithm stands twice, before and inside the base64; a reader could follow either.
 	fields, ok := sshFields(blob)
 	if !ok || len(fields) == 0 || string(fields[0]) != algorithm {
 		return refuse("an encoded key that does not name the same algorithm")
@@ -28,6 +29,7 @@ func checkReceipt(line, where string) error {
 	case algorithm == "ssh-ed25519" && len(fields) == 2 && len(fields[1]) == 32:
 		return nil
 	case algorithm == "ecdsa-sha2-nistp256" && len(fields) == 3 && string(fields[1]) == "nistp256":
+		// A point off the curve would verify nothing, and every answer of this signer would be refused later.
 		if _, err := ecdh.P256().NewPublicKey(fields[2]); err == nil {
 			return nil
 		}

@@ -117,6 +117,7 @@ func (r KeyRecord) checkExtended() error {
 	if err := fitsNetwork(key, r.Network, r.where()); err != nil {
 		return err
 	}
+	// 00000000 is what products write when they do not know the fingerprint; several signers take it for "any".
 	if r.Fingerprint == ([4]byte{}) {
 		return spend.Refuse("key-fingerprint", r.where(), "the fingerprint of the master key", "00000000", "export the key with its origin")
 	}
@@ -129,6 +130,7 @@ func (r KeyRecord) checkExtended() error {
 	if len(r.Path) != 4 || r.Path[0] != hardened+48 || r.Path[1] != hardened+coin || r.Path[2] < hardened || r.Path[3] != hardened+2 {
 		return spend.Refuse("key-path", r.where(), want, pathText(r.Path), "export the account key of that path")
 	}
+	// The key's own bytes name its last step. The steps before it cannot be seen, so its holder's proof vouches for them.
 	if key.ChildIndex() != r.Path[3] {
 		return spend.Refuse("key-path", r.where(), "a key whose last step is "+stepText(r.Path[3]), stepText(key.ChildIndex()),
 			"export key and path together, from the device")
@@ -141,6 +143,7 @@ func (r KeyRecord) checkFixed() error {
 	if err != nil {
 		return err
 	}
+	// A PSBT carries fingerprint and path beside each key. For a fixed key they are its own fingerprint and no step.
 	if len(r.Path) != 0 {
 		return spend.Refuse("key-path", r.where(), "no path: a fixed key has no parent", pathText(r.Path), "export the key again")
 	}
@@ -163,6 +166,8 @@ func (r KeyRecord) verifyProof() error {
 	if err != nil {
 		return fmt.Errorf("key %s: %w", r.Name, err)
 	}
+	// Serialize writes strict DER with low S, so a proof that differs from it is another spelling of a signature. One
+	// spelling keeps a stranger from making a second, different record out of a proven one.
 	digest := r.ProofDigest()
 	sig, err := ecdsa.ParseDERSignature(r.Proof)
 	if err != nil || !bytes.Equal(sig.Serialize(), r.Proof) || !sig.Verify(digest[:], key) {
@@ -207,6 +212,7 @@ func (r KeyRecord) PubKey(branch Branch, index uint32) ([33]byte, error) {
 	return childOf(parent, index)
 }
 
+// branchKey derives the parent of all keys of a branch.
 func (r KeyRecord) branchKey(branch Branch) (*hdkeychain.ExtendedKey, error) {
 	key, err := readExtended(r.Key, r.where())
 	if err != nil {
@@ -219,6 +225,7 @@ func (r KeyRecord) branchKey(branch Branch) (*hdkeychain.ExtendedKey, error) {
 	return child, nil
 }
 
+// childOf derives one key. BIP32 leaves about one index in 2^127 without a key; that is an error, never a skipped index.
 func childOf(parent *hdkeychain.ExtendedKey, index uint32) ([33]byte, error) {
 	child, err := parent.Derive(index)
 	if err != nil {

@@ -83,6 +83,7 @@ func readRecord(raw []byte, where string) (KeyRecord, error) {
 	}
 	r := KeyRecord{Name: f["name"], Network: spend.Network(f["network"]), Kind: KeyKind(f["kind"]), Key: f["key"],
 		Receipt: f["receipt"], Device: f["device"]}
+	// One spelling for each field: a record that is read always marshals to the same values.
 	path, ok := parsePath(f["path"])
 	if !ok || pathText(path) != f["path"] {
 		return KeyRecord{}, doc.malformed("the path %s, which is not written like m/48h/0h/0h/2h", quote(f["path"]))
@@ -93,6 +94,7 @@ func readRecord(raw []byte, where string) (KeyRecord, error) {
 		return KeyRecord{}, doc.malformed("the fingerprint %s, which is not 8 lower-case hexadecimal digits", quote(f["fingerprint"]))
 	}
 	r.Fingerprint = fingerprint
+	// The mark is explicit. An empty or missing proof is a broken record, not a foreign key.
 	if f["proof"] == noProof {
 		return r, nil
 	}

@@ -31,6 +31,7 @@ func (d Descriptor) Derive(n spend.Network, choice int, index uint32) (Scripts, 
 		return Scripts{}, spend.Refuse("wallet-index", "descriptor", fmt.Sprintf("a branch below %d and an index below 2^31", d.Branches()),
 			fmt.Sprintf("branch %d, index %d", choice, index), "ask for a script that the descriptor has")
 	}
+	// A fixed key fits every network; an extended key says which it is for.
 	for _, key := range d.Keys() {
 		if key.extended != nil {
 			if err := fitsNetwork(key.extended, n, "descriptor"); err != nil {
@@ -67,6 +68,7 @@ func (e expression) scripts(choice int, index uint32, s *Scripts) ([]byte, error
 			return nil, err
 		}
 	}
+	// The opcodes stand here as bytes rather than in a script builder, so that the page shows the template of each BIP.
 	switch e.function {
 	case "pk":
 		return append(push(keys[0]), txscript.OP_CHECKSIG), nil
@@ -84,10 +86,12 @@ func (e expression) scripts(choice int, index uint32, s *Scripts) ([]byte, error
 // push is a push of at most 75 bytes.
 func push(data []byte) []byte { return append([]byte{byte(len(data))}, data...) }
 
+// p2sh is HASH160 <20 bytes> EQUAL (BIP16).
 func p2sh(redeem []byte) []byte {
 	return slices.Concat([]byte{txscript.OP_HASH160}, push(address.Hash160(redeem)), []byte{txscript.OP_EQUAL})
 }
 
+// p2wsh is 0 <32 bytes>, the single SHA-256 of the witness script (BIP141).
 func p2wsh(witness []byte) []byte {
 	hash := sha256.Sum256(witness)
 	return append([]byte{txscript.OP_0}, push(hash[:])...)
@@ -130,6 +134,7 @@ func addressOf(script []byte, params *chaincfg.Params) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// pk and bare multi contain keys, for which btcd offers addresses of other scripts. They have none of their own.
 	if len(addresses) != 1 || class == txscript.PubKeyTy {
 		return "", nil
 	}

@@ -27,6 +27,8 @@ func (w Wallet) Specter() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Block height 0 means: look through the whole chain. The true height is not known to this room, and a wrong one
+	// hides coins.
 	f := specterFile{Label: w.name, Descriptor: receive.String()}
 	for _, r := range w.records {
 		f.Devices = append(f.Devices, specterDevice{"other", r.Name})
@@ -49,6 +51,7 @@ func FromSpecter(raw []byte, l Label, options ...Option) (Wallet, error) {
 	if err != nil {
 		return Wallet{}, err
 	}
+	// The height decides nothing here, but a field that is read by nobody is where a parser's differences hide.
 	if o.fields["blockheight"] != nil {
 		if _, err := o.number("blockheight", hardened); err != nil {
 			return Wallet{}, err
@@ -71,6 +74,8 @@ func FromSpecter(raw []byte, l Label, options ...Option) (Wallet, error) {
 	return fromPolicy(d, names, l, options)
 }
 
+// specterNames reads the labels of the devices, or nil when the file lists none. They become names of keys only if they
+// could be names of ours; whatever else they hold is never shown.
 func specterNames(o object) ([]string, error) {
 	if o.fields["devices"] == nil {
 		return nil, nil

@@ -59,6 +59,7 @@ func isName(text, allowed string, lengthMin int) bool {
 // pathText writes steps as m/48h/1h/0h/2h; no step is "m".
 func pathText(path []uint32) string { return "m" + stepsText(path) }
 
+// stepsText writes steps as they stand behind a fingerprint: /48h/1h/0h/2h.
 func stepsText(path []uint32) string {
 	var b strings.Builder
 	for _, step := range path {
@@ -82,6 +83,7 @@ func parseStep(text string) (uint32, bool) {
 	if digits == text {
 		digits = strings.TrimSuffix(text, "'")
 	}
+	// 31 bits: the 32nd marks a hardened step and cannot be written as a number.
 	n, err := strconv.ParseUint(digits, 10, 31)
 	if err != nil || strconv.FormatUint(n, 10) != digits {
 		return 0, false
@@ -129,6 +131,7 @@ type document struct {
 	max         int // bytes
 }
 
+// malformed refuses the document, naming what was found in it.
 func (d document) malformed(format string, args ...any) error {
 	return spend.Malformed(d.code, d.where, format, args...)
 }
@@ -146,6 +149,7 @@ func (d document) read(raw []byte, required, optional []string) (object, error) 
 	if len(raw) > d.max {
 		return o, d.malformed("%d bytes, at most %d", len(raw), d.max)
 	}
+	// The decoder is used for its tokens only. Values stay raw until somebody asks for them by name.
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
 		return o, d.malformed("text that is no JSON object")
@@ -171,6 +175,7 @@ func (d document) read(raw []byte, required, optional []string) (object, error) 
 	if _, err := decoder.Token(); err != nil {
 		return o, d.malformed("a JSON object without its end")
 	}
+	// White space may follow, a second value may not: two readers could take different ones.
 	if _, err := decoder.Token(); err != io.EOF {
 		return o, d.malformed("more text after the JSON object")
 	}
