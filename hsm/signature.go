@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/btcsuite/btcd/btcec/v2"
@@ -28,7 +29,7 @@ func finishSignature(raw []byte, pinned [33]byte, digest [32]byte) ([]byte, erro
 	// What is verified is what leaves: the bytes are parsed again, strictly.
 	der := ecdsa.NewSignature(&r, &s).Serialize()
 	parsed, err := ecdsa.ParseDERSignature(der)
-	if err != nil || ecdsa.VerifyLowS(der) != nil {
+	if err != nil || !bytes.Equal(parsed.Serialize(), der) {
 		return nil, fmt.Errorf("%w: its encoding is not strict", ErrSignature)
 	}
 	if !parsed.Verify(digest[:], public) {

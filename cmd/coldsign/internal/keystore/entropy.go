@@ -22,7 +22,7 @@ const (
 type Entropy struct {
 	Kernel io.Reader // the operating system's generator, crypto/rand.Reader
 	Device io.Reader // a second way to randomness: an open /dev/random, or the generator of a token
-	Extra  []byte    // what people add, e.g. dice rolls as text; at least 32 bytes
+	Extra  Secret    // what people add, e.g. dice rolls as text; at least 32 bytes
 }
 
 // seed hashes all sources together: SHA-256 over a tag and, for each source, its name and bytes, each with a 4-byte
@@ -63,12 +63,12 @@ func (e Entropy) seed() ([]byte, error) {
 		return nil, weak("device", "another source than the kernel's", "the same bytes")
 	}
 	count := len(blocks)
-	if e.Extra != nil {
-		if len(e.Extra) < extraMin || len(e.Extra) > extraMax || repeats(e.Extra) {
-			return nil, weak("extra", fmt.Sprintf("%d to %d bytes that do not repeat", extraMin, extraMax), fmt.Sprintf("%d bytes", len(e.Extra)))
+	if extra := e.Extra.bytes(); extra != nil {
+		if len(extra) < extraMin || len(extra) > extraMax || repeats(extra) {
+			return nil, weak("extra", fmt.Sprintf("%d to %d bytes that do not repeat", extraMin, extraMax), fmt.Sprintf("%d bytes", len(extra)))
 		}
 		add([]byte("extra"))
-		add(e.Extra)
+		add(extra)
 		count++
 	}
 	if count < sourcesMin {

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -69,8 +70,9 @@ func verify(der []byte, pub [33]byte, digest [32]byte) error {
 	if err != nil {
 		return fault
 	}
+	// btcec passes over bytes behind a signature, so what it read must be what was there. Writing makes s low.
 	parsed, err := ecdsa.ParseDERSignature(der)
-	if err != nil || ecdsa.VerifyLowS(der) != nil || !parsed.Verify(digest[:], key) {
+	if err != nil || !bytes.Equal(parsed.Serialize(), der) || !parsed.Verify(digest[:], key) {
 		return fault
 	}
 	return nil

@@ -132,8 +132,7 @@ func (s *Store) Create(c Creation, e Entropy) (wallet.KeyRecord, Mnemonic, error
 	if err != nil {
 		return wallet.KeyRecord{}, Mnemonic{}, err
 	}
-	words := wordsOf(entropy)
-	return record, Mnemonic{w: &words}, nil
+	return record, mnemonic(wordsOf(entropy)), nil
 }
 
 // Import seals a seed that exists as 12 or 24 words. It has no BIP39 passphrase: a passphrase that is forgotten, or

@@ -23,7 +23,7 @@ type softwareKey struct {
 	network     spend.Network
 	fingerprint [4]byte
 	path        []uint32
-	account     *hdkeychain.ExtendedKey // private
+	account     func() *hdkeychain.ExtendedKey // private; see Secret for why a function holds it
 	receipts    receiptSigner
 }
 
@@ -66,9 +66,9 @@ func deriveSoftware(entropy []byte, network spend.Network) (*softwareKey, error)
 		}
 		key = child
 	}
-	k.account = key
+	k.account = func() *hdkeychain.ExtendedKey { return key }
 	if k.receipts, err = deriveReceipt(entropy); err != nil {
-		k.account.Zero()
+		k.account().Zero()
 		return nil, err
 	}
 	return k, nil
@@ -76,11 +76,11 @@ func deriveSoftware(entropy []byte, network spend.Network) (*softwareKey, error)
 
 // record writes the public record and proves it with the account key itself.
 func (k *softwareKey) record(name string) (wallet.KeyRecord, error) {
-	public, err := k.account.Neuter()
+	public, err := k.account().Neuter()
 	if err != nil {
 		return wallet.KeyRecord{}, errors.New("the account key has no public half")
 	}
-	private, err := k.account.ECPrivKey()
+	private, err := k.account().ECPrivKey()
 	if err != nil {
 		return wallet.KeyRecord{}, errors.New("the account key is not a private key")
 	}
@@ -107,7 +107,7 @@ func (k *softwareKey) matches(stored wallet.KeyRecord) error {
 
 // sign derives the child key of one script, uses it and forgets it.
 func (k *softwareKey) sign(_ context.Context, branch wallet.Branch, index uint32, digest [32]byte) ([]byte, error) {
-	parent, err := k.account.Derive(uint32(branch))
+	parent, err := k.account().Derive(uint32(branch))
 	if err != nil {
 		return nil, fmt.Errorf("branch %d has no key", branch)
 	}
@@ -128,15 +128,14 @@ func (k *softwareKey) sign(_ context.Context, branch wallet.Branch, index uint32
 func (k *softwareKey) receipt() ssh.Signer { return k.receipts }
 
 func (k *softwareKey) close() error {
-	k.account.Zero()
-	clear(*k.receipts.private)
+	k.account().Zero()
+	clear(k.receipts.private())
 	return nil
 }
 
 // receiptSigner is an Ed25519 key as an SSH signer. The signer of package ssh holds the key where fmt can reach it.
 type receiptSigner struct {
-	_       [0]func()
-	private *ed25519.PrivateKey
+	private func() ed25519.PrivateKey
 	public  ssh.PublicKey
 }
 
@@ -151,7 +150,7 @@ func deriveReceipt(entropy []byte) (receiptSigner, error) {
 	if err != nil {
 		return receiptSigner{}, fmt.Errorf("receipt key: %w", err)
 	}
-	return receiptSigner{private: &private, public: public}, nil
+	return receiptSigner{private: func() ed25519.PrivateKey { return private }, public: public}, nil
 }
 
 // Format prints a word instead of the key.
@@ -162,7 +161,7 @@ func (s receiptSigner) PublicKey() ssh.PublicKey { return s.public }
 
 // Sign signs and verifies. A key that was wiped makes signatures that do not verify, and so none.
 func (s receiptSigner) Sign(_ io.Reader, data []byte) (*ssh.Signature, error) {
-	signature := &ssh.Signature{Format: s.public.Type(), Blob: ed25519.Sign(*s.private, data)}
+	signature := &ssh.Signature{Format: s.public.Type(), Blob: ed25519.Sign(s.private(), data)}
 	if err := s.public.Verify(data, signature); err != nil {
 		return nil, ErrClosed
 	}
