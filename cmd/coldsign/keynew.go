@@ -16,6 +16,7 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 type keyNewOptions struct {
@@ -109,7 +110,7 @@ func runKeyImport(a *app, o keyNewOptions) error {
 	if err != nil {
 		return err
 	}
-	typed, err := a.Secret("backup words, separated by spaces: ", o.wordsFD)
+	typed, err := a.Secret("backup words, separated by spaces", o.wordsFD)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (a *app) creation(h *home.Home, o keyNewOptions) (keystore.Creation, func()
 	if h.Network().IsTest() {
 		least, params = passphraseMinTest, keystore.TestParams()
 	}
-	secret, err := a.SecretConfirm("new passphrase for key "+o.name+": ", o.passphraseFD, least)
+	secret, err := a.SecretConfirm("new passphrase for key "+o.name, o.passphraseFD, least)
 	if err != nil {
 		return keystore.Creation{}, nil, err
 	}
@@ -151,9 +152,13 @@ const clearScreen = "\x1b[2J\x1b[3J\x1b[H"
 // backup shows the words once and has two of them typed back, or writes them to a file descriptor.
 func (a *app) backup(words []string, fd int) error {
 	if fd >= 0 {
-		file := os.NewFile(uintptr(fd), "backup")
-		_, err := file.WriteString(strings.Join(words, " ") + "\n")
-		return errors.Join(err, file.Close())
+		line := []byte(strings.Join(words, " ") + "\n")
+		defer clear(line)
+		n, err := unix.Write(fd, line)
+		if err == nil && n < len(line) {
+			err = io.ErrShortWrite
+		}
+		return err
 	}
 	lines := "Copy these words to paper, in order. They are the key: whoever has them can sign.\n\n" + columns(words) + "\n"
 	if _, err := io.WriteString(a.TTY, lines); err != nil {
@@ -189,7 +194,7 @@ func (a *app) keyMade(name string, record wallet.KeyRecord) error {
 
 // newTokenKey makes a secp256k1 key and a P-256 receipt key in the token, and pins both.
 func (a *app) newTokenKey(h *home.Home, store *keystore.Store, o keyNewOptions) error {
-	secret, err := a.Secret("PIN of token "+o.token+": ", o.pinFD)
+	secret, err := a.Secret("PIN of token "+o.token, o.pinFD)
 	if err != nil {
 		return err
 	}

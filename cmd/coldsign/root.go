@@ -55,7 +55,7 @@ func newRootCmd(a *app) *cobra.Command {
 		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(newInitCmd(a), newKeyCmd(a), newWalletCmd(a), newTrustCmd(a), newPolicyCmd(a), newInspectCmd(a),
-		newSignCmd(a), newRefuseCmd(a), newShowCmd(a), newScanCmd(a), newLedgerCmd(a), newExitCodesCmd())
+		newSignCmd(a), newRefuseCmd(a), newShowCmd(a), newScanCmd(a), newWordsCmd(a), newLedgerCmd(a), newExitCodesCmd())
 	return root
 }
 
@@ -184,9 +184,9 @@ func (a *app) unlock(f unlockFlags) (*unlocked, error) {
 	if err != nil {
 		return nil, err
 	}
-	prompt, fd := "passphrase of key "+info.Name+": ", f.passphraseFD
+	prompt, fd := "passphrase of key "+info.Name, f.passphraseFD
 	if info.Kind == keystore.InToken {
-		prompt, fd = "PIN of token "+info.Token.Label+" for key "+info.Name+": ", f.pinFD
+		prompt, fd = "PIN of token "+info.Token.Label+" for key "+info.Name, f.pinFD
 	}
 	key, err := a.unlockWith(store, info.Name, prompt, fd)
 	if err != nil {
