@@ -387,3 +387,69 @@ func slicesOf(n, size int) [][]byte {
 	}
 	return out
 }
+
+// Attack 076: an issuer who is trusted cannot speak for another one, neither outside, inside, nor in the intent.
+func TestAttack076AnIssuerSpeaksForItselfOnly(t *testing.T) {
+	both := issuers{"exchanged-1": keyOf(t, 1).PublicKey(), "exchanged-2": keyOf(t, 9).PublicKey()}
+	e := open(t, sealed(t, exampleBody(t)))
+	e.Issuer = "exchanged-2"
+	_, err := bundle.Open(pack(t, e), both, now)
+	refused(t, err, "issuer-key")
+	var seconds error
+	if e.Seal, seconds = seal.Sign(keyOf(t, 9), seal.Bundle, e.Body, rand.Reader); seconds != nil {
+		t.Fatal(seconds)
+	}
+	_, err = bundle.Open(pack(t, e), both, now)
+	refused(t, err, "issuer-mismatch")
+
+	fields := fieldsOfBody(t)
+	fields[1] = "exchanged-2"
+	e.Body = canonical(t, fields)
+	if e.Seal, seconds = seal.Sign(keyOf(t, 9), seal.Bundle, e.Body, rand.Reader); seconds != nil {
+		t.Fatal(seconds)
+	}
+	_, err = bundle.Open(pack(t, e), both, now)
+	refused(t, err, "issuer-mismatch")
+	body := exampleBody(t)
+	body.Issuer = "exchanged-2"
+	_, err = bundle.Seal(body, keyOf(t, 9), rand.Reader)
+	refused(t, err, "issuer-mismatch")
+}
+
+// A genuine seal does not make a body that breaks the format acceptable.
+func TestAGenuineSealDoesNotExcuseABadBody(t *testing.T) {
+	for name, c := range map[string]struct {
+		code   string
+		change func(map[int]any)
+	}{
+		"no proofs key":      {"bundle-not-canonical", func(f map[int]any) { delete(f, 6) }},
+		"null for proofs":    {"bundle-not-canonical", func(f map[int]any) { f[6] = nil }},
+		"another payload":    {"bundle-payload-kind", func(f map[int]any) { f[4] = "safe" }},
+		"replaces nothing":   {"bundle-malformed", func(f map[int]any) { f[8] = make([]byte, 32) }},
+		"replaces a stub":    {"bundle-malformed", func(f map[int]any) { f[8] = []byte{1} }},
+		"no payload":         {"bundle-malformed", func(f map[int]any) { f[5] = []byte{} }},
+		"an intent of zeros": {"approval-invalid", func(f map[int]any) { f[3] = make([]byte, 64) }},
+		"negative time":      {"bundle-sealed-outside", func(f map[int]any) { f[2] = -1 }},
+		"time in text":       {"bundle-malformed", func(f map[int]any) { f[2] = "now" }},
+	} {
+		fields := fieldsOfBody(t)
+		c.change(fields)
+		_, err := bundle.Open(resealed(t, canonical(t, fields)), trusted(t), now)
+		if r := (*spend.Refusal)(nil); !errors.As(err, &r) || r.Code != c.code {
+			t.Errorf("%s: %v, want %s", name, err, c.code)
+		}
+	}
+	fields := fieldsOfBody(t)
+	fields[3], fields[7] = []byte{0xa0}, [][]byte{approve(t, 2, []byte{0xa0})} // approved, sealed, and still not an intent
+	_, err := bundle.Open(resealed(t, canonical(t, fields)), trusted(t), now)
+	refused(t, err, "intent-not-canonical")
+}
+
+func fieldsOfBody(t *testing.T) map[int]any {
+	t.Helper()
+	var fields map[int]any
+	if err := cbor.Unmarshal(open(t, sealed(t, exampleBody(t))).Body, &fields); err != nil {
+		t.Fatal(err)
+	}
+	return fields
+}

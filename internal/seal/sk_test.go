@@ -44,7 +44,7 @@ func newSKP256(t testing.TB) *softSK {
 }
 
 func (k *softSK) PublicKey() ssh.PublicKey {
-	blob := ssh.Marshal(struct{ Type, Key, Application string }{ssh.KeyAlgoSKED25519, "", k.application})
+	var blob []byte
 	if k.ed != nil {
 		blob = ssh.Marshal(struct{ Type, Key, Application string }{ssh.KeyAlgoSKED25519,
 			string(k.ed.Public().(ed25519.PublicKey)), k.application})
