@@ -86,8 +86,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 func (s *Store) connect(ctx context.Context, o Options) (err error) {
 	path := filepath.Join(o.Dir, fileName)
-	// The driver would make a new file with the mode of the umask.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
@@ -103,6 +102,12 @@ func (s *Store) connect(ctx context.Context, o Options) (err error) {
 	}
 	if err := s.migrate(ctx); err != nil {
 		return explainOpen(err, path)
+	}
+	// SQLite makes its own files with the mode of the umask. They hold no plain text, and still are nobody else's.
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Chmod(path+suffix, 0o600); err != nil {
+			return fmt.Errorf("records: %w", err)
+		}
 	}
 	if s.reader, err = openPool(path, o.Key, pragmaRead); err != nil {
 		return err
