@@ -171,6 +171,11 @@ func TestAttack117ForgedCoinsAreNotBuilt(t *testing.T) {
 			t.Errorf("%s: want %s, got %v", name, c.code, err)
 		}
 	}
+	twice := good
+	twice.Amount, twice.Coins = 1_000_000, append(slices.Clone(good.Coins), good.Coins[0])
+	if _, _, err := bitcoin.Build(twice); !slices.Contains(refusals(err), "input-duplicate") {
+		t.Errorf("a coin offered twice and not needed: %v", err)
+	}
 	broken := errors.New("no entropy")
 	good.Rand = failing{broken}
 	if _, _, err := bitcoin.Build(good); !errors.Is(err, broken) {

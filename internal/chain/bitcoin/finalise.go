@@ -37,25 +37,32 @@ func Finalise(p *Packet, s Scope, answers [][]Signature) (Final, error) {
 	for i, coin := range found.inputs {
 		tx.TxIn[i].Witness = coin.witness(chosen, i)
 	}
-	if err := found.execute(tx); err != nil {
-		return Final{}, err
-	}
+	return found.finish(p, tx)
+}
+
+// finish checks the signed transaction as if somebody else had assembled it: same identity, no larger than the fee was
+// judged for, and accepted by every script.
+func (f *proven) finish(p *Packet, tx *wire.MsgTx) (Final, error) {
+	const where, fix = "final transaction", "report it: every part of it had been verified"
 	var raw bytes.Buffer
 	if err := tx.Serialize(&raw); err != nil {
-		return Final{}, fmt.Errorf("final transaction: %w", err)
+		return Final{}, fmt.Errorf("%s: %w", where, err)
 	}
-	read, err := readTransaction(raw.Bytes(), "final transaction")
+	read, err := readTransaction(raw.Bytes(), where)
 	if err != nil {
 		return Final{}, err
 	}
 	if read.txid() != p.tx.txid() {
-		return Final{}, spend.Refuse("txid-changed", "final transaction", p.TxID(), displayTxID(read.txid()), "report it: a witness must not change a txid")
+		return Final{}, spend.Refuse("txid-changed", where, p.TxID(), displayTxID(read.txid()), fix)
 	}
 	size := virtual(int64(3*len(read.stripped) + raw.Len()))
-	if size > found.facts.VirtualBytes {
-		return Final{}, spend.Refuse("size-exceeded", "final transaction", fmt.Sprintf("at most %d vB", found.facts.VirtualBytes), fmt.Sprint(size), "report it: the fee was judged for less")
+	if size > f.facts.VirtualBytes {
+		return Final{}, spend.Refuse("size-exceeded", where, fmt.Sprintf("at most %d vB", f.facts.VirtualBytes), fmt.Sprint(size), fix)
 	}
-	return Final{TxID: p.TxID(), Raw: raw.Bytes(), VirtualBytes: size, Fee: money.Sats(found.fee)}, nil
+	if err := f.execute(tx); err != nil {
+		return Final{}, err
+	}
+	return Final{TxID: p.TxID(), Raw: raw.Bytes(), VirtualBytes: size, Fee: money.Sats(f.fee)}, nil
 }
 
 // choose verifies every answer and picks exactly m of different keys.

@@ -146,6 +146,9 @@ func TestAttack011LengthsHaveOneSpelling(t *testing.T) {
 	for name, field := range map[string][3]string{
 		"sighash of three bytes": {"i", "\x03", "\x01\x00\x00"}, "half a path": {"i", "\x06\x02" + strings.Repeat("\x02", 32), "12345"}, "no fingerprint": {"o", "\x02\x02" + strings.Repeat("\x02", 32), ""},
 		"xpub of another depth": {"g", "\x01\x04\x88\xb2\x1e\x03" + strings.Repeat("x", 73), "12341234"}, "wrong preimage": {"i", "\x0b" + strings.Repeat("x", 32), "y"}, "version of three bytes": {"g", "\xfb", "\x00\x00\x00"},
+		"taproot path of five bytes": {"i", "\x16" + strings.Repeat("k", 32), "\x0012345"}, "taproot path without fingerprint": {"o", "\x07" + strings.Repeat("k", 32), "\x00"},
+		"tree of half a branch": {"o", "\x06", "\x01\xc0\x01\x51"}, "tree with a leaf too many": {"o", "\x06", "\x00\xc0\x01\x51\x00\xc0\x01\x51"},
+		"tree deeper than allowed": {"o", "\x06", "\x81\xc0\x01\x51\x81\xc0\x01\x51"}, "tree with an odd version": {"o", "\x06", "\x00\xc1\x01\x51"}, "tree out of order": {"o", "\x06", "\x02\xc0\x01\x51\x01\xc0\x01\x51\x02\xc0\x01\x51"},
 	} {
 		d := open(t, good)
 		m := map[string]*[]pair{"g": &d.maps[0], "i": d.input(0), "o": d.output(0)}[field[0]]

@@ -258,6 +258,17 @@ func TestAttack119DigestsByTwoPaths(t *testing.T) {
 	}
 }
 
+// The comparisons of two paths must be able to fail.
+func TestAttack068And119DivergenceStops(t *testing.T) {
+	w := newWorld(t)
+	p := w.packet(t)
+	wantRefusal(t, bitcoin.ProveDivergent(p, w.scope()), "digest-differs@input 0")
+	private, _ := btcec.PrivKeyFromBytes([]byte{7})
+	digest := sha256.Sum256(nil)
+	sig := append(ecdsa.Sign(private, digest[:]).Serialize(), 1)
+	wantRefusal(t, bitcoin.CheckWithBrokenCurve(digest, [33]byte(private.PubKey().SerializeCompressed()), sig), "verifiers-differ")
+}
+
 // Sizes of a spend with m signatures of full length; no relayable one reaches the relay limit of 16,000 sigops.
 func TestAttack125WeightLimitImpliesTheSigopLimit(t *testing.T) {
 	const sigopsMax, p2pkhWeight = 16_000, 4 * 34
