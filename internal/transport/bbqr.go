@@ -36,9 +36,10 @@ func Frames(t FileType, data []byte, o Options) ([]string, error) {
 
 // A cutter holds an encoded payload and knows how it may be divided.
 type cutter struct {
-	head      string // B$, encoding, content
-	encoded   []byte
-	groupsMax int // base32 groups that fit a frame of the largest allowed version
+	head       string // B$, encoding, content
+	encoded    []byte
+	versionMax int
+	groupsMax  int // base32 groups that fit a frame of that version
 }
 
 func newCut(t FileType, data []byte, o Options) (cutter, error) {
@@ -60,7 +61,7 @@ func newCut(t FileType, data []byte, o Options) (cutter, error) {
 	if len(encoded) >= len(data) {
 		encoding, encoded = encodingBase32, data
 	}
-	cut := cutter{prefix + string(encoding) + string(rune(t)), encoded, groupsIn(version)}
+	cut := cutter{prefix + string(encoding) + string(rune(t)), encoded, version, groupsIn(version)}
 	if n := cut.count(cut.groupsMax); n > FramesMax {
 		return cutter{}, refuse("qr-series-too-long", "", fmt.Sprintf("at most %d frames", FramesMax),
 			fmt.Sprintf("%d frames of version %d for %d bytes", n, version, len(data)), useFile+", or show it on a larger screen")

@@ -50,6 +50,25 @@ func halved(in *image.Gray) *image.Gray {
 	return out
 }
 
+// softened averages each pixel with its eight neighbours; the border stays as it is. It removes the chance patterns of
+// noise that the search takes for finder patterns.
+func softened(in *image.Gray) *image.Gray {
+	width, height := in.Rect.Dx(), in.Rect.Dy()
+	out := image.NewGray(in.Rect)
+	copy(out.Pix, in.Pix)
+	for y := 1; y < height-1; y++ {
+		above, row, below := in.Pix[(y-1)*in.Stride:], in.Pix[y*in.Stride:], in.Pix[(y+1)*in.Stride:]
+		for x := 1; x < width-1; x++ {
+			sum := 0
+			for _, from := range [][]byte{above, row, below} {
+				sum += int(from[x-1]) + int(from[x]) + int(from[x+1])
+			}
+			out.Pix[y*out.Stride+x] = byte((sum + 4) / 9)
+		}
+	}
+	return out
+}
+
 // inverse swaps dark and light, for symbols shown white on black.
 func inverse(in *image.Gray) *image.Gray {
 	out := image.NewGray(in.Rect)

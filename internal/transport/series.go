@@ -1,9 +1,6 @@
 package transport
 
-import (
-	"fmt"
-	"image"
-)
+import "fmt"
 
 // PNGScale is the number of pixels a module that frames are drawn with when nobody asks for another.
 const PNGScale = 4
@@ -20,12 +17,17 @@ func Symbols(t FileType, data []byte, o Options) ([]Symbol, error) {
 	if err != nil {
 		return nil, err
 	}
-	least := cut.count(cut.groupsMax)
-	for _, check := range []func(Symbol) bool{Readable, readableUpright} {
+	return cut.symbols(Readable, readableFile)
+}
+
+// symbols draws the series with the first of the checks that all its frames can pass.
+func (c cutter) symbols(checks ...func(Symbol) bool) ([]Symbol, error) {
+	least := c.count(c.groupsMax)
+	for _, check := range checks {
 		for n := least; n <= min(least+spareFrames, FramesMax); n++ {
-			texts := cut.texts(n)
+			texts := c.texts(n)
 			version := VersionOf(texts[0])
-			for v := version; v <= min(version+1, max(version, o.VersionMax)); v++ {
+			for v := version; v <= min(version+1, c.versionMax); v++ {
 				if symbols, ok := drawn(texts, v, check); ok {
 					return symbols, nil
 				}
@@ -52,17 +54,20 @@ func drawn(texts []string, version int, check func(Symbol) bool) ([]Symbol, bool
 // picture is an upright symbol and nothing else.
 func Readable(s Symbol) bool {
 	grey := luminance(s.picture(PNGScale))
-	for _, p := range passes(grey) {
-		if text, found := attempt(p); found && !p.pure && text == s.text {
+	for _, p := range passes() {
+		if p.pure {
+			continue
+		}
+		if text, found := p.attempt(grey); found && text == s.text {
 			return true
 		}
 	}
 	return false
 }
 
-// readableUpright is the lesser claim that remains for a series of very many frames: its PNG files are read, a
+// readableFile is the lesser claim that remains for a series of very many frames: its PNG files are read, a
 // photograph of one of them perhaps not.
-func readableUpright(s Symbol) bool {
-	text, err := ReadImage(image.Image(s.picture(PNGScale)))
+func readableFile(s Symbol) bool {
+	text, err := ReadImage(s.picture(PNGScale))
 	return err == nil && text == s.text
 }
