@@ -21,7 +21,7 @@ func (s *Session) Key(key string) {
 
 // viewKey moves between pages, or begins to confirm or to decline.
 func (s *Session) viewKey(key string) {
-	last := len(s.parts(s.sheet.blocks(s.page))) - 1
+	last := len(s.parts()) - 1
 	switch key {
 	case "m", "esc":
 		s.page = pageSummary

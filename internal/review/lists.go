@@ -3,6 +3,7 @@ package review
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/money"
@@ -23,8 +24,16 @@ func title(page int) string {
 	return [pageCount]string{"summary", "outputs", "inputs", "checks", "hashes"}[page]
 }
 
-// blocks returns the content of a page.
+// blocks returns the content of a page. A block that would not fit the smallest terminal is torn after all.
 func (s *sheet) blocks(page int) []block {
+	var out []block
+	for _, b := range s.content(page) {
+		out = slices.AppendSeq(out, slices.Chunk(b, rowsMin-frame))
+	}
+	return out
+}
+
+func (s *sheet) content(page int) []block {
 	switch page {
 	case pageOutputs:
 		return s.outputs()
@@ -77,7 +86,7 @@ func (s *sheet) why(o chain.Output) string {
 func (s *sheet) whose(o chain.Output) string {
 	switch o.Role {
 	case chain.Change:
-		return place(s.FromName, o) + ", rebuilt from this wallet's keys" + s.largest(o)
+		return place(s.FromName, o) + ", rebuilt from our keys" + s.largest(o)
 	case chain.Destination:
 		return place(s.ToName, o) + ", derived from the pinned wallet " + o.Wallet.Short()
 	}
@@ -126,10 +135,10 @@ func (s *sheet) inputs() []block {
 			branch = 1
 		}
 		out = append(out, block{
-			fmt.Sprintf(" input %d of %d  %s  %s /%d/%d  proven", i+1, len(s.facts.Inputs), amountLine(in.Amount), printable(s.FromName, nameWide), branch, in.Index),
+			fmt.Sprintf(" input %d of %d  %s  %s /%d/%d", i+1, len(s.facts.Inputs), amountLine(in.Amount), printable(s.FromName, nameWide), branch, in.Index),
 			"    " + markDim + printable(in.Outpoint, 76) + markPlain})
 	}
-	return out
+	return append(out, block{" Every amount is proven by the previous transaction, every coin by our keys."})
 }
 
 // checks lists everybody who approved and every rule that was evaluated.

@@ -91,8 +91,11 @@ func newSheet(req Request) sheet {
 // addressMax is the longest address that is shown, and so the longest that can be confirmed. Bitcoin's longest has 90.
 const addressMax = 96
 
-// refuse adds a refusal of this room.
+// refuse adds a refusal of this room. When there is another already, this is its consequence and not worth a line.
 func (s *sheet) refuse(where, expected, found string) {
+	if len(s.refusals) > 0 {
+		return
+	}
 	s.refusals = append(s.refusals, spend.Refuse("review-unprovable", where, expected, found,
 		"report this: the signer asked to show what it could not prove"))
 }
@@ -118,6 +121,6 @@ type reason struct{ key, code, text string }
 func reasons() []reason {
 	return []reason{
 		{"1", "wrong-amount", "amount"}, {"2", "wrong-destination", "destination"}, {"3", "unexpected", "unexpected"},
-		{"4", "words-differ", "words differ"}, {"5", "under-pressure", "pressure"}, {"6", "other", "other"},
+		{"4", "words-differ", "words"}, {"5", "under-pressure", "pressure"}, {"6", "other", "other"},
 	}
 }

@@ -2,6 +2,7 @@ package review
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,7 @@ type Session struct {
 	confirm Confirmation
 	state   State
 	page    int
+	pages   [pageCount][]block
 	at      [pageCount]int    // which part of a page is shown
 	seen    [pageCount][]bool // which blocks of a page were shown
 	rows    int               // of the last screen; 0 when it was too small to show anything
@@ -52,7 +54,8 @@ func NewSession(req Request) *Session {
 	s := &Session{sheet: newSheet(req), tries: triesMax}
 	s.confirm = s.sheet.confirmation()
 	for page := range pageCount {
-		s.seen[page] = make([]bool, len(s.sheet.blocks(page)))
+		s.pages[page] = s.sheet.blocks(page)
+		s.seen[page] = make([]bool, len(s.pages[page]))
 	}
 	return s
 }
@@ -82,20 +85,16 @@ func (s *Session) OutputsSeen() (seen, of int) {
 
 // ready reports whether everything that must be seen was on the screen.
 func (s *Session) ready() bool {
-	for _, page := range []int{pageSummary, pageOutputs} {
-		for _, seen := range s.seen[page] {
-			if !seen {
-				return false
-			}
-		}
-	}
-	return s.sheet.clean()
+	return s.sheet.clean() && s.shownAll(pageSummary) && s.shownAll(pageOutputs)
 }
 
+// shownAll reports whether every block of a page was on the screen.
+func (s *Session) shownAll(page int) bool { return !slices.Contains(s.seen[page], false) }
+
 // parts cuts the blocks of the current page into screens; each entry is the first block of one.
-func (s *Session) parts(blocks []block) []int {
+func (s *Session) parts() []int {
 	starts, used := []int{0}, 0
-	for i, b := range blocks {
+	for i, b := range s.pages[s.page] {
 		if used > 0 && used+len(b) > s.rows-frame {
 			starts, used = append(starts, i), 0
 		}
@@ -114,8 +113,7 @@ func (s *Session) Screen(cols, rows int) []string {
 		return lines[:min(len(lines), max(rows, 0))]
 	}
 	s.rows = rows
-	blocks := s.sheet.blocks(s.page)
-	starts := s.parts(blocks)
+	blocks, starts := s.pages[s.page], s.parts()
 	at := min(s.at[s.page], len(starts)-1)
 	s.at[s.page] = at
 	end := len(blocks)
@@ -166,9 +164,12 @@ func (s *Session) footer() []string {
 	case !s.sheet.clean():
 		return []string{"REFUSED. Read why, then leave with q.", pages + " [q] leave"}
 	case s.message != "":
-		return []string{markAlarm + s.message + markPlain, pages + " [r] refuse"}
-	case s.ready():
+		return []string{markAlarm + cutTo(s.message, columns) + markPlain, pages + " [r] refuse"}
+	case s.shownAll(pageSummary) && s.shownAll(pageOutputs):
 		return []string{"Everything was shown. [s] sign: you will retype the amount", pages + " [r] refuse"}
+	}
+	if s.page == pageSummary && !s.shownAll(pageSummary) {
+		return []string{"Read this page to its end first: space. Then every output: [o].", pages + " [r] refuse"}
 	}
 	return []string{"Read every output first: [o]. Then [s] sign.", pages + " [r] refuse"}
 }

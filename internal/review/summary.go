@@ -14,22 +14,23 @@ import (
 
 // Names of wallets and people are cut to these widths on the first page; the page of hashes has them in full.
 const (
-	nameWide   = 22
-	personWide = 20
+	headWide   = 24
+	nameWide   = 17
+	personWide = 16
 	noteWide   = 3 * textWide
 )
 
 // header returns the two lines above every page: what machine and wallet this is, and what is asked.
 func (s *sheet) header() []string {
 	network := strings.ToUpper(printable(s.Intent.Network.Name(), 8))
-	first := fmt.Sprintf("%sCOLDSIGN  %s%s  wallet %s", markBright, network, markPlain, printable(s.FromName, nameWide))
+	first := fmt.Sprintf("%sCOLDSIGN  %s%s  wallet %s", markBright, network, markPlain, printable(s.FromName, headWide))
 	if s.proven {
 		first += fmt.Sprintf(" %d-of-%d", s.facts.Threshold, s.facts.Keys)
 	}
 	first += fmt.Sprintf(" | policy %s", short(s.Policy))
-	second := fmt.Sprintf("intent %d of %s | proposed by %s | %s", s.Intent.Serial, printable(s.Intent.Issuer, personWide-4),
-		printable(s.Intent.Proposer, personWide-4), s.validity())
-	return []string{first, second}
+	second := fmt.Sprintf("intent %d of %s | proposed by %s | %s", s.Intent.Serial, printable(s.Intent.Issuer, personWide),
+		printable(s.Intent.Proposer, personWide), s.validity())
+	return []string{first, cutTo(second, columns)}
 }
 
 // short returns the first eight digits of a digest in two groups.
@@ -89,7 +90,7 @@ func (s *sheet) send() block {
 	out := s.paid[0] // a clean sheet has exactly one
 	label, why := "SEND", fmt.Sprintf("derived from the pinned wallet %s", out.Wallet.Short())
 	if s.consolidates() {
-		label, why = "STAYS", "NOTHING LEAVES: "+why+", which pays"
+		label, why = "STAYS", "NOTHING LEAVES: derived from the wallet's own pinned keys"
 	}
 	lines := []string{tagged(amountLine(out.Amount)+" -> "+place(s.ToName, out), "[verified]")}
 	lines = append(lines, grouped(out.Address)...)
@@ -113,7 +114,7 @@ func place(name string, out chain.Output) string {
 // back says what returns. That nothing does is said as loudly.
 func (s *sheet) back() block {
 	if len(s.change) == 0 {
-		return labelled("CHANGE", markAlarm+"NONE: nothing returns; every coin goes to the destination and the fee"+markPlain)
+		return labelled("CHANGE", markAlarm+"NONE: nothing returns; all goes to the destination and the fee"+markPlain)
 	}
 	var lines []string
 	for _, out := range s.change {
@@ -176,7 +177,7 @@ func (s *sheet) refused() []block {
 	if len(s.refusals) == 1 {
 		count = "1 reason"
 	}
-	out := []block{labelled("REFUSED", markAlarm+count+" against signing; nothing was signed and nothing can be signed"+markPlain)}
+	out := []block{labelled("REFUSED", markAlarm+count+" against signing; nothing was signed, and nothing can be"+markPlain)}
 	for i, r := range s.refusals {
 		head := fmt.Sprintf("%d  %s", i+1, printable(r.Code, 40))
 		if r.Where != "" {
@@ -194,7 +195,7 @@ func (s *sheet) refused() []block {
 		out = append(out, b)
 	}
 	out = append(out, labelled("NEXT", "tell treasury staff why, in a signed refusal:",
-		"coldsign refuse FILE --reason "+printable(s.refusals[0].Code, 36)+" --out refusal.cbor"), s.words())
+		"coldsign refuse FILE --out FILE --reason "+printable(s.refusals[0].Code, 28)), s.words())
 	return append(out, s.remarks()...)
 }
 
