@@ -50,7 +50,7 @@ func parse(text string) (header, []byte, *spend.Refusal) {
 	}
 	total, totalOK := number(text[4:6])
 	index, indexOK := number(text[6:8])
-	if h.total, h.index = total, index; !totalOK || !indexOK || total == 0 || index >= total {
+	if h.total, h.index = total, index; !totalOK || !indexOK || index >= total { // which a total of 0 cannot pass
 		return header{}, nil, refuse("bbqr-header", "", "a number of frames from 01 to ZZ and a smaller index", fmt.Sprintf("%q", text[4:8]), scanAgain)
 	}
 	where := fmt.Sprintf("frame %d of %d", index+1, total)
