@@ -22,6 +22,9 @@ const sequenceReplaceable = 0xfffffffd
 // feeRateMax is far above every rate that was ever paid for long; a greater one is a mistake of units.
 const feeRateMax = 2_000_000
 
+// coinsMax keeps the sum of coins far inside 64 bits, and the search for a good set short.
+const coinsMax = 4096
+
 // Coin is an unspent output of the spending wallet.
 type Coin struct {
 	Outpoint wire.OutPoint
@@ -97,6 +100,10 @@ func (r Request) check() error {
 			return spend.Refuse("input-duplicate", "coin "+c.Outpoint.String(), "each coin once", "it again", fixRequest)
 		}
 		seen[c.Outpoint] = true
+		if c.Value < 1 || c.Value > satsMax || len(r.Coins) > coinsMax {
+			return spend.Refuse("amount-range", "coin "+c.Outpoint.String(), fmt.Sprintf("1 satoshi to 21 million BTC, in up to %d coins", coinsMax),
+				fmt.Sprintf("%d satoshi, %d coins", c.Value, len(r.Coins)), fixRequest)
+		}
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package bitcoin_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -153,6 +155,8 @@ func TestAttack117ForgedCoinsAreNotBuilt(t *testing.T) {
 		"an output that is not there": {func(r *bitcoin.Request) { r.Coins[0].Outpoint.Index = 2 }, "previous-tx-mismatch"},
 		"another transaction":         {func(r *bitcoin.Request) { r.Coins[0].PrevTx = r.Coins[1].PrevTx }, "previous-tx-mismatch"},
 		"half a transaction":          {func(r *bitcoin.Request) { r.Coins[0].PrevTx = r.Coins[0].PrevTx[:50] }, "psbt-truncated"},
+		"a coin of nothing":           {func(r *bitcoin.Request) { r.Coins[0].Value = 0 }, "amount-range"},
+		"a coin of all there is":      {func(r *bitcoin.Request) { r.Coins[0].Value = 1<<63 - 1 }, "amount-range"},
 		"a coin twice":                {func(r *bitcoin.Request) { r.Coins[0] = r.Coins[1] }, "input-duplicate"},
 		"no fee":                      {func(r *bitcoin.Request) { r.FeeRate = 0 }, "fee-rate-range"},
 		"satoshi per byte squared":    {func(r *bitcoin.Request) { r.FeeRate = 5_000_000 }, "fee-rate-range"},
@@ -203,6 +207,25 @@ func TestAttack129BuildIsDeterministic(t *testing.T) {
 		}
 		if !bytes.Equal(all, first) {
 			t.Fatal("the same request gave other bytes")
+		}
+	}
+}
+
+// The same seeds give the same bytes on every machine, 32 bits wide or 64.
+func TestAttack129GoldenBytes(t *testing.T) {
+	w := newWorld(t)
+	p := w.packet(t)
+	final, err := bitcoin.Finalise(p, w.scope(), w.answers(t, p))
+	must(t, err)
+	for name, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"packet":      {p.Bytes(), "44ea9e389534dc665d3183ff70be6b5d01d447d267fa412934d0127eadec8229"},
+		"transaction": {final.Raw, "6d6c9c2767900ef39cb72faa43f4a4188a32e63ebec9970a7cc9ccd1b9cb367b"},
+	} {
+		if got := fmt.Sprintf("%x", sha256.Sum256(c.data)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }

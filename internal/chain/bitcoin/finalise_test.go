@@ -200,6 +200,9 @@ func TestAttack049SizesAreExactForEveryWallet(t *testing.T) {
 		r := w.request(t)
 		p, plan, err := bitcoin.Build(r)
 		must(t, err)
+		if v := bitcoin.VirtualBytes(w.cold, len(plan.Inputs), plan.Change > 0); v != plan.VirtualBytes {
+			t.Errorf("%d of %d: %d vB foretold, %d planned", m, n, v, plan.VirtualBytes)
+		}
 		final, err := bitcoin.Finalise(p, w.scope(), w.answers(t, p))
 		must(t, err)
 		most := int64(2*m*2)/4 + 1 // a signature is one byte shorter half of the time, rarely more

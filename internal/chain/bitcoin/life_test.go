@@ -1,6 +1,7 @@
 package bitcoin_test
 
 import (
+	"slices"
 	"testing"
 
 	"bytes"
@@ -46,6 +47,27 @@ func TestTopUpFromBuildToFinalTransaction(t *testing.T) {
 		fee, _ := final.Fee.Int64()
 		if fee != plan.Fee || plan.Fee != (plan.VirtualBytes*5000+999)/1000 || plan.Change != 70_000_000-50_000_000-plan.Fee {
 			t.Errorf("plan %+v, fee %d", plan, fee)
+		}
+	}
+}
+
+// btcd's own finaliser and extractor, given our packet with two answers as partial signatures, make the same bytes.
+func TestBtcdFinalisesToTheSameTransaction(t *testing.T) {
+	w := newWorld(t)
+	p := w.packet(t)
+	answers := w.answers(t, p)
+	for _, chosen := range [][]bitcoin.Signature{slices.Concat(answers[0], answers[1]), slices.Concat(answers[2], answers[1])} {
+		signed, err := p.WithSignatures(chosen)
+		must(t, err)
+		referee, err := psbt.NewFromRawBytes(bytes.NewReader(signed), false)
+		must(t, err)
+		must(t, psbt.MaybeFinalizeAll(referee))
+		tx, err := psbt.Extract(referee)
+		must(t, err)
+		final, err := bitcoin.Finalise(p, w.scope(), [][]bitcoin.Signature{chosen[:2], chosen[2:]})
+		must(t, err)
+		if !bytes.Equal(serialise(t, tx), final.Raw) {
+			t.Error("btcd makes another transaction")
 		}
 	}
 }

@@ -217,7 +217,7 @@ func (v *prover) facts(fee int64) chain.Facts {
 		Network: from.Network(), From: from.ID(), FromName: from.Name(), FromTier: from.Tier(),
 		Threshold: from.Threshold(), Keys: len(from.Keys()), TxID: p.TxID(),
 		Outputs: v.outputs, Fee: money.Sats(fee), VirtualBytes: virtual(v.weight()), LockTime: p.tx.lockTime,
-		UnknownFields: p.UnknownFields(), PayloadBytes: len(p.raw), SignedBy: from.Threshold(),
+		UnknownFields: p.UnknownFields(), PayloadBytes: len(p.raw), SignedBy: len(from.Keys()),
 	}
 	for i, in := range p.tx.inputs {
 		coin := v.inputs[i]

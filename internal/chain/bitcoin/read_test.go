@@ -3,7 +3,6 @@ package bitcoin_test
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"maps"
 	"os"
@@ -175,7 +174,9 @@ func TestAttack012AnnouncedSizesAllocateNothing(t *testing.T) {
 		return d.bytes()
 	}
 	global := func(tx string) []byte {
-		return raw("psbt\xff\x01\x00", string(binary.AppendUvarint(nil, uint64(len(tx)))), tx, "\x00")
+		var length bytes.Buffer
+		_ = wire.WriteVarInt(&length, 0, uint64(len(tx)))
+		return raw("psbt\xff\x01\x00", length.String(), tx, "\x00")
 	}
 	d := open(t, good)
 	set(d.input(0), []byte{8}, raw("\xfe\xff\xff\xff\xff")) // a final witness of 103 GB, which killed btcd's extractor
@@ -199,6 +200,7 @@ func TestAttack012AnnouncedSizesAllocateNothing(t *testing.T) {
 		"many fields":         {pairBomb, "psbt-too-large"},
 		"inputs":              {global("\x02\x00\x00\x00\xfe\xff\xff\xff\x00"), "psbt-too-large"},
 		"inputs not there":    {global("\x02\x00\x00\x00\xfd\x00\x0f"), "psbt-truncated"},
+		"outputs":             {global("\x02\x00\x00\x00\x00\xfd\x01\x20" + strings.Repeat("\x00", 9*8193)), "psbt-too-large"},
 		"previous inputs":     {previous("\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), "psbt-too-large"},
 		"previous outputs":    {previous("\x01" + strings.Repeat("\x00", 41) + "\xfe\xff\xff\xff\x0f"), "psbt-too-large"},
 		"witness items":       {previous("\x00\x01\x01" + strings.Repeat("\x00", 41) + "\x01" + strings.Repeat("\x00", 9) + "\xfe\xff\xff\xff\x0f"), "psbt-too-large"},

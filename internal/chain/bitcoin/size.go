@@ -2,6 +2,7 @@ package bitcoin
 
 import (
 	"github.com/btcsuite/btcd/txscript/v2"
+	"github.com/coldsign/coldsign/internal/wallet"
 )
 
 // Sizes of a spend from wsh(sortedmulti(m, n keys)), counted as consensus does (BIP141: weight is four times the bytes
@@ -47,6 +48,13 @@ func dustFor(script []byte) int64 {
 		return (size + 67) * dustRate / 1000
 	}
 	return (size + 148) * dustRate / 1000
+}
+
+// VirtualBytes is the size of a finished transaction of a wallet that spends coins to one other pinned wallet: what a
+// planner needs to tell a fee before it has chosen coins.
+func VirtualBytes(from wallet.Wallet, coins int, change bool) int64 {
+	s := selector{m: from.Threshold(), n: len(from.Keys()), destination: wshOutputSize}
+	return virtual(s.weightOf(coins, change))
 }
 
 // payable says whether money sent to a script can be spent under rules that are in force: the five standard forms, each
