@@ -15,7 +15,7 @@
 // be another joiner chosen by its prefix; Symbol, ReadImage and the page do not know what text they carry.
 //
 // What may never happen here: a clock, a disk or a network; a panic or an endless search on bytes or pictures from
-// outside; memory that a stranger's header asks for; parts of two series in one payload; text of a symbol that is
+// outside; memory that a stranger's header asks for; parts of two series that BBQr tells apart in one payload; text of a symbol that is
 // not a frame handed on (it may be somebody's seed words).
 package transport
 
