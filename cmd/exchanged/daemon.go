@@ -77,12 +77,16 @@ func (d *daemon) followed() error {
 	return d.behind
 }
 
-// tick does everything that can be done now, in the order in which one needs the other: wallets, blocks, top-ups.
-func (d *daemon) tick(ctx context.Context) {
+// tick does everything that can be done now, in the order in which one needs the other: wallets, blocks, top-ups. It
+// reports whether there are more blocks to read at once.
+func (d *daemon) tick(ctx context.Context) (more bool) {
 	d.say("wallets", d.importWallets(ctx))
 	progress, err := d.follower.Sync(ctx)
 	if err == nil && progress.Behind {
 		err = errors.New("the node is behind us; it is still catching up")
+	}
+	if err == nil && progress.More {
+		more, err = true, fmt.Errorf("blocks are being read, at height %d", progress.Height)
 	}
 	if progress.Applied > 0 || progress.RolledBack > 0 {
 		d.log.Info("chain", "height", progress.Height, "hash", progress.Hash.String(), "applied", progress.Applied, "rolled_back", progress.RolledBack)
@@ -92,6 +96,7 @@ func (d *daemon) tick(ctx context.Context) {
 	d.mu.Unlock()
 	d.say("chain", err)
 	d.say("treasury", d.treasury.Step(ctx))
+	return more
 }
 
 // say logs what stands in the way once, and once that it is gone.
@@ -150,7 +155,9 @@ func (d *daemon) importWallets(ctx context.Context) error {
 // loop ticks until ctx ends, at least every poll.
 func (d *daemon) loop(ctx context.Context) {
 	for ctx.Err() == nil {
-		d.tick(ctx)
+		if d.tick(ctx) {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(d.config.Poll):

@@ -163,6 +163,10 @@ func (l ledger) Events(ctx context.Context, after uint64, limit int) ([]treasury
 	return out, err
 }
 
+func (l ledger) Halt(ctx context.Context, code, text string) error {
+	return l.store.Halt(ctx, code, text)
+}
+
 func (l ledger) Halts(ctx context.Context) ([]treasury.Halt, error) {
 	list, err := l.store.Halts(ctx)
 	var out []treasury.Halt

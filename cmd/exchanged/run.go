@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -84,7 +86,7 @@ func (d *daemon) serve(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", d.config.Admin.Listen)
+	listener, err := d.listen()
 	if err != nil {
 		return fmt.Errorf("admin listener: %w", err)
 	}
@@ -110,6 +112,24 @@ func (d *daemon) serve(ctx context.Context, a *app) error {
 	d.log.Info("ready", "listen", address, "network", string(d.config.network), "version", version)
 	d.loop(ctx)
 	d.log.Info("stopping")
-	err = <-served
-	return errors.Join(err, os.Remove(d.folder.path("listening")))
+	return <-served
+}
+
+// listen opens the admin listener. Port 0 means any free port, and the one of the last run where that is free: staff
+// have pinned the address in their homes.
+func (d *daemon) listen() (net.Listener, error) {
+	wanted, err := netip.ParseAddrPort(d.config.Admin.Listen)
+	if err != nil {
+		return nil, err
+	}
+	if wanted.Port() == 0 {
+		last, err := console.ReadFile(d.folder.path("listening"), 256)
+		before, errParse := netip.ParseAddrPort(strings.TrimSpace(string(last)))
+		if err == nil && errParse == nil && before.Addr() == wanted.Addr() {
+			if listener, err := net.Listen("tcp", before.String()); err == nil {
+				return listener, nil
+			}
+		}
+	}
+	return net.Listen("tcp", wanted.String())
 }

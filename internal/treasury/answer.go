@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/btcsuite/btcd/btcec/v2"
-	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/coldsign/coldsign/internal/bundle"
@@ -80,10 +78,20 @@ func (t *Treasury) keep(ctx context.Context, answer bundle.Answer, sealed Bundle
 	}
 	nonces, err := verify(packet, scope, answer)
 	if err != nil {
-		return false, err
+		return false, errors.Join(err, t.alarm(ctx, sealed.Serial, answer.Position, err))
 	}
 	return t.Records.AddAnswer(ctx, Answer{Bundle: sealed.ID, Position: answer.Position, Bytes: raw,
 		Counter: answer.Counter, Refusal: answer.Refusal, Nonces: nonces})
+}
+
+// alarm halts everything when signatures that are otherwise good share a nonce: the key that made them is lost or its
+// random numbers are. The records notice the same across answers; this is about one answer.
+func (t *Treasury) alarm(ctx context.Context, serial uint64, position int, found error) error {
+	var refusal *spend.Refusal
+	if !errors.As(found, &refusal) || refusal.Code != "nonce-reused" {
+		return nil
+	}
+	return t.Records.Halt(ctx, refusal.Code, fmt.Sprintf("answer of key %d to top-up %d: %s", position, serial, refusal.Error()))
 }
 
 // receipt finds the key that seals a signer's answers: it is pinned in the wallet file.
@@ -113,25 +121,26 @@ func verify(packet *bitcoin.Packet, scope bitcoin.Scope, answer bundle.Answer) (
 	if len(signatures) != len(tasks) {
 		return nil, spend.Distrust("answer-incomplete", "answer", fmt.Sprintf("%d signatures, one for each input", len(tasks)), fmt.Sprint(len(signatures)), "ask the keyholder to sign again")
 	}
-	digests := map[uint32]bitcoin.Task{}
+	keys := map[uint32][33]byte{}
 	for _, task := range tasks {
-		digests[uint32(task.Input)] = task
+		keys[uint32(task.Input)] = task.PubKey
 	}
-	nonces := make([]Nonce, 0, len(signatures))
 	for _, s := range signatures {
-		task, known := digests[s.Input]
-		if !known || task.PubKey != s.PubKey {
-			return nil, spend.Distrust("answer-other-key", fmt.Sprintf("input %d", s.Input), "the public key at position "+fmt.Sprint(answer.Position), fmt.Sprintf("%x", s.PubKey), "look for the answer of that key")
+		if keys[s.Input] != s.PubKey {
+			return nil, spend.Distrust("answer-other-key", fmt.Sprintf("input %d", s.Input), "one signature by the public key at position "+fmt.Sprint(answer.Position), fmt.Sprintf("one by %x", s.PubKey), "look for the answer of that key")
 		}
-		delete(digests, s.Input)
-		nonce, err := nonceOf(s, task.Digest)
-		if err != nil {
-			return nil, err
-		}
-		nonces = append(nonces, nonce)
+		delete(keys, s.Input)
 	}
 	if err := bitcoin.VerifySignatures(packet, scope, signatures); err != nil {
 		return nil, err
+	}
+	found, err := bitcoin.Nonces(packet, scope, signatures)
+	if err != nil {
+		return nil, err
+	}
+	nonces := make([]Nonce, len(found))
+	for i, n := range found {
+		nonces[i] = Nonce{PubKey: n.PubKey, R: n.R, Digest: n.Digest}
 	}
 	return nonces, nil
 }
@@ -142,22 +151,6 @@ func signaturesOf(answer bundle.Answer) []bitcoin.Signature {
 		out[i] = bitcoin.Signature{Input: s.Input, PubKey: s.PubKey, Signature: s.Signature}
 	}
 	return out
-}
-
-// nonceOf takes r out of a signature, so that the records notice when a key uses a nonce twice.
-func nonceOf(s bitcoin.Signature, digest [32]byte) (Nonce, error) {
-	n := Nonce{PubKey: s.PubKey, Digest: digest}
-	unreadable := spend.Malformed("signature-encoding", fmt.Sprintf("input %d", s.Input), "no DER signature with a sighash byte")
-	if len(s.Signature) < 9 {
-		return n, unreadable
-	}
-	parsed, err := ecdsa.ParseDERSignature(s.Signature[:len(s.Signature)-1])
-	if err != nil {
-		return n, unreadable
-	}
-	var r btcec.ModNScalar = parsed.R()
-	n.R = r.Bytes()
-	return n, nil
 }
 
 // finish makes the final transaction once enough keys signed, and stores it. Which answers are used follows a fixed

@@ -192,6 +192,7 @@ type Event struct {
 type Journal interface {
 	Note(ctx context.Context, kind string, detail any) error
 	Events(ctx context.Context, after uint64, limit int) ([]Event, error)
+	Halt(ctx context.Context, code, text string) error
 	Halts(ctx context.Context) ([]Halt, error)
 }
 
