@@ -305,6 +305,8 @@ func TestAttack034PathsStayInsideTheWallet(t *testing.T) {
 		}},
 	})
 	s := w.scope()
+	s.ToIndex, s.IndexMax = 1<<31, 1<<32-1
+	wantRefusal(t, prove(t, w.packet(t).Bytes(), s), "derivation-impossible@destination")
 	s.ToIndex, s.IndexMax = 7, 6
 	_, err := bitcoin.Prove(w.packet(t), s)
 	wantRefusal(t, err, "index-beyond-limit@destination")

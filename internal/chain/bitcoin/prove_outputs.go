@@ -17,7 +17,7 @@ import (
 func (v *prover) proveOutputs() {
 	params, err := wallet.Params(v.scope.From.Network())
 	if err != nil {
-		v.refuse("network-unknown", "scope", "a Bitcoin network", string(v.scope.From.Network()))
+		v.refusals = append(v.refusals, err)
 		return
 	}
 	var destination wallet.Derived
