@@ -29,7 +29,10 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
-const transactionBytesMax = 400_000 // the largest standard transaction has 400,000 weight units
+const (
+	transactionBytesMax = 400_000 // the largest standard transaction has 400,000 weight units
+	testFeeRateMax      = "0.10"  // BTC per 1000 vB, Bitcoin Core's own default; btcd insists on being told
+)
 
 // Config says where the node is and what is expected of it.
 type Config struct {
@@ -195,16 +198,16 @@ func (b *Bitcoin) TestAccept(ctx context.Context, raw []byte) error {
 	}
 	var results []struct {
 		TxID    string `json:"txid"`
-		Allowed *bool  `json:"allowed"`
+		Allowed bool   `json:"allowed"` // btcd leaves it out when it is false
 		Reason  string `json:"reject-reason"`
 	}
-	if err := b.rpc.call(ctx, "testmempoolaccept", &results, []string{hex.EncodeToString(raw)}); err != nil {
+	if err := b.rpc.call(ctx, "testmempoolaccept", &results, []string{hex.EncodeToString(raw)}, json.Number(testFeeRateMax)); err != nil {
 		return err
 	}
-	if len(results) != 1 || results[0].TxID != txid.String() || results[0].Allowed == nil {
+	if len(results) != 1 || results[0].TxID != txid.String() {
 		return spend.Malformed("node-answer-malformed", "node", "a verdict on another transaction")
 	}
-	if *results[0].Allowed || b.has(ctx, txid) {
+	if results[0].Allowed || b.has(ctx, txid) {
 		return nil
 	}
 	return rejected(txid, results[0].Reason)
