@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -138,11 +137,7 @@ func (a *app) consent(r reading, o approveOptions) error {
 	if a.TTY == nil {
 		return console.Fail(console.Usage, errors.New("there is no terminal to ask on"), "in scripts: warmctl topup approve "+o.id+" --yes-amount AMOUNT")
 	}
-	var screen strings.Builder
-	r.write(&screen, a.Now())
-	if _, err := io.WriteString(a.TTY, strings.ReplaceAll(screen.String(), "\n", "\r\n")); err != nil {
-		return err
-	}
+	r.write(a.TTY, a.Now())
 	return a.Confirm("Retype the amount in "+r.intent.Amount.Asset().Symbol+" to approve:", 3, same)
 }
 

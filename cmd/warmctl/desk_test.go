@@ -112,6 +112,7 @@ type rig struct {
 	intent    spend.Intent
 	identity  string // alice's OpenSSH key file
 	key       ssh.Signer
+	begin     time.Time
 	time      time.Time
 }
 
@@ -143,21 +144,23 @@ func (r *rig) file(name string, data []byte) string {
 }
 
 // newRig serves one proposed top-up to an enrolled alice who pinned both wallets.
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { t.Helper(); return newRigAt(t, noon) }
+
+// newRigAt begins at a moment; tests that start the program itself, which has a real clock, begin now.
+func newRigAt(t *testing.T, begin time.Time) *rig {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, daemon: &daemon{issuer: must(ssh.NewSignerFromKey(private))}, home: filepath.Join(t.TempDir(), "home"), time: noon.Add(time.Hour)}
+	r := &rig{t: t, daemon: &daemon{issuer: must(ssh.NewSignerFromKey(private))}, home: filepath.Join(t.TempDir(), "home"), begin: begin, time: begin.Add(time.Hour)}
 	r.cold, r.hot = testWallet("COLD-BTC-A", spend.Cold, "a", "b", "c"), testWallet("HOT-BTC-1", spend.Hot, "x", "y", "z")
 	r.intent = spend.Intent{Network: spend.BitcoinRegtest, Purpose: spend.TopUp, Serial: 7, Issuer: "exchanged-1", From: r.cold.ID(), To: r.hot.ID(),
-		ToIndex: 4, Amount: money.Sats(250000000), Proposer: "exchanged-1", CreatedAt: noon.Unix(), ExpiresAt: noon.Add(72 * time.Hour).Unix()}
+		ToIndex: 4, Amount: money.Sats(250000000), Proposer: "exchanged-1", CreatedAt: begin.Unix(), ExpiresAt: begin.Add(72 * time.Hour).Unix()}
 	r.propose()
 	r.key = must(ssh.NewSignerFromKey(private))
 	r.identity = r.file("id_ed25519", pem.EncodeToMemory(must(ssh.MarshalPrivateKey(private, "alice"))))
-	address := r.serve()
-	return address
+	return r.serve()
 }
 
 // propose puts the rig's intent at the daemon.
@@ -172,8 +175,8 @@ func (r *rig) propose() {
 func (r *rig) serve() *rig {
 	t := r.t
 	t.Helper()
-	authority := must(admin.NewAuthority("coldsign regtest", noon, rand.Reader))
-	cert, key, err := authority.IssueServer([]string{"127.0.0.1"}, noon, rand.Reader)
+	authority := must(admin.NewAuthority("coldsign regtest", r.begin, rand.Reader))
+	cert, key, err := authority.IssueServer([]string{"127.0.0.1"}, r.begin, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +189,7 @@ func (r *rig) serve() *rig {
 	t.Cleanup(func() { cancel(); <-done })
 	r.mustRun("init", "--name", "alice", "--server", "https://"+listener.Addr().String(), "--ca", r.file("ca.crt", authority.CertPEM()))
 	request := must(os.ReadFile(filepath.Join(r.home, "tls.csr")))
-	r.mustRun("enroll", "--cert", r.file("alice.crt", must(authority.IssuePerson("alice", request, noon, rand.Reader))))
+	r.mustRun("enroll", "--cert", r.file("alice.crt", must(authority.IssuePerson("alice", request, r.begin, rand.Reader))))
 	r.mustRun("wallet", "add", r.file("cold", r.cold.Marshal()))
 	r.mustRun("wallet", "add", r.file("hot", r.hot.Marshal()))
 	return r
