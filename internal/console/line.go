@@ -44,6 +44,9 @@ func (t *Terminal) readLine(l Line) (line []byte, err error) {
 	}
 	line = make([]byte, 0, l.Max)
 	err = t.Raw(func(k *Keyboard) error {
+		if err := k.Flush(); err != nil {
+			return err
+		}
 		if _, err := fmt.Fprint(t, pasteOn+Printable(l.Prompt)); err != nil {
 			return err
 		}

@@ -58,9 +58,13 @@ func (c *Console) Run(v View) error {
 			if key == KeyInterrupt {
 				return ErrInterrupted
 			}
-			if key != KeyResize {
-				v.Key(key)
+			if key == KeyResize { // keys that are waiting were meant for the screen before
+				if err := k.Flush(); err != nil {
+					return err
+				}
+				continue
 			}
+			v.Key(key)
 		}
 		return nil
 	})

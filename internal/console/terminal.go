@@ -18,6 +18,12 @@ const escapeWait = 50 * time.Millisecond
 // pasteWait is how long a terminal may fall silent inside a paste before the paste counts as ended.
 const pasteWait = time.Second
 
+// A flush ends when nothing arrived for flushQuiet, which is longer than a key repeats, and gives up after so many reads.
+const (
+	flushQuiet = 40 * time.Millisecond
+	flushMax   = 1000
+)
+
 // Terminal is a person's terminal, opened apart from the standard streams so that those stay free for data.
 type Terminal struct {
 	file *os.File
@@ -151,13 +157,29 @@ func relaySignals(pipe int, restore func()) (stop func()) {
 	}
 }
 
-// Flush throws away everything that was typed and not read yet.
+// Flush throws away everything that was typed and not read yet, and what still arrives until the line falls silent:
+// the kernel may hold keys that its own flush does not reach, and a paste may still be on its way.
 func (k *Keyboard) Flush() error {
-	k.pending = k.pending[:0]
+	k.pending = nil
 	if err := unix.IoctlSetInt(k.t.fd, unix.TCFLSH, unix.TCIFLUSH); err != nil {
 		return fmt.Errorf("flushing typed keys: %w", err)
 	}
-	return nil
+	for range flushMax {
+		fds := []unix.PollFd{{Fd: int32(k.t.fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, int(flushQuiet/time.Millisecond))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n == 0 {
+			return err
+		}
+		if _, err := k.typed(); err != nil {
+			return err
+		}
+		clear(k.pending)
+		k.pending = nil
+	}
+	return errors.New("keys keep arriving; take everything off the keyboard")
 }
 
 // ReadKey waits for one key.
