@@ -1,7 +1,7 @@
 // Package store keeps the daemon's records in one encrypted SQLite file.
 //
-// A directory holds lock (one daemon at a time), records.db and SQLite's own -wal and -shm files. Everything but the
-// lock and the wal-index is encrypted page by page with Adiantum under a 32-byte key that the caller hands over; that
+// A directory holds lock (one daemon at a time), records.check (by which a wrong key is known before anything is
+// touched), records.db and SQLite's own -wal and -shm files. The records and the log are encrypted page by page with Adiantum under a 32-byte key that the caller hands over; that
 // hides the records and does not authenticate them, so events are hash-chained, an outpoint is remembered with its
 // amount for good, and a previous transaction is hashed again when it is read. One connection writes, in WAL mode with
 // synchronous=FULL; readers have connections of their own and never block it.
@@ -67,7 +67,8 @@ type Store struct {
 }
 
 // Open opens the records, or makes them, and brings the schema up to date. It refuses a wrong key (store-key-wrong), a
-// directory that another process has open (store-in-use) and records of another network (store-other-network).
+// directory that another process has open (store-in-use), records of another network (store-other-network) or of a
+// newer daemon (store-newer), and records that were damaged or changed (store-damaged, events-tampered).
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if len(o.Key) != keyBytes || o.Confirmations < 1 || o.Now == nil || o.Network == "" {
 		return nil, fmt.Errorf("store options: a key of %d bytes (32), %d confirmations (at least 1), a clock and a network are needed",
@@ -85,6 +86,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func (s *Store) connect(ctx context.Context, o Options) (err error) {
+	if err := checkKey(o.Dir, o.Key); err != nil {
+		return err
+	}
 	path := filepath.Join(o.Dir, fileName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -136,11 +140,10 @@ func openPool(path string, key []byte, pragmas string) (*sql.DB, error) {
 	})
 }
 
-// explainOpen turns SQLite's "not a database" into what it means here.
+// explainOpen turns SQLite's "not a database" into what it means here, where the key is known to be right.
 func explainOpen(err error, path string) error {
-	if errors.Is(err, sqlite3.NOTADB) {
-		return spend.Distrust("store-key-wrong", path, "the key that these records were made with", "another key, or a damaged file",
-			"the operator gives the right key, or restores the records from a backup")
+	if errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
+		return spend.Distrust("store-damaged", path, "whole records", "bytes that no database has", "the operator restores the records from a backup")
 	}
 	return fmt.Errorf("records %s: %w", path, err)
 }

@@ -381,3 +381,54 @@ func hashOf(t *testing.T, w *world) [32]byte {
 	w.must(err)
 	return h
 }
+
+// A daemon was killed, so its last transactions stand in the log alone; then somebody starts it with the wrong key.
+// SQLite by itself would take the log for an empty one and delete it.
+func TestWrongKeyAfterACrashLosesNothing(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	i := w.propose("one")
+	crashed := t.TempDir()
+	for _, name := range []string{"records.check", "records.db", "records.db-wal"} {
+		raw, err := os.ReadFile(filepath.Join(w.dir, name))
+		w.must(err)
+		w.must(os.WriteFile(filepath.Join(crashed, name), raw, 0o600))
+	}
+	_, err := store.Open(ctx, store.Options{Dir: crashed, Key: bytes.Repeat([]byte{8}, 32), Network: spend.BitcoinRegtest, Confirmations: 1, Now: time.Now})
+	refused(t, err, "store-key-wrong")
+	w.must(w.Close())
+	w.dir = crashed
+	w.must(w.open())
+	if back, err := w.Intent(ctx, i.Serial); err != nil || back.ID != i.ID {
+		t.Errorf("the intent is gone: %v", err)
+	}
+}
+
+func TestDamagedFilesAreRefused(t *testing.T) {
+	for name, damage := range map[string]func(path string) error{
+		"no mark":      func(dir string) error { return os.Remove(filepath.Join(dir, "records.check")) },
+		"a first page": func(dir string) error { return scribble(filepath.Join(dir, "records.db"), 100) },
+		"a later page": func(dir string) error { return scribble(filepath.Join(dir, "records.db"), 4096*3+100) },
+	} {
+		w := newWorld(t)
+		w.must(w.Close())
+		w.must(damage(w.dir))
+		t.Log(name)
+		refused(t, w.open(), "store-damaged")
+		w.dir = t.TempDir()
+		w.must(w.open()) // for the cleanup
+	}
+}
+
+// scribble changes one byte of a file.
+func scribble(path string, at int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	var b [1]byte
+	_, err = f.ReadAt(b[:], at)
+	b[0] ^= 1
+	_, err2 := f.WriteAt(b[:], at)
+	return errors.Join(err, err2, f.Close())
+}
