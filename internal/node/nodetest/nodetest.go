@@ -124,7 +124,7 @@ func (n *Node) run(ctx context.Context, binary string, o Options) error {
 		"--miningaddr="+startAddress, "--configfile="+filepath.Join(o.Dir, "btcd.conf"), "--datadir="+filepath.Join(o.Dir, "data"),
 		"--logdir="+filepath.Join(o.Dir, "log"), "--rpclisten="+rpc, "--listen="+peer, "--rpcuser="+user, "--rpcpass="+password)
 	cmd.Dir = o.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal is not for the node
 	if !o.Outlive {
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
@@ -168,6 +168,9 @@ func freeAddress() (string, error) {
 
 // Close ends the process by its id and waits for it. Nothing of a regtest chain is worth an orderly end.
 func (n *Node) Close() error {
+	if n.exited == nil && !n.running() {
+		return nil
+	}
 	if err := syscall.Kill(n.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
@@ -175,6 +178,12 @@ func (n *Node) Close() error {
 		n.exited <- <-n.exited
 	}
 	return nil
+}
+
+// running reports whether the id of an attached node still belongs to it: ids are given again, to anybody.
+func (n *Node) running() bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", n.PID))
+	return err == nil && strings.Contains(string(line), "--rpclisten="+strings.TrimPrefix(n.URL, "http://"))
 }
 
 // Binary returns the project's btcd, building it once when it is missing.

@@ -53,4 +53,30 @@ func TestMinesToAnyAddressAndIsFoundAgain(t *testing.T) {
 	if err := again.Call(ctx, "getblockcount", nil); err == nil {
 		t.Error("the node answers after Close")
 	}
+	if err := again.Close(); err != nil {
+		t.Errorf("closing what is gone: %v", err)
+	}
+}
+
+func TestAnAttachedNodeIsEndedByItsFinder(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	n, err := nodetest.Start(ctx, nodetest.Options{Dir: dir, Outlive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	again, err := nodetest.Attach(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil { // waits for the end
+		t.Fatal(err)
+	}
+	if err := n.Call(ctx, "getblockcount", nil); err == nil {
+		t.Error("the node answers after Close")
+	}
 }
