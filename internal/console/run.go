@@ -30,8 +30,9 @@ const (
 	viewEnd   = pasteOff + "\x1b[0m\x1b[?25h\x1b[?1049l"
 )
 
-// Run draws the view and feeds it keys until it is done. Each time the view begins to ask for consent, everything typed
-// before is thrown away. Without a terminal it refuses. An interrupt returns ErrInterrupted, and the view stays undone.
+// Run draws the view and feeds it keys until it is done. Each time the view begins to ask for consent, and each time the
+// terminal has another size, everything typed before is thrown away: it was meant for another screen. Without a
+// terminal it refuses. An interrupt returns ErrInterrupted, and the view stays undone.
 func (c *Console) Run(v View) error {
 	if c.TTY == nil {
 		return noTerminal("the review")
@@ -41,50 +42,55 @@ func (c *Console) Run(v View) error {
 			return err
 		}
 		defer fmt.Fprint(c.TTY, viewEnd)
-		for confirming := false; !v.Done(); {
-			if v.Confirming() && !confirming {
-				if err := k.Flush(); err != nil {
-					return err
-				}
-			}
-			confirming = v.Confirming()
-			if err := c.draw(v); err != nil {
+		show := viewing{c: c, k: k, v: v}
+		for !v.Done() {
+			if err := show.draw(); err != nil {
 				return err
 			}
 			key, err := k.ReadKey()
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if key == KeyInterrupt {
+			case key == KeyInterrupt:
 				return ErrInterrupted
+			case key != KeyResize:
+				v.Key(key)
 			}
-			if key == KeyResize { // keys that are waiting were meant for the screen before
-				if err := k.Flush(); err != nil {
-					return err
-				}
-				continue
-			}
-			v.Key(key)
 		}
 		return nil
 	})
 }
 
+// viewing is a view on the terminal, and what was drawn last.
+type viewing struct {
+	c          *Console
+	k          *Keyboard
+	v          View
+	cols, rows int
+	confirming bool
+}
+
 // draw writes the whole screen in one piece, line over line, so that it does not flicker. It refuses a view that does
 // not fit: what runs over an edge is what somebody does not see.
-func (c *Console) draw(v View) error {
-	cols, rows, err := c.TTY.Size()
+func (s *viewing) draw() error {
+	cols, rows, err := s.c.TTY.Size()
 	if err != nil {
 		return err
 	}
-	lines := v.Screen(cols, rows)
+	if confirming := s.v.Confirming(); cols != s.cols || rows != s.rows || confirming && !s.confirming {
+		if err := s.k.Flush(); err != nil {
+			return err
+		}
+	}
+	s.cols, s.rows, s.confirming = cols, rows, s.v.Confirming()
+	lines := s.v.Screen(cols, rows)
 	if len(lines) > rows {
 		return overflow(fmt.Sprintf("%d lines", rows), fmt.Sprintf("%d lines", len(lines)))
 	}
 	var b strings.Builder
 	b.WriteString("\x1b[H")
 	for i, line := range lines {
-		drawn, width := styled(line, !c.NoStyle)
+		drawn, width := styled(line, !s.c.NoStyle)
 		if width > cols {
 			return overflow(fmt.Sprintf("%d columns", cols), fmt.Sprintf("%d columns", width))
 		}
@@ -94,7 +100,7 @@ func (c *Console) draw(v View) error {
 		b.WriteString("\x1b[2K" + drawn)
 	}
 	b.WriteString("\x1b[J")
-	_, err = fmt.Fprint(c.TTY, b.String())
+	_, err = fmt.Fprint(s.c.TTY, b.String())
 	return err
 }
 
