@@ -1,7 +1,7 @@
 // Package nodetest runs a real btcd on regtest for tests and for the demo.
 //
-// The node listens on two free ports of loopback and keeps everything in one directory: its chain and logs, an empty
-// configuration (without one it would look for a person's own), rpc.credentials with a generated password, and
+// The node listens on two free ports of loopback and keeps everything in one directory: its chain and logs, a
+// configuration with a generated password (without one it would look for a person's own), rpc.credentials, and
 // node.json, by which a later process finds a node that was left running. Blocks are mined here, from the node's own
 // template, because btcd's generate pays only the address that it was started with.
 //
@@ -68,7 +68,9 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	if err := os.WriteFile(credentials, []byte(auth+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(o.Dir, "btcd.conf"), nil, 0o600); err != nil {
+	user, password, _ := strings.Cut(auth, ":")
+	config := fmt.Appendf(nil, "[Application Options]\nrpcuser=%s\nrpcpass=%s\n", user, password) // never on a command line
+	if err := os.WriteFile(filepath.Join(o.Dir, "btcd.conf"), config, 0o600); err != nil {
 		return nil, err
 	}
 	var last error
@@ -119,10 +121,9 @@ func (n *Node) run(ctx context.Context, binary string, o Options) error {
 	if err != nil {
 		return err
 	}
-	user, password, _ := strings.Cut(n.auth, ":")
 	cmd := exec.Command(binary, "--regtest", "--notls", "--nodnsseed", "--txindex", "--addrindex", "--rejectnonstd",
 		"--miningaddr="+startAddress, "--configfile="+filepath.Join(o.Dir, "btcd.conf"), "--datadir="+filepath.Join(o.Dir, "data"),
-		"--logdir="+filepath.Join(o.Dir, "log"), "--rpclisten="+rpc, "--listen="+peer, "--rpcuser="+user, "--rpcpass="+password)
+		"--logdir="+filepath.Join(o.Dir, "log"), "--rpclisten="+rpc, "--listen="+peer)
 	cmd.Dir = o.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal is not for the node
 	if !o.Outlive {
