@@ -356,3 +356,20 @@ func TestEveryRefusalIsReported(t *testing.T) {
 	_, err = bitcoin.Prove(w.packet(t), bitcoin.Scope{})
 	wantRefusal(t, err, "wallet-missing")
 }
+
+func TestSurveyNeedsNoWallet(t *testing.T) {
+	good := newWorld(t).packet(t).Bytes()
+	survey := func(edit func(d *draft)) error {
+		d := open(t, good)
+		edit(d)
+		p, err := bitcoin.Read(d.bytes())
+		must(t, err)
+		return bitcoin.Survey(p)
+	}
+	must(t, survey(func(*draft) {}))
+	wantRefusal(t, survey(func(d *draft) { drop(d.input(0), 0) }), "amount-unproven@input 0")
+	wantRefusal(t, survey(func(d *draft) { set(d.input(1), []byte{3}, []byte{2, 0, 0, 0}) }), "sighash-not-all@input 1")
+	wantRefusal(t, survey(func(d *draft) { d.tx.TxIn[1], *d.input(1) = d.tx.TxIn[0], *d.input(0) }), "input-duplicate@input 1")
+	wantRefusal(t, survey(func(d *draft) { d.tx.TxOut[0].Value = -1 }), "amount-range@output 0")
+	wantRefusal(t, survey(func(d *draft) { d.tx.LockTime = 1_700_000_000 }), "locktime-time")
+}

@@ -97,6 +97,7 @@ func TestAttack009Base64HasOneSpelling(t *testing.T) {
 		refusesToRead(t, name, []byte(bad), "psbt-base64")
 	}
 	refusesToRead(t, "leading space", []byte(" "+text), "psbt-magic")
+	refusesToRead(t, "almost the magic", []byte("cHNidPAA"), "psbt-magic")
 }
 
 func TestAttack010DuplicateKeysInEveryMap(t *testing.T) {
@@ -229,6 +230,17 @@ func TestAttack012AnnouncedSizesAllocateNothing(t *testing.T) {
 	if used := allocated(func() { _, _ = bitcoin.Read(packet) }); used > budget {
 		t.Errorf("the greatest previous transaction took %d MiB", used>>20)
 	}
+}
+
+func TestAttack012PreviousTransactionsFitABlock(t *testing.T) {
+	d := open(t, newWorld(t).packet(t).Bytes())
+	parent := openTx(t, get(d.input(0), 0))
+	parent.TxOut[0].PkScript = make([]byte, 1_000_000)
+	set(d.input(0), []byte{0}, serialise(t, parent))
+	refusesToRead(t, "a megabyte of outputs", d.bytes(), "psbt-too-large")
+	parent.TxOut[0].PkScript, parent.TxIn[0].Witness = nil, wire.TxWitness{make([]byte, 2_000_000), make([]byte, 2_000_000)}
+	set(d.input(0), []byte{0}, serialise(t, parent))
+	refusesToRead(t, "four megabytes of witnesses", d.bytes(), "psbt-too-large")
 }
 
 func TestAttack013VersionsDoNotMix(t *testing.T) {
