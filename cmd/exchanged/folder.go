@@ -16,6 +16,7 @@ import (
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/approvals"
 	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
 
@@ -193,4 +194,10 @@ func replace(path string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	return os.Rename(temp, path)
+}
+
+// taken reports whether a file could not be written because its name is taken: nothing is ever overwritten.
+func taken(err error) bool {
+	var refusal *spend.Refusal
+	return errors.As(err, &refusal) && refusal.Code == "file-exists"
 }

@@ -219,6 +219,9 @@ func newRig(t *testing.T) *rig {
 	}
 	r.mustCommand("wallet", "add", r.file("cold", r.cold.Marshal()))
 	r.mustCommand("wallet", "add", r.file("hot", r.hot.Marshal()))
+	if out := r.mustCommand("wallet", "add", r.file("hot", r.hot.Marshal()), "--json"); !strings.Contains(out, `"changed":false`) {
+		t.Errorf("the same wallet again: %s", out)
+	}
 	r.setRoster("alice", "bob", "carol")
 	funding := wire.NewMsgTx(2)
 	funding.AddTxIn(&wire.TxIn{PreviousOutPoint: wire.OutPoint{Hash: chainhash.Hash{1}}, SignatureScript: []byte{0x51}})

@@ -2,9 +2,7 @@ package main
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +42,7 @@ func runRosterSet(a *app, path string) error {
 	}
 	version := parsed.Version()
 	kept := at.path("rosters", hex.EncodeToString(version[:])+".roster")
-	if err := console.WriteNew(kept, raw, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := console.WriteNew(kept, raw, 0o600); err != nil && !taken(err) {
 		return err
 	}
 	if err := replace(at.path("roster"), raw, 0o600); err != nil {

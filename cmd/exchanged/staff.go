@@ -63,7 +63,7 @@ func runStaffEnroll(a *app, name, request, out string) error {
 		return console.Fail(console.Usage, err)
 	}
 	err = console.WriteNew(at.path("staff", name+".crt"), cert, 0o644)
-	if errors.Is(err, fs.ErrExist) {
+	if taken(err) {
 		return console.Fail(console.Failed, fmt.Errorf("%s is enrolled already", name), "exchanged staff revoke "+name+" --data "+string(at))
 	}
 	if err != nil {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -73,7 +71,7 @@ func runWalletAdd(a *app, path string) error {
 	}
 	fresh := true
 	err = console.WriteNew(at.path("wallets", w.ID().String()+".wallet"), w.Marshal(), 0o644)
-	if errors.Is(err, fs.ErrExist) {
+	if taken(err) {
 		fresh, err = false, nil
 	}
 	if err != nil {

@@ -192,6 +192,7 @@ func (r *rig) serve() *rig {
 	r.mustRun("enroll", "--cert", r.file("alice.crt", must(authority.IssuePerson("alice", request, r.begin, rand.Reader))))
 	r.mustRun("wallet", "add", r.file("cold", r.cold.Marshal()))
 	r.mustRun("wallet", "add", r.file("hot", r.hot.Marshal()))
+	r.mustRun("wallet", "add", r.file("hot", r.hot.Marshal()))
 	return r
 }
 

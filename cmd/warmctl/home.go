@@ -115,3 +115,9 @@ func pinned(list []wallet.Wallet, id spend.WalletID) (wallet.Wallet, bool) {
 	}
 	return list[i], true
 }
+
+// taken reports whether a file could not be written because its name is taken: nothing is ever overwritten.
+func taken(err error) bool {
+	var refusal *spend.Refusal
+	return errors.As(err, &refusal) && refusal.Code == "file-exists"
+}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -73,7 +71,7 @@ func runWalletAdd(a *app, path string) error {
 	}
 	fresh := true
 	err = console.WriteNew(a.home.path("wallets", w.ID().String()+".wallet"), w.Marshal(), 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	if taken(err) {
 		fresh, err = false, nil
 	}
 	if err != nil {
