@@ -24,11 +24,22 @@ func title(page int) string {
 	return [pageCount]string{"summary", "outputs", "inputs", "checks", "hashes"}[page]
 }
 
-// blocks returns the content of a page. A block that would not fit the smallest terminal is torn after all.
+// blocks returns the content of a page. A block that would not fit the smallest terminal is torn after all, and a line
+// goes on in the next one without style: what is too large is never cut off.
 func (s *sheet) blocks(page int) []block {
 	var out []block
 	for _, b := range s.content(page) {
-		out = slices.AppendSeq(out, slices.Chunk(b, rowsMin-frame))
+		var fitting block
+		for _, line := range b {
+			if text := stripped(line); len(text) > columns {
+				for part := range slices.Chunk([]byte(text), columns) {
+					fitting = append(fitting, string(part))
+				}
+				continue
+			}
+			fitting = append(fitting, line)
+		}
+		out = slices.AppendSeq(out, slices.Chunk(fitting, rowsMin-frame))
 	}
 	return out
 }
@@ -170,6 +181,9 @@ func hanging(head, text string) block {
 			head = "      "
 		}
 		b = append(b, head+line)
+	}
+	if len(b) == 0 {
+		b = block{head + "(no name)"}
 	}
 	return b
 }

@@ -15,7 +15,7 @@
 package review
 
 import (
-	"slices"
+	"fmt"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/chain"
@@ -63,6 +63,13 @@ func newSheet(req Request) sheet {
 		return s
 	}
 	s.proven, s.facts = true, req.Effects.Facts()
+	s.sort()
+	s.contradictions()
+	return s
+}
+
+// sort puts the outputs into change and all others, and adds up what leaves.
+func (s *sheet) sort() {
 	for _, out := range s.facts.Outputs {
 		if out.Role == chain.Change {
 			s.change = append(s.change, out)
@@ -75,17 +82,36 @@ func newSheet(req Request) sheet {
 		sum, err := s.leaving.Add(out.Amount)
 		if err != nil {
 			s.refuse("outputs", "amounts of one asset that can be added", err.Error())
-			return s
+			return
 		}
 		s.leaving = sum
 	}
-	if long := slices.IndexFunc(s.facts.Outputs, func(o chain.Output) bool { return len(o.Address) > addressMax }); long >= 0 {
-		s.refuse("outputs", "addresses that fit the screen", "one that does not")
+}
+
+// contradictions refuses what policy must have refused before. The first page says "verified" and names the pinned
+// wallets of the intent beside the outputs; this makes sure that it cannot say so of anything else.
+func (s *sheet) contradictions() {
+	if s.facts.From != s.Intent.From {
+		s.refuse("payload", "the wallet of the intent", s.facts.From.String())
 	}
-	if s.clean() && len(s.paid) != 1 {
-		s.refuse("outputs", "one output that pays", "another number")
+	if len(s.paid) != 1 {
+		s.refuse("outputs", "one output that pays", fmt.Sprint(len(s.paid)))
 	}
-	return s
+	for _, out := range s.paid {
+		if out.Role != chain.Destination || out.Wallet != s.Intent.To {
+			s.refuse(fmt.Sprintf("output %d", out.Position), "the wallet of the intent", out.Wallet.String())
+		}
+	}
+	for _, out := range s.change {
+		if out.Wallet != s.facts.From {
+			s.refuse(fmt.Sprintf("output %d", out.Position), "the spending wallet", out.Wallet.String())
+		}
+	}
+	for _, out := range s.facts.Outputs {
+		if len(out.Address) > addressMax || out.Address == "" {
+			s.refuse(fmt.Sprintf("output %d", out.Position), fmt.Sprintf("an address of 1 to %d characters", addressMax), fmt.Sprint(len(out.Address)))
+		}
+	}
 }
 
 // addressMax is the longest address that is shown, and so the longest that can be confirmed. Bitcoin's longest has 90.

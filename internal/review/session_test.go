@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/coldsign/coldsign/internal/chain"
+	"github.com/coldsign/coldsign/internal/chain/chaintest"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -157,6 +158,28 @@ func TestUnprovenEffectsShowNoAmount(t *testing.T) {
 	req.Effects = chain.Effects{}
 	if text := Plain(req); strings.Contains(text, "12.500 000 00") || strings.Contains(text, "bc1q") {
 		t.Errorf("shown:\n%s", text)
+	}
+}
+
+// The page says "verified" and names the intent's wallets; no clean verdict makes it say so of another output.
+func TestAVerdictThatMissedAContradictionIsRefusedByTheReview(t *testing.T) {
+	for name, change := range map[string]func(*chain.Facts){
+		"external":              func(f *chain.Facts) { f.Outputs[0].Role = chain.External },
+		"another wallet":        func(f *chain.Facts) { f.Outputs[0].Wallet = spend.WalletID{9} },
+		"change of another":     func(f *chain.Facts) { f.Outputs[1].Wallet = spend.WalletID{9} },
+		"spends another wallet": func(f *chain.Facts) { f.From = spend.WalletID{9} },
+		"paid twice":            func(f *chain.Facts) { f.Outputs[1] = f.Outputs[0] },
+		"nobody paid":           func(f *chain.Facts) { f.Outputs = f.Outputs[1:] },
+		"no address":            func(f *chain.Facts) { f.Outputs[0].Address = "" },
+		"endless address":       func(f *chain.Facts) { f.Outputs[1].Address = strings.Repeat("a", 97) },
+		"another asset":         func(f *chain.Facts) { f.Outputs[0].Amount = money.New(money.Asset{Symbol: "ETH"}, money.U128{Lo: 1}) },
+	} {
+		facts, req := cleanFacts(), clean()
+		change(&facts)
+		req.Effects = chaintest.Effects(facts)
+		if s := newSheet(req); s.clean() || s.refusals[0].Code != "review-unprovable" || strings.Contains(Plain(req), "[verified]") {
+			t.Errorf("%s: shown as clean", name)
+		}
 	}
 }
 

@@ -30,6 +30,9 @@ func (s *sheet) header() []string {
 	first += fmt.Sprintf(" | policy %s", short(s.Policy))
 	second := fmt.Sprintf("intent %d of %s | proposed by %s | %s", s.Intent.Serial, printable(s.Intent.Issuer, personWide),
 		printable(s.Intent.Proposer, personWide), s.validity())
+	if len(stripped(first)) > columns {
+		first = cut(stripped(first), columns)
+	}
 	return []string{first, cutTo(second, columns)}
 }
 
