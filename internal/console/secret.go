@@ -51,7 +51,7 @@ func (c *Console) Secret(prompt string, fd int) (Secret, error) {
 		line, err = readSecretLine(fd)
 	case c.TTY == nil:
 		return Secret{}, Fail(Usage, fmt.Errorf("%s: there is no terminal to ask on", prompt),
-			"give it on a file descriptor, e.g. --passphrase-fd 3 3<file")
+			"run it in a terminal, or give the secret on a file descriptor")
 	default:
 		line, err = c.TTY.readLine(Line{Prompt: prompt + ": ", Max: secretMax, Hidden: true, Paste: true})
 	}

@@ -67,6 +67,18 @@ func TestTheTemplateIsAPolicy(t *testing.T) {
 	}
 }
 
+func TestAttack091ANameCannotBecomeARule(t *testing.T) {
+	evil := policy.Wallet{ID: id(1), Name: "x\nrules: []\n#", Tier: spend.Cold}
+	_, err := policy.Parse(policy.Template(spend.BitcoinRegtest, evil, hot))
+	if got := codesOf(err); !slices.Equal(got, []string{"policy-field-invalid wallets[0].name"}) {
+		t.Errorf("%q", got)
+	}
+	evil.Name = "it's \"quoted\": #1"
+	if _, err := policy.Parse(policy.Template(spend.BitcoinRegtest, evil, hot)); err != nil {
+		t.Error(err)
+	}
+}
+
 // parseTells are edits of the template, and what must be said of each.
 func parseTells() []struct{ old, new, code string } {
 	const syntax, missing, invalid = "policy-syntax ", "policy-field-missing ", "policy-field-invalid "
@@ -96,7 +108,7 @@ func parseTells() []struct{ old, new, code string } {
 		{"clock_skew_max: 10m", "clock_skew_max: 61m", invalid + "rules[0].clock_skew_max"}, {"within: 24h", "within: 60m", invalid + "rules[0].windows[1].within"},
 		{"index_gap_max: 1000", "index_gap_max: 100001", invalid + "rules[0].index_gap_max"}, {"locktime_ahead_max: 6", "locktime_ahead_max: 1009", invalid + "rules[0].locktime_ahead_max"},
 		{"\"0.00001 BTC\"", "\"0.00000329 BTC\"", invalid + "rules[0].dust_min"}, {"refusals_max: 5", "refusals_max: 0", invalid + "rules[0].refusals_max"},
-		{"name: warm-a", "name: cold-a", invalid + "wallets[1].name"}, {"name: cold-a", "name: " + strings.Repeat("x", 33), invalid + "wallets[0].name"},
+		{"name: \"warm-a\"", "name: cold-a", invalid + "wallets[1].name"}, {"name: \"cold-a\"", "name: " + strings.Repeat("x", 33), invalid + "wallets[0].name"},
 		{"id: \"c0", "id: \"C0", invalid + "wallets[0].id"}, {"tier: warm", "tier: cold", invalid + "rules[0].to[0]"},
 	}
 }

@@ -43,14 +43,14 @@ type reader struct{ errs []error }
 
 func (r *reader) invalid(where, expected, found string) {
 	r.errs = append(r.errs, &spend.Refusal{Kind: spend.Unreadable, Code: "policy-field-invalid", Where: where,
-		Expected: expected, Found: found, Fix: "correct the policy file; coldsign policy check shows all that is wrong"})
+		Expected: expected, Found: found, Fix: "correct the policy file, then pin it: coldsign trust add FILE"})
 }
 
 // present refuses an absent or empty field. No field has a default: a limit that nobody wrote is no limit.
 func (r *reader) present(where string, s scalar) bool {
 	if s.line == 0 || s.text == "" {
 		r.errs = append(r.errs, &spend.Refusal{Kind: spend.Unreadable, Code: "policy-field-missing", Where: where,
-			Expected: "a value", Found: "none", Fix: "add the field to the policy file; none has a default"})
+			Expected: "a value", Found: "none", Fix: "add the field to the policy file, then pin it: coldsign trust add FILE"})
 		return false
 	}
 	return true
@@ -80,8 +80,9 @@ func (r *reader) quoted(where string, s scalar) bool {
 }
 
 func (r *reader) name(where string, s scalar) string {
-	if r.present(where, s) && (len(s.text) > nameMax || strings.TrimSpace(s.text) != s.text) {
-		r.invalid(where, fmt.Sprintf("a name of 1 to %d characters", nameMax), s.text)
+	foreign := strings.ContainsFunc(s.text, func(r rune) bool { return r < ' ' || r > '~' }) // an escape in quotes can hold any
+	if r.present(where, s) && (len(s.text) > nameMax || foreign || strings.TrimSpace(s.text) != s.text) {
+		r.invalid(where, fmt.Sprintf("a name of 1 to %d printable ASCII characters", nameMax), s.text)
 	}
 	return s.text
 }

@@ -2,13 +2,15 @@ package policy
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // Template writes a commented policy for pinned wallets: for each of them that may pay another one, the limits that a
-// treasury of modest size would begin with. It is meant to be read and edited; Parse reads it as it is.
+// treasury of modest size would begin with. It is meant to be read and edited; Parse reads it as it is. Names stand in
+// quotes, in comments too, so that none can break out of its line and become a rule.
 func Template(network spend.Network, wallets ...Wallet) []byte {
 	var b strings.Builder
 	b.WriteString("# What this signer will sign. Every field is required, nothing here turns a check off, and whatever is\n" +
@@ -16,19 +18,19 @@ func Template(network spend.Network, wallets ...Wallet) []byte {
 	fmt.Fprintf(&b, "coldsign: %s\nserial: 1                        # raise it with every change\nnetwork: %s\n\n", policyFormat, network)
 	b.WriteString("# The wallets that are spoken of below. The id is the identity, the name is for people.\nwallets:\n")
 	for _, w := range wallets {
-		fmt.Fprintf(&b, "  - id: \"%s\"\n    name: %s\n    tier: %s\n", w.ID, w.Name, w.Tier)
+		fmt.Fprintf(&b, "  - id: \"%s\"\n    name: %s\n    tier: %s\n", w.ID, strconv.QuoteToASCII(w.Name), w.Tier)
 	}
 	b.WriteString("\n# What each wallet may do. A wallet without a rule signs nothing.\nrules:\n")
 	for _, from := range wallets {
 		var to []string
 		for _, w := range wallets {
 			if w.ID != from.ID && directionAllowed(from, w) {
-				to = append(to, fmt.Sprintf("      - \"%s\"   # %s\n", w.ID, w.Name))
+				to = append(to, fmt.Sprintf("      - \"%s\"   # %s\n", w.ID, strconv.QuoteToASCII(w.Name)))
 			}
 		}
 		if len(to) > 0 {
 			fmt.Fprintf(&b, "  - from: \"%s\"   # %s\n    to:                          # add the wallet itself to allow consolidation\n%s%s",
-				from.ID, from.Name, strings.Join(to, ""), templateLimits)
+				from.ID, strconv.QuoteToASCII(from.Name), strings.Join(to, ""), templateLimits)
 		}
 	}
 	return []byte(b.String())
