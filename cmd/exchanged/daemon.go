@@ -37,6 +37,8 @@ type daemon struct {
 	behind   error           // why the chain is not followed to its tip right now
 	imported map[string]bool // wallet files that were looked at
 	said     map[string]string
+
+	rosterNoted string // version of the roster that the events name last
 }
 
 var errStarting = errors.New("the first look at the chain is not done yet")
@@ -81,6 +83,7 @@ func (d *daemon) followed() error {
 // reports whether there are more blocks to read at once.
 func (d *daemon) tick(ctx context.Context) (more bool) {
 	d.say("wallets", d.importWallets(ctx))
+	d.say("roster", d.noteRoster(ctx))
 	progress, err := d.follower.Sync(ctx)
 	if err == nil && progress.Behind {
 		err = errors.New("the node is behind us; it is still catching up")
@@ -142,14 +145,38 @@ func (d *daemon) importWallets(ctx context.Context) error {
 		return nil
 	}
 	height, hash, err := d.store.Tip(ctx)
-	if err != nil || hash == (chainhash.Hash{}) || height <= d.config.Node.Start {
+	// The first block of all pays nobody; any other first block must be read again too.
+	keep := max(d.config.Node.Start, 1) - 1
+	if err != nil || hash == (chainhash.Hash{}) || height <= keep {
 		return err
 	}
 	d.mu.Lock()
 	d.behind = errors.New("blocks are read again for a new wallet")
 	d.mu.Unlock()
 	d.log.Info("reading blocks again for a new wallet", "from", d.config.Node.Start, "to", height)
-	return d.store.Rollback(ctx, d.config.Node.Start)
+	return d.store.Rollback(ctx, keep)
+}
+
+// noteRoster writes into the events which roster counts, at the start and whenever it changes.
+func (d *daemon) noteRoster(ctx context.Context) error {
+	now, err := d.roster.now()
+	if err != nil {
+		return err
+	}
+	version := fmt.Sprintf("%x", now.Version())
+	if version == d.rosterNoted {
+		return nil
+	}
+	people := []string{}
+	for _, person := range now.People() {
+		people = append(people, person.Name)
+	}
+	if err := d.records.Note(ctx, "roster-counts", map[string]any{"version": version, "people": people}); err != nil {
+		return err
+	}
+	d.rosterNoted = version
+	d.log.Info("roster", "version", version[:8], "people", len(people))
+	return nil
 }
 
 // loop ticks until ctx ends, at least every poll.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -118,20 +117,7 @@ func writeKeys(at folder, network spend.Network, o initOptions, a *app) error {
 	if err != nil {
 		return err
 	}
-	listen, err := netip.ParseAddrPort(o.listen)
-	if err != nil {
-		return err
-	}
-	hosts := append([]string{listen.Addr().String(), "127.0.0.1", "::1", "localhost"}, o.hosts...)
-	serverCert, serverKey, err := authority.IssueServer(hosts, now, rand.Reader)
-	if err != nil {
-		return err
-	}
-	operatorKey, request, err := admin.NewPersonKey(operator, rand.Reader)
-	if err != nil {
-		return err
-	}
-	operatorCert, err := authority.IssuePerson(operator, request, now, rand.Reader)
+	files, err := certificates(at, authority, o.listen, o.hosts, now)
 	if err != nil {
 		return err
 	}
@@ -147,13 +133,10 @@ func writeKeys(at folder, network spend.Network, o initOptions, a *app) error {
 	if _, err := rand.Read(records[:]); err != nil {
 		return err
 	}
-	for _, file := range []keyFile{
-		{at.path("tls", "ca.crt"), authority.CertPEM(), 0o644}, {at.path("tls", "ca.key"), authorityKey, 0o600},
-		{at.path("tls", "server.crt"), serverCert, 0o644}, {at.path("tls", "server.key"), serverKey, 0o600},
-		{at.path("tls", "operator.key"), operatorKey, 0o600}, {at.path("staff", operator+".crt"), operatorCert, 0o644},
-		{at.path("issuer.key"), pem.EncodeToMemory(block), 0o600},
-		{at.path("records.key"), []byte(hex.EncodeToString(records[:]) + "\n"), 0o600},
-	} {
+	files = append(files, keyFile{at.path("tls", "ca.crt"), authority.CertPEM(), 0o644}, keyFile{at.path("tls", "ca.key"), authorityKey, 0o600},
+		keyFile{at.path("issuer.key"), pem.EncodeToMemory(block), 0o600},
+		keyFile{at.path("records.key"), []byte(hex.EncodeToString(records[:]) + "\n"), 0o600})
+	for _, file := range files {
 		if err := console.WriteNew(file.name, file.data, file.mode); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func newRootCmd(a *app) *cobra.Command {
 		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(newInitCmd(a), newRunCmd(a), newWalletCmd(a), newRosterCmd(a), newStaffCmd(a), newIssuerCmd(a),
-		newStatusCmd(a), newHaltCmd(a), newEventsCmd(a), newExitCodesCmd())
+		newStatusCmd(a), newHaltCmd(a), newEventsCmd(a), newTLSCmd(a), newExitCodesCmd())
 	return root
 }
 
