@@ -50,6 +50,7 @@ func newRootCmd(a *app) *cobra.Command {
 	flags.StringVar(&a.data, "data", "", "the daemon's folder")
 	flags.StringVar(&a.config, "config", "", "the daemon's configuration file (its folder is the daemon's folder unless --data says otherwise)")
 	flags.BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
+	root.Args, root.RunE = cobra.ArbitraryArgs, noSuchVerb
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
 	})
@@ -70,14 +71,17 @@ func arguments(count int) cobra.PositionalArgs {
 
 // group is a noun that only holds verbs.
 func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return console.Fail(console.Usage, fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), cmd.CommandPath()+" --help")
-		}
-		return cmd.Help()
-	}}
+	cmd := &cobra.Command{Use: use, Short: short, RunE: noSuchVerb}
 	cmd.AddCommand(verbs...)
 	return cmd
+}
+
+// noSuchVerb shows the help of a command that only holds others, and calls anything else a mistake.
+func noSuchVerb(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return console.Fail(console.Usage, fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), cmd.CommandPath()+" --help")
+	}
+	return cmd.Help()
 }
 
 func newExitCodesCmd() *cobra.Command {

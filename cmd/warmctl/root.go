@@ -47,7 +47,9 @@ func newRootCmd(a *app) *cobra.Command {
 		Version: version, SilenceErrors: true, SilenceUsage: true,
 	}
 	root.PersistentFlags().StringVar((*string)(&a.home), "home", defaultHome(), "folder with this person's certificate, pinned wallets and keys")
+	root.PersistentFlags().Lookup("home").DefValue = "$WARMCTL_HOME, or ~/.warmctl" // help is the same on every machine
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
+	root.Args, root.RunE = cobra.ArbitraryArgs, noSuchVerb
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
 	})
@@ -80,14 +82,17 @@ func arguments(least, most int) cobra.PositionalArgs {
 
 // group is a noun that only holds verbs.
 func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return console.Fail(console.Usage, fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), cmd.CommandPath()+" --help")
-		}
-		return cmd.Help()
-	}}
+	cmd := &cobra.Command{Use: use, Short: short, RunE: noSuchVerb}
 	cmd.AddCommand(verbs...)
 	return cmd
+}
+
+// noSuchVerb shows the help of a command that only holds others, and calls anything else a mistake.
+func noSuchVerb(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return console.Fail(console.Usage, fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), cmd.CommandPath()+" --help")
+	}
+	return cmd.Help()
 }
 
 func newExitCodesCmd() *cobra.Command {
