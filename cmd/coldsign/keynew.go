@@ -74,6 +74,9 @@ func runKeyNew(a *app, o keyNewOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := unused(store, o.name); err != nil {
+		return err
+	}
 	if o.token != "" {
 		return a.newTokenKey(h, store, o)
 	}
@@ -110,6 +113,9 @@ func runKeyImport(a *app, o keyNewOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := unused(store, o.name); err != nil {
+		return err
+	}
 	typed, err := a.Secret("backup words, separated by spaces", o.wordsFD)
 	if err != nil {
 		return err
@@ -125,6 +131,20 @@ func runKeyImport(a *app, o keyNewOptions) error {
 		return keyError(err)
 	}
 	return a.keyMade(o.name, record)
+}
+
+// unused refuses a name that a key of this home has, or that no key may have, before a secret is asked for and before a
+// token makes a key that no file would name.
+func unused(store *keystore.Store, name string) error {
+	_, err := store.Info(name)
+	var refusal *spend.Refusal
+	switch {
+	case err == nil:
+		return spend.Refuse("key-exists", "key "+name, "a name that no key has", "a key of that name", "choose another name; key files are never overwritten")
+	case errors.As(err, &refusal) && refusal.Code == "key-missing":
+		return nil
+	}
+	return err
 }
 
 // Passphrases guard real money on mainnet alone; drills on test networks may use short ones and cheap derivation.
