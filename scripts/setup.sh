@@ -34,10 +34,10 @@ if [ -n "$want" ]; then
 fi
 
 stamp=build/bin/.tools
-if [ ! -x build/bin/btcd ] || [ ! -x build/bin/staticcheck ] || [ scripts/tools/go.sum -nt "$stamp" ]; then
-	say "building btcd and staticcheck at their pinned versions (half a minute the first time)"
+if [ ! -x build/bin/btcd ] || [ ! -x build/bin/btcctl ] || [ ! -x build/bin/staticcheck ] || [ scripts/tools/go.sum -nt "$stamp" ]; then
+	say "building btcd, btcctl and staticcheck at their pinned versions (half a minute the first time)"
 	mkdir -p build/bin
-	go build -C scripts/tools -o ../../build/bin/ github.com/btcsuite/btcd honnef.co/go/tools/cmd/staticcheck
+	go build -C scripts/tools -o ../../build/bin/ github.com/btcsuite/btcd github.com/btcsuite/btcd/cmd/btcctl honnef.co/go/tools/cmd/staticcheck
 	touch "$stamp"
 fi
 say "ready: Go, C compiler, SoftHSM, ssh-keygen, btcd, staticcheck"

@@ -17,18 +17,20 @@ const secretMax = 1024
 
 // Secret is a passphrase or PIN. It cannot be printed, compared or encoded; it comes from a terminal without echo or
 // from a file descriptor, never from a flag or the environment. Wiping is best effort: the runtime may have copies.
-type Secret struct {
-	_ [0]func() // == does not compile
-	b *[]byte   // a pointer: fmt cannot dig the bytes out of a struct that holds a Secret
-}
+//
+// It is held by a function, because nothing else is opaque to fmt: for a verb that pointers do not have, fmt follows a
+// pointer and prints what it points to, and inside an unexported field no Format method is asked.
+type Secret struct{ get func() []byte }
+
+func newSecret(b []byte) Secret { return Secret{func() []byte { return b }} }
 
 // Bytes returns the secret itself. The caller must not keep it beyond Wipe.
-func (s Secret) Bytes() []byte { return *s.b }
+func (s Secret) Bytes() []byte { return s.get() }
 
 // Wipe overwrites the secret.
 func (s Secret) Wipe() {
-	if s.b != nil {
-		clear(*s.b)
+	if s.get != nil {
+		clear(s.get())
 	}
 }
 
@@ -62,7 +64,7 @@ func (c *Console) Secret(prompt string, fd int) (Secret, error) {
 		clear(line)
 		return Secret{}, fmt.Errorf("%s: %w", prompt, err)
 	}
-	return Secret{b: &line}, nil
+	return newSecret(line), nil
 }
 
 // SecretConfirm asks for a new secret: twice on a terminal, once from a file descriptor. Below lengthMin characters it

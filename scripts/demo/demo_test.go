@@ -39,14 +39,19 @@ func buildPrograms(dir string) error {
 			return fmt.Errorf("building %s: %w\n%s", build.name, err, text)
 		}
 	}
-	btcd, err := filepath.Abs(filepath.Join("..", "..", "build", "bin", "btcd"))
-	if err != nil {
-		return err
+	for _, tool := range []string{"btcd", "btcctl"} {
+		built, err := filepath.Abs(filepath.Join("..", "..", "build", "bin", tool))
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(built); err != nil {
+			return fmt.Errorf("%s is not built: run make setup (%w)", tool, err)
+		}
+		if err := os.Symlink(built, filepath.Join(dir, tool)); err != nil {
+			return err
+		}
 	}
-	if _, err := os.Stat(btcd); err != nil {
-		return fmt.Errorf("the btcd node is not built: run make setup (%w)", err)
-	}
-	return os.Symlink(btcd, filepath.Join(dir, "btcd"))
+	return nil
 }
 
 // stage makes a story whose folder and processes end with the test.

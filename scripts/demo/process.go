@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/console/ptytest"
@@ -79,6 +80,7 @@ func (s *story) run(c call) (result, error) {
 	defer done()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, even when the demo has one: nobody is there to ask
 	err = cmd.Run()
 	r := result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 	s.transcribe(c, r)

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/coldsign/coldsign/hsm/hsmtest"
 )
 
 // shell provisions everything, writes an environment file, and opens a shell in which the tour's commands work as they
@@ -19,7 +21,7 @@ func (s *story) shell(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(s.say, "\nNode and daemon are running. This shell has the programs on its path and starts in %s.\n", s.dir)
-	fmt.Fprintf(s.say, "Follow the tour in README.md. Passphrase of A and C: %q, PIN of the tokens: see pin.txt. Leave with exit.\n\n", passphrase)
+	fmt.Fprintf(s.say, "Follow the tour in README.md. Passphrase of A and C: %q, PIN of both tokens: %s. Leave with exit.\n\n", passphrase, hsmtest.UserPIN)
 	cmd := exec.CommandContext(ctx, shellPath(), "--rcfile", s.path("tour.env"), "-i")
 	cmd.Dir = s.dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -39,18 +41,24 @@ func shellPath() string {
 	return "/bin/sh"
 }
 
-// writeTour writes the environment of the tour: paths, and a command that mines a block.
+// writeTour writes what the tour's commands need: the environment, and a command that mines a block. The node's password stands in a file for btcctl, not on a command line.
 func (s *story) writeTour() error {
 	credentials, err := os.ReadFile(s.node.CredentialsFile)
 	if err != nil {
 		return err
 	}
-	mine := filepath.Join(s.dir, "mine")
-	script := fmt.Sprintf("#!/bin/sh\n# Mines one block on the regtest node.\nexec curl -sS -u %q -d '{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"generate\",\"params\":[1]}' %s\n",
-		strings.TrimSpace(string(credentials)), s.node.URL)
-	if err := os.WriteFile(mine, []byte(script), 0o700); err != nil {
-		return err
+	user, password, _ := strings.Cut(strings.TrimSpace(string(credentials)), ":")
+	config := fmt.Sprintf("rpcuser=%s\nrpcpass=%s\nrpcserver=%s\nnotls=1\n", user, password, strings.TrimPrefix(s.node.URL, "http://"))
+	mine := fmt.Sprintf("#!/bin/sh\n# Mines one block on the regtest node.\nexec %q --configfile=%q --regtest generate 1\n",
+		filepath.Join(s.bin, "btcctl"), s.path("node", "btcctl.conf"))
+	env := fmt.Sprintf("export PATH=%q:\"$PATH\"\nexport %s\nexport PS1='tour$ '\ncd %q\n", s.bin, s.tokens[0].Env(), s.dir)
+	for _, file := range []struct {
+		path, text string
+		mode       os.FileMode
+	}{{s.path("node", "btcctl.conf"), config, 0o600}, {s.path("mine"), mine, 0o700}, {s.path("tour.env"), env, 0o600}} {
+		if err := os.WriteFile(file.path, []byte(file.text), file.mode); err != nil {
+			return err
+		}
 	}
-	env := fmt.Sprintf("export PATH=%q:%q:\"$PATH\"\nexport %s\nexport PS1='tour$ '\ncd %q\n", s.bin, s.dir, s.tokens[0].Env(), s.dir)
-	return os.WriteFile(s.path("tour.env"), []byte(env), 0o600)
+	return nil
 }

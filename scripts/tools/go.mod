@@ -4,6 +4,7 @@ go 1.26.0
 
 tool (
 	github.com/btcsuite/btcd
+	github.com/btcsuite/btcd/cmd/btcctl
 	honnef.co/go/tools/cmd/staticcheck
 )
 

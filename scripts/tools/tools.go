@@ -6,5 +6,6 @@ package tools
 
 import (
 	_ "github.com/btcsuite/btcd"
+	_ "github.com/btcsuite/btcd/cmd/btcctl"
 	_ "honnef.co/go/tools/cmd/staticcheck"
 )
