@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"internal/seal", "internal/wallet", "internal/chain/bitcoin", "internal/approvals", "internal/bundle", "internal/transport",
 		"internal/policy", "internal/review"},
 	{"internal/treasury", "cmd/coldsign/internal/keystore", "cmd/coldsign/internal/home", "cmd/coldsign/internal/signing"},
-	{"hsm", "internal/console", "internal/node", "internal/store", "internal/admin"},
+	{"hsm", "internal/console", "internal/command", "internal/node", "internal/store", "internal/admin"},
 	{"cmd/coldsign", "cmd/warmctl", "cmd/exchanged"},
 }
 
@@ -39,6 +39,7 @@ var beside = map[string][]string{
 	"internal/bundle":               {"internal/seal"},
 	"cmd/coldsign/internal/home":    {"cmd/coldsign/internal/keystore"},
 	"cmd/coldsign/internal/signing": {"cmd/coldsign/internal/home", "cmd/coldsign/internal/keystore"},
+	"internal/command":              {"internal/console"},
 	"internal/admin":                nil,
 	"internal/chain/internal/proof": nil,
 }

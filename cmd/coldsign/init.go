@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/spf13/cobra"
 )
@@ -16,7 +17,7 @@ func newInitCmd(a *app) *cobra.Command {
 		Short:   "Make a home for one keyholder on one network",
 		Long:    "Makes the folder that holds a keyholder's keys, pinned files and signer ledger. A home serves one network for ever.",
 		Example: "  coldsign init --home /media/keys/alice --network regtest",
-		Args:    arguments(0, 0),
+		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runInit(a, network) },
 	}
 	cmd.Flags().StringVar(&network, "network", "", "mainnet, testnet, signet or regtest")

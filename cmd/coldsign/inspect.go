@@ -10,6 +10,7 @@ import (
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/review"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -19,7 +20,7 @@ import (
 func newInspectCmd(a *app) *cobra.Command {
 	var key string
 	cmd := &cobra.Command{
-		Use: "inspect FILE", Short: "Say what a bundle or a plain PSBT really does; needs no passphrase", Args: arguments(1, 1),
+		Use: "inspect FILE", Short: "Say what a bundle or a plain PSBT really does; needs no passphrase", Args: command.Arguments(1, 1),
 		Long: "Reads a bundle, or a plain PSBT (binary or base64), strictly, and says what its bytes will do. It needs no key and changes\n" +
 			"nothing. It exits 0 only when every check that needs no key passed.",
 		Example: "  coldsign inspect request.bundle\n  coldsign inspect payment.psbt --json",

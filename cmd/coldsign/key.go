@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/spf13/cobra"
 )
 
 func newKeyCmd(a *app) *cobra.Command {
-	return group("key", "Make, import, list and export keys", newKeyNewCmd(a), newKeyImportCmd(a), newKeyListCmd(a), newKeyExportCmd(a))
+	return command.Group("key", "Make, import, list and export keys", newKeyNewCmd(a), newKeyImportCmd(a), newKeyListCmd(a), newKeyExportCmd(a))
 }
 
 // keyView is a key as --json shows it.
@@ -31,7 +32,7 @@ func viewKey(info keystore.Info) keyView {
 
 func newKeyListCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the keys of this home", Args: arguments(0, 0),
+		Use: "list", Short: "List the keys of this home", Args: command.Arguments(0, 0),
 		Example: "  coldsign key list --home /media/keys/alice",
 		RunE: func(*cobra.Command, []string) error {
 			infos, err := a.keyInfos()
@@ -69,7 +70,7 @@ func (a *app) keyInfos() ([]keystore.Info, error) {
 func newKeyExportCmd(a *app) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
-		Use: "export NAME", Short: "Write the public record of a key: origin, key, proof of possession", Args: arguments(1, 1),
+		Use: "export NAME", Short: "Write the public record of a key: origin, key, proof of possession", Args: command.Arguments(1, 1),
 		Long: "Writes the public record of a key: where it comes from, the key, and the proof that somebody holds it. It has no secret;\n" +
 			"who sees it can see the wallet's balance, so do not publish it.",
 		Example: "  coldsign key export a --out a.key.json",

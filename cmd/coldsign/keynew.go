@@ -12,6 +12,7 @@ import (
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -32,7 +33,7 @@ type keyNewOptions struct {
 func newKeyNewCmd(a *app) *cobra.Command {
 	var o keyNewOptions
 	cmd := &cobra.Command{
-		Use: "new NAME", Short: "Make a key: an encrypted seed, or with --token a key inside a PKCS#11 token", Args: arguments(1, 1),
+		Use: "new NAME", Short: "Make a key: an encrypted seed, or with --token a key inside a PKCS#11 token", Args: command.Arguments(1, 1),
 		Long: "Makes a key for this home's network.\n\nWithout --token it is a seed of 24 words, encrypted under a passphrase. The words are shown once, on the terminal, for\n" +
 			"copying to paper; they are the backup. With --token the key is made inside the token and can never leave it: it has\nno words, and its backup is the token maker's own.",
 		Example: "  coldsign key new a\n  coldsign key new b --token treasury",
@@ -52,7 +53,7 @@ func newKeyNewCmd(a *app) *cobra.Command {
 func newKeyImportCmd(a *app) *cobra.Command {
 	var o keyNewOptions
 	cmd := &cobra.Command{
-		Use: "import NAME", Short: "Restore a key from its 12 or 24 backup words", Args: arguments(1, 1),
+		Use: "import NAME", Short: "Restore a key from its 12 or 24 backup words", Args: command.Arguments(1, 1),
 		Long:    "Restores a key from its backup words, typed on the terminal. The passphrase is a new one; it need not be the old one.",
 		Example: "  coldsign key import a",
 		RunE: func(_ *cobra.Command, args []string) error {

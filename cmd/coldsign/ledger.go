@@ -6,17 +6,18 @@ import (
 	"time"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/spf13/cobra"
 )
 
 func newLedgerCmd(a *app) *cobra.Command {
-	return group("ledger", "Read the signer ledger: what this home pinned, signed and refused", newLedgerListCmd(a))
+	return command.Group("ledger", "Read the signer ledger: what this home pinned, signed and refused", newLedgerListCmd(a))
 }
 
 func newLedgerListCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "Check the chain of the signer ledger and list its entries", Args: arguments(0, 0),
+		Use: "list", Short: "Check the chain of the signer ledger and list its entries", Args: command.Arguments(0, 0),
 		Example: "  coldsign ledger list --json",
 		RunE: func(*cobra.Command, []string) error {
 			ledger, err := a.readLedger()

@@ -1,18 +1,19 @@
 package main
 
 import (
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/policy"
 	"github.com/spf13/cobra"
 )
 
 func newPolicyCmd(a *app) *cobra.Command {
-	return group("policy", "Write a policy to begin with", newPolicyTemplateCmd(a))
+	return command.Group("policy", "Write a policy to begin with", newPolicyTemplateCmd(a))
 }
 
 func newPolicyTemplateCmd(a *app) *cobra.Command {
 	var key, out string
 	cmd := &cobra.Command{
-		Use: "template", Short: "Write a commented policy for the pinned wallets, to edit and pin", Args: arguments(0, 0),
+		Use: "template", Short: "Write a commented policy for the pinned wallets, to edit and pin", Args: command.Arguments(0, 0),
 		Long: "Writes a policy file with cautious limits for the wallets that a key has pinned. Read it, change what must differ, then\n" +
 			"pin it with `coldsign trust add`. Nothing is signed while no policy is pinned.",
 		Example: "  coldsign policy template --out policy.yaml\n  coldsign trust add policy.yaml",

@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/spf13/cobra"
 )
@@ -16,7 +17,7 @@ func newRefuseCmd(a *app) *cobra.Command {
 	var flags unlockFlags
 	var reason, out string
 	cmd := &cobra.Command{
-		Use: "refuse FILE --reason CODE --out FILE", Short: "Write a signed refusal of a bundle, so that everybody sees why", Args: arguments(1, 1),
+		Use: "refuse FILE --reason CODE --out FILE", Short: "Write a signed refusal of a bundle, so that everybody sees why", Args: command.Arguments(1, 1),
 		Long:    "Writes an answer that holds no signature but a reason, sealed with this key's receipt key. The daemon shows it to treasury\nstaff. The reason is a short code: small letters, digits and dashes.",
 		Example: "  coldsign refuse request.bundle --reason unexpected-amount --key a --out a.refusal",
 		RunE: func(_ *cobra.Command, args []string) error {

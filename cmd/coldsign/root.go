@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/spf13/cobra"
@@ -29,34 +29,22 @@ type app struct {
 // execute runs one command line and returns its exit code. Errors become exit codes here and nowhere else.
 func execute(c *console.Console, args []string) console.Code {
 	a := &app{Console: c}
-	root := newRootCmd(a)
-	root.SetArgs(args)
-	root.SetIn(c.In)
-	root.SetOut(c.Out)
-	root.SetErr(c.Err)
-	err := root.Execute()
-	c.Report(err, a.json)
-	return console.CodeOf(err)
+	return command.Execute(c, newRootCmd(a), args, &a.json, nil)
 }
 
 func newRootCmd(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "coldsign",
-		Short:         "Open bundles offline, see what they really do, and sign or refuse",
-		Long:          "coldsign signs treasury bundles on a machine that never touches a network.\n\nIt believes only what its keyholder has pinned: wallets, issuers, the roster and the policy.",
-		Example:       "  coldsign scan --images frames --out request.bundle\n  coldsign inspect request.bundle\n  coldsign sign request.bundle --key a --out answer.cbor\n  coldsign show answer.cbor",
-		Version:       version,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Use:     "coldsign",
+		Short:   "Open bundles offline, see what they really do, and sign or refuse",
+		Long:    "coldsign signs treasury bundles on a machine that never touches a network.\n\nIt believes only what its keyholder has pinned: wallets, issuers, the roster and the policy.",
+		Example: "  coldsign scan --images frames --out request.bundle\n  coldsign inspect request.bundle\n  coldsign sign request.bundle --key a --out answer.cbor\n  coldsign show answer.cbor",
+		Version: version,
 	}
 	root.PersistentFlags().StringVar(&a.homeDir, "home", defaultHome(), "folder with this keyholder's keys, pins and signer ledger")
+	root.PersistentFlags().Lookup("home").DefValue = "$COLDSIGN_HOME, or ~/.coldsign" // help is the same on every machine
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
-	})
-	root.AddCommand(newInitCmd(a), newKeyCmd(a), newWalletCmd(a), newTrustCmd(a), newPolicyCmd(a), newInspectCmd(a),
-		newSignCmd(a), newRefuseCmd(a), newShowCmd(a), newScanCmd(a), newWordsCmd(a), newLedgerCmd(a), newExitCodesCmd())
-	return root
+	return command.Root(root, newInitCmd(a), newKeyCmd(a), newWalletCmd(a), newTrustCmd(a), newPolicyCmd(a), newInspectCmd(a),
+		newSignCmd(a), newRefuseCmd(a), newShowCmd(a), newScanCmd(a), newWordsCmd(a), newLedgerCmd(a))
 }
 
 // defaultHome is the only place where the environment says anything to coldsign.
@@ -69,36 +57,6 @@ func defaultHome() string {
 		return ".coldsign"
 	}
 	return filepath.Join(user, ".coldsign")
-}
-
-// arguments checks the number of arguments and answers a mistake with the command's own usage line.
-func arguments(least, most int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) >= least && (most < 0 || len(args) <= most) {
-			return nil
-		}
-		return console.Fail(console.Usage, fmt.Errorf("%s takes %s", cmd.CommandPath(), cmd.Use), cmd.CommandPath()+" --help")
-	}
-}
-
-// group is a noun that only holds verbs.
-func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return console.Fail(console.Usage, fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), cmd.CommandPath()+" --help")
-		}
-		return cmd.Help()
-	}}
-	cmd.AddCommand(verbs...)
-	return cmd
-}
-
-func newExitCodesCmd() *cobra.Command {
-	var text strings.Builder
-	for _, code := range console.Codes() {
-		fmt.Fprintf(&text, "  %-4d %s\n", int(code), code)
-	}
-	return &cobra.Command{Use: "exit-codes", Short: "What each exit code means", Long: "Exit codes of coldsign, warmctl and exchanged:\n\n" + text.String()}
 }
 
 // open reads the home. A folder that is none gets the command that makes one.

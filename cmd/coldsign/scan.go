@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/transport"
@@ -16,7 +17,7 @@ import (
 func newScanCmd(a *app) *cobra.Command {
 	var images, out string
 	cmd := &cobra.Command{
-		Use: "scan --images DIR --out FILE", Short: "Read a series of QR pictures into a file", Args: arguments(0, 0),
+		Use: "scan --images DIR --out FILE", Short: "Read a series of QR pictures into a file", Args: command.Arguments(0, 0),
 		Long: "Reads every PNG and JPEG picture of a folder, decodes the QR symbols from their pixels, and joins them to the file they\n" +
 			"carry. Pictures may come in any order and more than once. A live camera is not read yet; photograph the frames and scan\nthe folder.",
 		Example: "  coldsign scan --images /media/stick/frames --out request.bundle",

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/transport"
@@ -15,7 +16,7 @@ import (
 func newShowCmd(a *app) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use: "show FILE", Short: "Show a bundle, an answer or a PSBT as animated QR, or write the frames as pictures", Args: arguments(1, 1),
+		Use: "show FILE", Short: "Show a bundle, an answer or a PSBT as animated QR, or write the frames as pictures", Args: command.Arguments(1, 1),
 		Long: "Shows a file as a series of QR symbols (BBQr) on this terminal, over and over until q is pressed. With --png the frames are\n" +
 			"written as pictures into a folder instead, after each was read back from its pixels.",
 		Example: "  coldsign show a.answer\n  coldsign show a.answer --png frames",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
 	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/review"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -29,7 +30,7 @@ type signOptions struct {
 func newSignCmd(a *app) *cobra.Command {
 	var o signOptions
 	cmd := &cobra.Command{
-		Use: "sign FILE --out FILE", Short: "Judge a bundle, show what it does, and sign it with one key", Args: arguments(1, 1),
+		Use: "sign FILE --out FILE", Short: "Judge a bundle, show what it does, and sign it with one key", Args: command.Arguments(1, 1),
 		Long: "Opens a bundle, verifies its seal, its approvals and its expiry, proves every amount, judges it by the pinned policy, and\n" +
 			"shows what its bytes will do. After every output was seen, and the amount and the end of the address were retyped, it\nwrites the signer ledger, signs, verifies its own signatures, and writes an answer. A bundle that this key signed before\n" +
 			"gives the same answer again.",

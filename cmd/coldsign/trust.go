@@ -11,6 +11,7 @@ import (
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore"
 	"github.com/coldsign/coldsign/internal/approvals"
 	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/policy"
 	"github.com/coldsign/coldsign/internal/seal"
@@ -24,14 +25,14 @@ type keyInfo = keystore.Info
 const trustFileMax = 256 << 10
 
 func newTrustCmd(a *app) *cobra.Command {
-	return group("trust", "Pin whom and what this signer believes: issuers, roster, policy", newTrustAddCmd(a), newTrustListCmd(a))
+	return command.Group("trust", "Pin whom and what this signer believes: issuers, roster, policy", newTrustAddCmd(a), newTrustListCmd(a))
 }
 
 func newTrustAddCmd(a *app) *cobra.Command {
 	var flags unlockFlags
 	var given string
 	cmd := &cobra.Command{
-		Use: "add FILE", Short: "Pin an issuer file, a roster or a policy", Args: arguments(1, 1),
+		Use: "add FILE", Short: "Pin an issuer file, a roster or a policy", Args: command.Arguments(1, 1),
 		Long: "Pins a file that this signer will believe: an issuer (the daemon whose seals count), the roster (the people whose\n" +
 			"approvals count) or the policy (this signer's limits). The kind is read from the file. Its twelve words are compared\nwith the other keyholders' screens, and the file is sealed with a key of this home. A new roster or policy takes the\nplace of the old one, which stays in the folder.",
 		Example: "  coldsign trust add issuer.json --key a\n  coldsign trust add roster --key a\n  coldsign trust add policy.yaml --key a",
@@ -143,7 +144,7 @@ func mismatch(p home.Pin, want, got spend.Network) error {
 func newTrustListCmd(a *app) *cobra.Command {
 	var key string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List whom and what this signer believes", Args: arguments(0, 0), Example: "  coldsign trust list --key a",
+		Use: "list", Short: "List whom and what this signer believes", Args: command.Arguments(0, 0), Example: "  coldsign trust list --key a",
 		RunE: func(*cobra.Command, []string) error { return runTrustList(a, key) },
 	}
 	cmd.Flags().StringVar(&key, "key", "", "name of the key whose pins to read (default: the only one of this home)")

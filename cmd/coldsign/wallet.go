@@ -9,6 +9,7 @@ import (
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -20,7 +21,7 @@ import (
 const walletFileMax = 64 << 10
 
 func newWalletCmd(a *app) *cobra.Command {
-	return group("wallet", "Compose, pin and list wallets, derive their addresses",
+	return command.Group("wallet", "Compose, pin and list wallets, derive their addresses",
 		newWalletCreateCmd(a), newWalletAddCmd(a), newWalletListCmd(a), newWalletAddressCmd(a))
 }
 
@@ -28,9 +29,9 @@ func newWalletCreateCmd(a *app) *cobra.Command {
 	var tier, out string
 	var threshold int
 	cmd := &cobra.Command{
-		Use: "create NAME RECORD...", Short: "Compose a wallet file from the key records of all cosigners", Args: arguments(4, 16),
-		Long: "Composes a wallet file from exported key records. Every record's proof of possession is verified. The file is the same\n" +
-			"whoever composes it, so one keyholder composes and everybody adds it, comparing the twelve words.",
+		Use: "create NAME RECORD...", Short: "Compose a wallet file from the key records of all cosigners", Args: command.Arguments(4, 16),
+		Long: "Composes a wallet file from exported key records. Every record's proof of possession is verified. The same records in\n" +
+			"the same order give the same file; in another order they are another wallet. One keyholder composes, and everybody\nadds that file, comparing the twelve words.",
 		Example: "  coldsign wallet create COLD-BTC-A a.key.json b.key.json c.key.json --threshold 2 --out cold.wallet.json",
 		RunE: func(_ *cobra.Command, args []string) error {
 			records, err := readRecords(args[1:])
@@ -84,7 +85,7 @@ const unprovenRisk = "unproven-keys"
 func newWalletAddCmd(a *app) *cobra.Command {
 	var o walletAddOptions
 	cmd := &cobra.Command{
-		Use: "add FILE", Short: "Pin a wallet: check it, compare its twelve words, seal it with a key of this home", Args: arguments(1, 1),
+		Use: "add FILE", Short: "Pin a wallet: check it, compare its twelve words, seal it with a key of this home", Args: command.Arguments(1, 1),
 		Long: "Pins a wallet. Everything in the file is verified; then its twelve words are compared with the other keyholders'\n" +
 			"screens, and the file is sealed with a key of this home. A wallet that this home has no key of can be pinned only as\na destination, with --destination: it can receive, and never be signed for.",
 		Example: "  coldsign wallet add cold.wallet.json --key a\n  coldsign wallet add hot.wallet.json --key a --destination",
@@ -213,7 +214,7 @@ func viewWallet(w wallet.Wallet, key string) walletView {
 func newWalletListCmd(a *app) *cobra.Command {
 	var key string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the pinned wallets", Args: arguments(0, 0), Example: "  coldsign wallet list --key a",
+		Use: "list", Short: "List the pinned wallets", Args: command.Arguments(0, 0), Example: "  coldsign wallet list --key a",
 		RunE: func(*cobra.Command, []string) error {
 			info, beliefs, err := a.beliefs(key)
 			if err != nil {
@@ -239,7 +240,7 @@ func newWalletAddressCmd(a *app) *cobra.Command {
 	var key string
 	var change bool
 	cmd := &cobra.Command{
-		Use: "address WALLET INDEX", Short: "Derive an address of a pinned wallet", Args: arguments(2, 2),
+		Use: "address WALLET INDEX", Short: "Derive an address of a pinned wallet", Args: command.Arguments(2, 2),
 		Example: "  coldsign wallet address COLD-BTC-A 0\n  coldsign wallet address COLD-BTC-A 3 --change",
 		RunE: func(_ *cobra.Command, args []string) error {
 			index, err := strconv.ParseUint(args[1], 10, 31)

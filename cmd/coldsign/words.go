@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -14,7 +15,7 @@ import (
 
 func newWordsCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "words FILE", Short: "Print the twelve words of a wallet, issuer, roster or policy file, to read aloud", Args: arguments(1, 1),
+		Use: "words FILE", Short: "Print the twelve words of a wallet, issuer, roster or policy file, to read aloud", Args: command.Arguments(1, 1),
 		Long:    "Prints the twelve words that name a file, so that two people can compare what they hold. A wallet file is named by the\nwallet's identity; every other file by the SHA-256 of its bytes.",
 		Example: "  coldsign words cold.wallet.json",
 		RunE: func(_ *cobra.Command, args []string) error {

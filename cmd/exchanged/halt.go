@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/store"
 )
@@ -16,7 +17,7 @@ import (
 func newHaltCmd(a *app) *cobra.Command {
 	var by, reason string
 	list := &cobra.Command{
-		Use: "list", Short: "List standing alarms (the daemon must be stopped)", Example: "  exchanged halt list --data /srv/coldsign", Args: arguments(0),
+		Use: "list", Short: "List standing alarms (the daemon must be stopped)", Example: "  exchanged halt list --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runHaltList(a) },
 	}
 	clear := &cobra.Command{
@@ -25,12 +26,12 @@ func newHaltCmd(a *app) *cobra.Command {
 		Long: "While an alarm stands, nothing is proposed, sealed, finished or sent. An alarm nonce-reused means that a key gave\n" +
 			"two signatures that together reveal it: do not clear it before that key is out of every wallet.",
 		Example: "  exchanged halt clear --by ruth --reason 'false alarm, ticket 41' --data /srv/coldsign",
-		Args:    arguments(0),
+		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runHaltClear(a, by, reason) },
 	}
 	clear.Flags().StringVar(&by, "by", "", "who decided it; goes into the events")
 	clear.Flags().StringVar(&reason, "reason", "", "why; goes into the events")
-	return group("halt", "Standing alarms", list, clear)
+	return command.Group("halt", "Standing alarms", list, clear)
 }
 
 // records opens the database of a daemon that does not run.
@@ -94,14 +95,14 @@ func runHaltClear(a *app, by, reason string) error {
 
 func newEventsCmd(a *app) *cobra.Command {
 	verify := &cobra.Command{
-		Use: "verify", Short: "Recompute the hash chain of all events (the daemon must be stopped)", Example: "  exchanged events verify --data /srv/coldsign", Args: arguments(0),
+		Use: "verify", Short: "Recompute the hash chain of all events (the daemon must be stopped)", Example: "  exchanged events verify --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runEventsVerify(a) },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List all events as JSON lines (the daemon must be stopped)", Example: "  exchanged events list --data /srv/coldsign", Args: arguments(0),
+		Use: "list", Short: "List all events as JSON lines (the daemon must be stopped)", Example: "  exchanged events list --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runEventsList(a) },
 	}
-	return group("events", "The append-only list of what happened", verify, list)
+	return command.Group("events", "The append-only list of what happened", verify, list)
 }
 
 func runEventsVerify(a *app) error {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -36,7 +37,7 @@ func newInitCmd(a *app) *cobra.Command {
 			"The issuer key seals bundles; signers pin it from `exchanged issuer export`. It can move nothing.",
 		Example: "  exchanged init --data /srv/coldsign --network regtest\n" +
 			"  exchanged init --data /srv/coldsign --network mainnet --name exchanged-1 --listen 10.0.4.2:7443 --host admin.internal",
-		Args: arguments(0),
+		Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runInit(a, o) },
 	}
 	flags := cmd.Flags()

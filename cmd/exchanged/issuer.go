@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/seal"
 )
@@ -16,11 +17,11 @@ func newIssuerCmd(a *app) *cobra.Command {
 		Long: "Writes name, network and public key of this daemon as issuer of bundles. Carry it to the signers on a way that you trust\n" +
 			"and compare the fingerprint there: who pins another key believes another daemon.",
 		Example: "  exchanged issuer export --data /srv/coldsign > issuer.json\n  coldsign trust add issuer.json",
-		Args:    arguments(0),
+		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runIssuerExport(a, out) },
 	}
 	export.Flags().StringVar(&out, "out", "-", "file to write, or - for standard output")
-	return group("issuer", "The daemon as issuer of bundles", export)
+	return command.Group("issuer", "The daemon as issuer of bundles", export)
 }
 
 func runIssuerExport(a *app, out string) error {

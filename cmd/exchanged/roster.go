@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/approvals"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 )
 
@@ -17,14 +18,14 @@ func newRosterCmd(a *app) *cobra.Command {
 		Long: "Verifies a roster (the allowed_signers format of OpenSSH, with role, site and device) and makes it the one that counts,\n" +
 			"also for a running daemon. Earlier rosters are kept. Every signer pins its own copy and judges for itself.",
 		Example: "  exchanged roster set roster.txt --data /srv/coldsign",
-		Args:    arguments(1),
+		Args:    command.Arguments(1, 1),
 		RunE:    func(_ *cobra.Command, args []string) error { return runRosterSet(a, args[0]) },
 	}
 	show := &cobra.Command{
-		Use: "show", Short: "Show the roster that counts now", Example: "  exchanged roster show --data /srv/coldsign", Args: arguments(0),
+		Use: "show", Short: "Show the roster that counts now", Example: "  exchanged roster show --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runRosterShow(a) },
 	}
-	return group("roster", "People who may approve", set, show)
+	return command.Group("roster", "People who may approve", set, show)
 }
 
 func runRosterSet(a *app, path string) error {

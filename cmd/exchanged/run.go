@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 )
 
@@ -29,7 +30,7 @@ func newRunCmd(a *app) *cobra.Command {
 			"listens; everything else is a log on standard error. SIGTERM or SIGINT ends it in order; it may also be killed at any\n" +
 			"moment, and goes on where it was.",
 		Example: "  exchanged run --config /srv/coldsign/exchanged.yaml",
-		Args:    arguments(0),
+		Args:    command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			log, err := newLog(a.Err, format, verbose)
 			if err != nil {

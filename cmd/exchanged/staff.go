@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 )
 
@@ -23,20 +24,20 @@ func newStaffCmd(a *app) *cobra.Command {
 		Long: "Takes only the public key from the request. The certificate lasts a year, and works only while it is on file here:\n" +
 			"a person has one certificate at a time.",
 		Example: "  exchanged staff enroll alice --csr alice.csr --out alice.crt --data /srv/coldsign",
-		Args:    arguments(1),
+		Args:    command.Arguments(1, 1),
 		RunE:    func(_ *cobra.Command, args []string) error { return runStaffEnroll(a, args[0], request, out) },
 	}
 	enroll.Flags().StringVar(&request, "csr", "", "certificate request that `warmctl init` made")
 	enroll.Flags().StringVar(&out, "out", "", "file for the certificate")
 	revoke := &cobra.Command{
-		Use: "revoke NAME", Short: "Turn a person away, at once and on open connections", Example: "  exchanged staff revoke alice --data /srv/coldsign", Args: arguments(1),
+		Use: "revoke NAME", Short: "Turn a person away, at once and on open connections", Example: "  exchanged staff revoke alice --data /srv/coldsign", Args: command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error { return runStaffRevoke(a, args[0]) },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List enrolled people", Example: "  exchanged staff list --data /srv/coldsign", Args: arguments(0),
+		Use: "list", Short: "List enrolled people", Example: "  exchanged staff list --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runStaffList(a) },
 	}
-	return group("staff", "People whose warmctl may connect", enroll, revoke, list)
+	return command.Group("staff", "People whose warmctl may connect", enroll, revoke, list)
 }
 
 func runStaffEnroll(a *app, name, request, out string) error {

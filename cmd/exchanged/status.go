@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 )
 
@@ -22,7 +23,7 @@ func newStatusCmd(a *app) *cobra.Command {
 		Long: "Connects to the admin listener with the operator's own certificate. Exit 0 when the daemon runs and nothing stands in\n" +
 			"its way, 6 when it runs and something does, 1 when it does not run.",
 		Example: "  exchanged status --data /srv/coldsign --json",
-		Args:    arguments(0),
+		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runStatus(a) },
 	}
 }

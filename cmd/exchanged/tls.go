@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
@@ -18,11 +19,11 @@ func newTLSCmd(a *app) *cobra.Command {
 		Long: "Server certificates last two years, the operator's one. The authority stays the same, so nothing changes for staff. Give\n" +
 			"--host again for every further name. A running daemon takes the new certificate when it is started again.",
 		Example: "  exchanged tls renew --data /srv/coldsign --host admin.internal",
-		Args:    arguments(0),
+		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runTLSRenew(a, hosts) },
 	}
 	renew.Flags().StringArrayVar(&hosts, "host", nil, "further host name or IP address for the certificate; may be repeated")
-	return group("tls", "Certificates of the admin listener", renew)
+	return command.Group("tls", "Certificates of the admin listener", renew)
 }
 
 func runTLSRenew(a *app, hosts []string) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -19,14 +20,14 @@ func newWalletCmd(a *app) *cobra.Command {
 		Long: "Verifies a wallet file (every key's proof of possession, the descriptor rebuilt from its keys) and registers it.\n" +
 			"Compare the twelve words with those that `coldsign wallet list` and `warmctl wallet list` show.",
 		Example: "  exchanged wallet add COLD-BTC-A.wallet --data /srv/coldsign",
-		Args:    arguments(1),
+		Args:    command.Arguments(1, 1),
 		RunE:    func(_ *cobra.Command, args []string) error { return runWalletAdd(a, args[0]) },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the registered wallets", Example: "  exchanged wallet list --data /srv/coldsign", Args: arguments(0),
+		Use: "list", Short: "List the registered wallets", Example: "  exchanged wallet list --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runWalletList(a) },
 	}
-	return group("wallet", "Wallets that the daemon follows", add, list)
+	return command.Group("wallet", "Wallets that the daemon follows", add, list)
 }
 
 // walletJSON is a wallet as --json writes it.

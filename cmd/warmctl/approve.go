@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/seal"
@@ -35,7 +36,7 @@ func newApproveCmd(a *app) *cobra.Command {
 			"In scripts, --yes-amount AMOUNT is the consent: it must be the intent's amount.",
 		Example: "  warmctl topup approve 7 --key alice-1\n  warmctl topup approve 7 --identity ~/.ssh/id_ed25519\n" +
 			"  warmctl topup approve 7 --key alice-1 --yes-amount 2.5 --pin-fd 3 3<pin",
-		Args: arguments(1, 1),
+		Args: command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.id = args[0]
 			return runApprove(a, o)

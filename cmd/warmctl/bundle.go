@@ -15,6 +15,7 @@ import (
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/seal"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -29,7 +30,7 @@ type showOptions struct {
 func newBundleCmd(a *app) *cobra.Command {
 	var o showOptions
 	list := &cobra.Command{
-		Use: "list", Short: "List sealed bundles and the answers to them", Example: "  warmctl bundle list", Args: arguments(0, 0),
+		Use: "list", Short: "List sealed bundles and the answers to them", Example: "  warmctl bundle list", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runBundleList(a) },
 	}
 	show := &cobra.Command{
@@ -38,7 +39,7 @@ func newBundleCmd(a *app) *cobra.Command {
 		Long: "Without a flag the series runs on the terminal until q is pressed (+ and - change the speed). The twelve words printed\n" +
 			"before it must be the same on every signer.",
 		Example: "  warmctl bundle show 7\n  warmctl bundle show 7 --png frames\n  warmctl bundle show 7 --psbt top-up-7.psbt",
-		Args:    arguments(1, 1),
+		Args:    command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.id = args[0]
 			return runBundleShow(a, o)
@@ -50,7 +51,7 @@ func newBundleCmd(a *app) *cobra.Command {
 	show.Flags().StringVar(&o.psbt, "psbt", "", "file for the plain PSBT inside, for other wallets")
 	var out string
 	export := &cobra.Command{
-		Use: "export ID", Short: "Write the sealed bundle to a file, for a USB stick", Example: "  warmctl bundle export 7 --out /media/stick/top-up-7.bundle", Args: arguments(1, 1),
+		Use: "export ID", Short: "Write the sealed bundle to a file, for a USB stick", Example: "  warmctl bundle export 7 --out /media/stick/top-up-7.bundle", Args: command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if out == "" {
 				return console.Fail(console.Usage, errors.New("--out is needed"), "warmctl bundle export "+args[0]+" --out FILE")
@@ -59,7 +60,7 @@ func newBundleCmd(a *app) *cobra.Command {
 		},
 	}
 	export.Flags().StringVar(&out, "out", "", "file to write, or - for standard output")
-	return group("bundle", "Bundles to signers, answers back", list, show, export, newImportCmd(a))
+	return command.Group("bundle", "Bundles to signers, answers back", list, show, export, newImportCmd(a))
 }
 
 func runBundleList(a *app) error {
@@ -252,7 +253,7 @@ func newImportCmd(a *app) *cobra.Command {
 		Long: "Takes an answer from a file (or - for standard input), or reads the pictures in a folder with a QR decoder. Answers come\n" +
 			"in any order; the same answer again changes nothing.",
 		Example: "  warmctl bundle import answer-a.cbor\n  warmctl bundle import --images photos",
-		Args:    arguments(0, 1),
+		Args:    command.Arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if (len(args) == 1) == (images != "") {
 				return console.Fail(console.Usage, errors.New("either FILE or --images is needed"), "warmctl bundle import FILE")

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 )
 
@@ -25,7 +26,7 @@ func newInitCmd(a *app) *cobra.Command {
 		Long: "Makes the folder, a TLS key that never leaves it, and a request that an operator signs with `exchanged staff enroll`.\n" +
 			"The daemon's authority (its tls/ca.crt) is pinned: no other certificate of the daemon is believed.",
 		Example: "  warmctl init --home alice --name alice --server https://127.0.0.1:7443 --ca ca.crt",
-		Args:    arguments(0, 0),
+		Args:    command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			return runInit(a, identity{identityFormat, name, server}, authority)
 		},
@@ -91,7 +92,7 @@ func newEnrollCmd(a *app) *cobra.Command {
 		Use:     "enroll",
 		Short:   "Take the certificate that an operator signed",
 		Example: "  warmctl enroll --cert alice.crt",
-		Args:    arguments(0, 0),
+		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runEnroll(a, cert) },
 	}
 	cmd.Flags().StringVar(&cert, "cert", "", "certificate from `exchanged staff enroll`")

@@ -15,6 +15,7 @@ import (
 	"github.com/coldsign/coldsign/hsm"
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/approvals"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/seal"
 )
@@ -49,7 +50,7 @@ func newKeyCmd(a *app) *cobra.Command {
 		Long: "The key is made inside the token and can never leave it. Give the printed line to whoever keeps the roster: a key that\n" +
 			"is not on the roster approves nothing.",
 		Example: "  warmctl key new alice-1 --token treasury --site zurich\n  warmctl key new alice-1 --token treasury --pin-fd 3 3<pin",
-		Args:    arguments(1, 1),
+		Args:    command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.name = args[0]
 			return runKeyNew(a, o)
@@ -60,10 +61,10 @@ func newKeyCmd(a *app) *cobra.Command {
 	create.Flags().StringVar(&o.site, "site", "office", "where the person works, for the roster line")
 	create.Flags().IntVar(&o.pinFD, "pin-fd", -1, "file descriptor to read the PIN from, instead of the terminal")
 	list := &cobra.Command{
-		Use: "list", Short: "List this home's approval keys", Example: "  warmctl key list --json", Args: arguments(0, 0),
+		Use: "list", Short: "List this home's approval keys", Example: "  warmctl key list --json", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runKeyList(a) },
 	}
-	return group("key", "Approval keys of this person", create, list)
+	return command.Group("key", "Approval keys of this person", create, list)
 }
 
 func runKeyNew(a *app, o keyNewOptions) error {

@@ -3,14 +3,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 )
 
@@ -27,14 +26,7 @@ type app struct {
 // execute runs one command line and returns its exit code. Errors become exit codes here and nowhere else.
 func execute(c *console.Console, args []string) console.Code {
 	a := &app{Console: c}
-	root := newRootCmd(a)
-	root.SetArgs(args)
-	root.SetIn(c.In)
-	root.SetOut(c.Out)
-	root.SetErr(c.Err)
-	err := explained(root.Execute())
-	c.Report(err, a.json)
-	return console.CodeOf(err)
+	return command.Execute(c, newRootCmd(a), args, &a.json, explained)
 }
 
 func newRootCmd(a *app) *cobra.Command {
@@ -44,18 +36,13 @@ func newRootCmd(a *app) *cobra.Command {
 		Long: "warmctl is for treasury staff at a terminal. It speaks to exchanged over mutual TLS, shows what an intent says from its\n" +
 			"own pinned wallets, signs approvals with a hardware key, and shows bundles as QR series.",
 		Example: "  warmctl status\n  warmctl topup list\n  warmctl topup approve 7 --key alice\n  warmctl bundle show 7\n  warmctl bundle import --images photos",
-		Version: version, SilenceErrors: true, SilenceUsage: true,
+		Version: version,
 	}
 	root.PersistentFlags().StringVar((*string)(&a.home), "home", defaultHome(), "folder with this person's certificate, pinned wallets and keys")
 	root.PersistentFlags().Lookup("home").DefValue = "$WARMCTL_HOME, or ~/.warmctl" // help is the same on every machine
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
-	root.Args, root.RunE = cobra.ArbitraryArgs, noSuchVerb
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
-	})
-	root.AddCommand(newInitCmd(a), newEnrollCmd(a), newWalletCmd(a), newKeyCmd(a), newStatusCmd(a), newTopUpCmd(a),
-		newBundleCmd(a), newEventsCmd(a), newExitCodesCmd())
-	return root
+	return command.Root(root, newInitCmd(a), newEnrollCmd(a), newWalletCmd(a), newKeyCmd(a), newStatusCmd(a), newTopUpCmd(a),
+		newBundleCmd(a), newEventsCmd(a))
 }
 
 // defaultHome is the only place where the environment says anything to warmctl.
@@ -68,39 +55,6 @@ func defaultHome() string {
 		return ".warmctl"
 	}
 	return filepath.Join(user, ".warmctl")
-}
-
-// arguments checks the number of arguments and answers a mistake with the command's own usage line.
-func arguments(least, most int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) >= least && len(args) <= most {
-			return nil
-		}
-		return console.Fail(console.Usage, fmt.Errorf("%s takes: %s", cmd.CommandPath(), cmd.Use), cmd.CommandPath()+" --help")
-	}
-}
-
-// group is a noun that only holds verbs.
-func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, RunE: noSuchVerb}
-	cmd.AddCommand(verbs...)
-	return cmd
-}
-
-// noSuchVerb shows the help of a command that only holds others, and calls anything else a mistake.
-func noSuchVerb(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return console.Fail(console.Usage, fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), cmd.CommandPath()+" --help")
-	}
-	return cmd.Help()
-}
-
-func newExitCodesCmd() *cobra.Command {
-	var text strings.Builder
-	for _, code := range console.Codes() {
-		fmt.Fprintf(&text, "  %-4d %s\n", int(code), code)
-	}
-	return &cobra.Command{Use: "exit-codes", Short: "What each exit code means", Long: "Exit codes of coldsign, warmctl and exchanged:\n\n" + text.String()}
 }
 
 // explained gives what the daemon said its exit code and its hints.

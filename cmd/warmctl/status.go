@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 )
 
 func newStatusCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Show the daemon, the tiers and what stands in the way", Example: "  warmctl status\n  warmctl status --json", Args: arguments(0, 0),
+		Use: "status", Short: "Show the daemon, the tiers and what stands in the way", Example: "  warmctl status\n  warmctl status --json", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runStatus(a) },
 	}
 }
@@ -67,7 +68,7 @@ func newEventsCmd(a *app) *cobra.Command {
 	var after uint64
 	var topUp string
 	cmd := &cobra.Command{
-		Use: "events", Short: "List what happened, in order", Example: "  warmctl events --topup 7\n  warmctl events --after 120 --json", Args: arguments(0, 0),
+		Use: "events", Short: "List what happened, in order", Example: "  warmctl events --topup 7\n  warmctl events --after 120 --json", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runEvents(a, after, topUp) },
 	}
 	cmd.Flags().Uint64Var(&after, "after", 0, "only events after this sequence number")

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 )
 
@@ -20,12 +21,12 @@ func newTopUpCmd(a *app) *cobra.Command {
 		Long: "The daemon takes the amount from the wallet's target and the destination from the pinned wallet; neither can be typed.\n" +
 			"Whoever proposes cannot approve.",
 		Example: "  warmctl topup propose\n  warmctl topup propose --wallet HOT-BTC-1 --json",
-		Args:    arguments(0, 0),
+		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runPropose(a, wallet) },
 	}
 	propose.Flags().StringVar(&wallet, "wallet", "", "wallet to fill; may be left out when only one is watched")
 	list := &cobra.Command{
-		Use: "list", Short: "List top-ups, newest first", Example: "  warmctl topup list --json", Args: arguments(0, 0),
+		Use: "list", Short: "List top-ups, newest first", Example: "  warmctl topup list --json", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runTopUpList(a) },
 	}
 	show := &cobra.Command{
@@ -34,11 +35,11 @@ func newTopUpCmd(a *app) *cobra.Command {
 		Long: "With --out the exact intent bytes are written: what people approve. An approval can then be made and checked with\n" +
 			"OpenSSH alone:\n\n  ssh-keygen -Y sign -f KEY -n coldsign-approve-v1 intent.bin\n  ssh-keygen -Y verify -f roster.txt -I NAME -n coldsign-approve-v1 -s intent.bin.sig < intent.bin",
 		Example: "  warmctl topup show 7\n  warmctl topup show 7 --out intent.bin",
-		Args:    arguments(1, 1),
+		Args:    command.Arguments(1, 1),
 		RunE:    func(_ *cobra.Command, args []string) error { return runTopUpShow(a, args[0], out) },
 	}
 	show.Flags().StringVar(&out, "out", "", "file for the exact intent bytes, or - for standard output")
-	return group("topup", "Top-ups: warm or cold to hot", propose, list, show, newApproveCmd(a))
+	return command.Group("topup", "Top-ups: warm or cold to hot", propose, list, show, newApproveCmd(a))
 }
 
 // look gets one top-up and reads it with this home's wallets.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -18,18 +19,18 @@ func newWalletCmd(a *app) *cobra.Command {
 		Long: "Verifies a wallet file and pins it. Take the file from the keyholders, not from the daemon, and compare the twelve words\n" +
 			"with theirs.",
 		Example: "  warmctl wallet add COLD-BTC-A.wallet",
-		Args:    arguments(1, 1),
+		Args:    command.Arguments(1, 1),
 		RunE:    func(_ *cobra.Command, args []string) error { return runWalletAdd(a, args[0]) },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the pinned wallets", Example: "  warmctl wallet list", Args: arguments(0, 0),
+		Use: "list", Short: "List the pinned wallets", Example: "  warmctl wallet list", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runWalletList(a) },
 	}
 	address := &cobra.Command{
-		Use: "address WALLET INDEX", Short: "Derive a receive address from a pinned wallet", Example: "  warmctl wallet address HOT-BTC-1 0", Args: arguments(2, 2),
+		Use: "address WALLET INDEX", Short: "Derive a receive address from a pinned wallet", Example: "  warmctl wallet address HOT-BTC-1 0", Args: command.Arguments(2, 2),
 		RunE: func(_ *cobra.Command, args []string) error { return runWalletAddress(a, args[0], args[1]) },
 	}
-	return group("wallet", "Wallets pinned in this home", add, list, address)
+	return command.Group("wallet", "Wallets pinned in this home", add, list, address)
 }
 
 // walletJSON is a wallet as --json writes it.
