@@ -152,13 +152,13 @@ type inspectView struct {
 	VBytes   int64        `json:"vbytes"`
 	SignedBy int          `json:"signatures_present"`
 	Approved []string     `json:"approved_by,omitempty"`
-	Clean    bool         `json:"clean"`
-	Passed   int          `json:"checks_passed"`
+	Clean    *bool        `json:"clean,omitempty"` // of a bundle alone: no policy judges a plain PSBT
+	Passed   int          `json:"checks_passed,omitempty"`
 }
 
 func viewFacts(f chain.Facts) inspectView {
 	v := inspectView{Network: string(f.Network), Wallet: f.FromName, TxID: f.TxID, Inputs: len(f.Inputs), Fee: f.Fee.Decimal(),
-		Asset: f.Fee.Asset().Symbol, VBytes: f.VirtualBytes, SignedBy: f.SignedBy, Clean: true}
+		Asset: f.Fee.Asset().Symbol, VBytes: f.VirtualBytes, SignedBy: f.SignedBy}
 	for _, o := range f.Outputs {
 		v.Outputs = append(v.Outputs, outputView{o.Amount.Decimal(), o.Amount.Asset().Symbol, o.Address, string(o.Role), o.WalletName, o.Index})
 	}
@@ -167,7 +167,8 @@ func viewFacts(f chain.Facts) inspectView {
 
 func viewBundle(x signing.Examination) inspectView {
 	v := viewFacts(x.Effects.Facts())
-	v.Bundle, v.Words, v.Clean = hex.EncodeToString(x.Opened.ID[:]), x.Opened.Words(), x.Verdict.Clean()
+	clean := x.Verdict.Clean()
+	v.Bundle, v.Words, v.Clean = hex.EncodeToString(x.Opened.ID[:]), x.Opened.Words(), &clean
 	v.Passed = len(x.Verdict.Checks) - len(x.Verdict.Refusals())
 	for _, approver := range x.Approvers {
 		v.Approved = append(v.Approved, approver.Person)
