@@ -21,7 +21,7 @@ func newInspectCmd(a *app) *cobra.Command {
 	var key string
 	cmd := &cobra.Command{
 		Use: "inspect FILE", Short: "Say what a bundle or a plain PSBT really does; needs no passphrase", Args: command.Arguments(1, 1),
-		Long: "Reads a bundle, or a plain PSBT (binary or base64), strictly, and says what its bytes will do. It needs no key and changes\n" +
+		Long: "Reads a bundle, or a plain PSBT (binary or base64; version 0, or 2 that is no longer modifiable), strictly, and says what its bytes will do. It needs no key and changes\n" +
 			"nothing. It exits 0 only when every check that needs no key passed.",
 		Example: "  coldsign inspect request.bundle\n  coldsign inspect payment.psbt --json",
 		RunE:    func(_ *cobra.Command, args []string) error { return runInspect(a, args[0], key) },
@@ -86,7 +86,7 @@ func joinRefusals(refusals []*spend.Refusal) error {
 // inspectPSBT proves a plain PSBT against the pinned wallets. Whose inputs they are can be said only by a pinned wallet:
 // without one the amounts are still proven, and the missing owner is a refusal.
 func (a *app) inspectPSBT(raw []byte, key string) error {
-	packet, err := bitcoin.Read(raw)
+	packet, err := bitcoin.ReadAny(raw)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@
 // the unsigned transaction. A map is a run of pairs (CompactSize length, key, CompactSize length, value) that a zero
 // byte ends; a key begins with a CompactSize type. A packet may also arrive as standard base64 without white space.
 // Accepted packets serialise to the bytes that were read, unknown and proprietary fields included.
+// ReadAny also takes version 2 (BIP370) and converts it, where that is exact.
 //
 // # Wallets
 //
