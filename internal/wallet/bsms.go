@@ -28,6 +28,9 @@ const (
 
 // BSMS writes the wallet as a BSMS 1.0 descriptor record, unencrypted.
 func (w Wallet) BSMS() ([]byte, error) {
+	if err := w.refusePools("a BSMS record"); err != nil {
+		return nil, err
+	}
 	first, err := w.Derive(Receive, 0)
 	if err != nil {
 		return nil, err
@@ -72,9 +75,10 @@ func bsmsDescriptor(doc document, text, paths string) (Descriptor, error) {
 	if want, ok := descriptorChecksum(body); given && (!ok || sum != want) {
 		return Descriptor{}, spend.Malformed("descriptor-checksum", doc.where, "a checksum that does not belong to its text")
 	}
-	// A template without its paths, or paths without a template, would leave it to each reader which scripts are meant.
+	// A template without its paths would leave it to each reader which scripts are meant. Sparrow writes the branches
+	// into the descriptor and repeats them as paths; both say one thing, or the descriptor is refused for its steps.
 	templated := strings.Contains(body, bsmsTemplate)
-	if templated && paths == bsmsPaths || !templated && paths == bsmsNoPaths {
+	if paths == bsmsPaths || !templated && paths == bsmsNoPaths {
 		return ParseUnchecked(strings.ReplaceAll(body, bsmsTemplate, ourSteps))
 	}
 	return Descriptor{}, doc.malformed("the paths %s; this program knows %s for a template and %q for none", quote(paths), bsmsPaths, bsmsNoPaths)

@@ -19,8 +19,9 @@ import (
 //	4BA43603: tpub...
 //	56C4FAC3: tpub...
 //
-// Lines that begin with # are remarks. A derivation holds for the keys after it, so one line may serve all. The format
-// always means sorted keys, and receive and change branches 0 and 1.
+// Lines that begin with # are remarks, save "# derivation:", in which Sparrow puts the path of each key when they have
+// different ones. A derivation holds for the keys after it, so one line may serve all. The format always means sorted
+// keys, and receive and change branches 0 and 1.
 
 const coldcardNameMax = 20 // characters that the device stores
 
@@ -56,6 +57,9 @@ func FromColdcard(raw []byte, l Label, options ...Option) (Wallet, error) {
 	}
 	for _, line := range strings.Split(string(raw), "\n") {
 		line = strings.TrimSpace(line)
+		if path, ok := strings.CutPrefix(line, "# derivation:"); ok {
+			line = "derivation:" + path
+		}
 		if line == "" || line[0] == '#' {
 			continue
 		}

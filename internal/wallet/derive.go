@@ -22,7 +22,7 @@ type DerivedKey struct {
 	Position    int // of its record in the wallet
 	PubKey      [33]byte
 	Fingerprint [4]byte
-	Path        []uint32 // from the master key; empty for a fixed key
+	Path        []uint32 // from the master key; empty for a fixed key, branch and index for a key of a pool
 }
 
 // Derive returns the script at branch/index. It works on keys derived once and shares nothing that changes, so it may
@@ -39,11 +39,11 @@ func (w Wallet) Derive(branch Branch, index uint32) (Derived, error) {
 	// The witness script holds the derived keys in sorted order, d.Keys in record order: a position names a holder, and
 	// holders must not change places from index to index.
 	for i, s := range w.sources {
-		key, err := s.key(branch, index)
+		r := w.records[i]
+		key, err := s.key(r.where(), branch, index)
 		if err != nil {
 			return Derived{}, err
 		}
-		r := w.records[i]
 		d.Keys[i] = DerivedKey{i, key, r.Fingerprint, r.steps(branch, index)}
 		keys[i] = key[:]
 	}
@@ -68,9 +68,15 @@ func distinct(keys [][]byte) error {
 	return nil
 }
 
-func (s source) key(branch Branch, index uint32) ([33]byte, error) {
-	if s.branches[branch] == nil {
+func (s source) key(where string, branch Branch, index uint32) ([33]byte, error) {
+	if s.branches[branch] != nil {
+		return childOf(s.branches[branch], index)
+	}
+	if s.pool == nil {
 		return s.fixed, nil
 	}
-	return childOf(s.branches[branch], index)
+	if at := PoolPosition(branch, index); at < uint64(len(s.pool)) {
+		return s.pool[at], nil
+	}
+	return [33]byte{}, exhausted(where, len(s.pool), index)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	walletFileMax = 64 << 10 // bytes; 15 records have below 12 KiB
+	walletFileMax = 256 << 10 // bytes; 15 records have below 12 KiB, three full pools 235 KiB
 	walletFormat  = "wallet/v1"
 )
 
@@ -50,7 +50,7 @@ func Parse(file []byte, options ...Option) (Wallet, error) {
 	}
 	// The threshold is taken from the descriptor, because the file states it nowhere else. The keys are taken from the
 	// records, because only they are proven. matches then demands that the descriptor says the same.
-	descriptor, err := readPolicy(f["descriptor"])
+	threshold, err := readThreshold(f["descriptor"])
 	if err != nil {
 		return Wallet{}, err
 	}
@@ -60,11 +60,20 @@ func Parse(file []byte, options ...Option) (Wallet, error) {
 			return Wallet{}, err
 		}
 	}
-	w, err := compose(f["name"], spend.Tier(f["tier"]), descriptor.Threshold(), records, options...)
+	w, err := compose(f["name"], spend.Tier(f["tier"]), threshold, records, options...)
 	if err != nil {
 		return Wallet{}, err
 	}
 	return w, w.matches(f["network"], f["descriptor"])
+}
+
+// readThreshold reads m out of the descriptor of a wallet file.
+func readThreshold(text string) (int, error) {
+	if strings.HasPrefix(text, poolTextHead) {
+		return poolThreshold(text)
+	}
+	d, err := readPolicy(text)
+	return d.Threshold(), err
 }
 
 // readPolicy reads a descriptor and accepts the one shape that wallets have.

@@ -102,6 +102,9 @@ func refuseOrigin(where string) error {
 
 // refuseFixedKeys refuses formats that cannot say a key without children.
 func (w Wallet) refuseFixedKeys(format string) error {
+	if err := w.refusePools(format); err != nil {
+		return err
+	}
 	for _, r := range w.records {
 		if r.Kind == Fixed {
 			return spend.Refuse("export-fixed-key", w.where(), "keys with children: "+format+" knows no others", r.Name+", a fixed key",

@@ -21,6 +21,7 @@ type KeyKind string
 const (
 	BIP32 KeyKind = "bip32" // an account key with children, xpub or tpub
 	Fixed KeyKind = "fixed" // one public key that stands in every script, e.g. of an HSM
+	Pool  KeyKind = "pool"  // many public keys of a token, one for each script
 )
 
 // The devices that may hold a private key. The word is the holder's own claim; policy may ask for more than a file.
@@ -36,11 +37,11 @@ type KeyRecord struct {
 	Name        string // of the key on screens, e.g. "zurich-1"
 	Network     spend.Network
 	Kind        KeyKind
-	Fingerprint [4]byte  // of the master key; a fixed key's own
-	Path        []uint32 // from the master key to Key; empty for a fixed key
-	Key         string   // base58 extended public key, or 66 hexadecimal digits
+	Fingerprint [4]byte  // of the master key; a fixed key's and a pool's own
+	Path        []uint32 // from the master key to Key; empty for a fixed key and a pool
+	Key         string   // base58 extended public key, 66 hexadecimal digits, or PoolText
 	Receipt     string   // authorized_keys line of the key that signs this signer's receipts and pins
-	Proof       []byte   // DER ECDSA, low S, by Key's own private key over ProofDigest; empty when nobody proved it
+	Proof       []byte   // DER ECDSA, low S, by Key's own private key over ProofDigest, or PoolProof; empty when nobody proved it
 	Device      string   // DeviceFile, DevicePKCS11 or DeviceForeign
 }
 
@@ -88,8 +89,10 @@ func (r KeyRecord) wellFormed() error {
 		return r.checkExtended()
 	case Fixed:
 		return r.checkFixed()
+	case Pool:
+		return r.checkPool()
 	}
-	return spend.Malformed("key-kind", r.where(), "the kind %s, which is neither bip32 nor fixed", quote(string(r.Kind)))
+	return spend.Malformed("key-kind", r.where(), "the kind %s, which is neither bip32 nor fixed nor pool", quote(string(r.Kind)))
 }
 
 // checkHolder keeps proven and foreign keys apart: a record that claims a device of ours must prove it.
@@ -158,6 +161,9 @@ func FingerprintOf(key [33]byte) [4]byte { return [4]byte(address.Hash160(key[:]
 
 // verifyProof accepts one spelling of a signature: strict DER with low S.
 func (r KeyRecord) verifyProof() error {
+	if r.Kind == Pool {
+		return r.verifyPool()
+	}
 	own, err := r.ownKey()
 	if err != nil {
 		return err
@@ -197,13 +203,26 @@ func compressedOf(key *hdkeychain.ExtendedKey) ([33]byte, error) {
 	return [33]byte(point.SerializeCompressed()), nil
 }
 
-// PubKey returns the public key of a script: the child branch/index of an account key, or a fixed key itself.
+// ownKeys are the public keys that the record itself shows: all of a pool, and one of every other kind.
+func (r KeyRecord) ownKeys() ([][33]byte, error) {
+	if r.Kind == Pool {
+		return r.PoolKeys()
+	}
+	own, err := r.ownKey()
+	return [][33]byte{own}, err
+}
+
+// PubKey returns the public key of a script: the child branch/index of an account key, a key of a pool, or a fixed key
+// itself.
 func (r KeyRecord) PubKey(branch Branch, index uint32) ([33]byte, error) {
 	if err := checkIndex(branch, index); err != nil {
 		return [33]byte{}, err
 	}
-	if r.Kind == Fixed {
+	switch r.Kind {
+	case Fixed:
 		return r.ownKey()
+	case Pool:
+		return r.poolKey(branch, index)
 	}
 	parent, err := r.branchKey(branch)
 	if err != nil {
@@ -245,7 +264,8 @@ func checkIndex(branch Branch, index uint32) error {
 	return nil
 }
 
-// steps is the full path from the master key to the key of a script.
+// steps is the full path from the master key to the key of a script. A pool has no master, and yet its keys get branch
+// and index as a path: readers of a PSBT look for the script where the last two steps of a path point.
 func (r KeyRecord) steps(branch Branch, index uint32) []uint32 {
 	if r.Kind == Fixed {
 		return []uint32{}

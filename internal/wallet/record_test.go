@@ -233,7 +233,7 @@ func TestKeyRecordsAreStrict(t *testing.T) {
 		strings.Replace(text, `"proof": "30`, `"proof": "`, 1) + "\x00",
 		strings.Replace(text, `"seed-1"`, `null`, 1),
 		strings.Replace(text, `"seed-1"`, `"\ud800"`, 1),
-		text + strings.Repeat("\n", 4<<10),
+		text + strings.Repeat("\n", 80<<10),
 	} {
 		_, err := wallet.ParseKeyRecord([]byte(bad))
 		refused(t, err, "key-unreadable")

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	keyRecordMax = 4 << 10 // bytes; a real one has below 1 KiB
+	keyRecordMax = 80 << 10 // bytes; one of a full pool has 77 KiB, every other below 1 KiB
 	keyFormat    = "key/v1"
 	noProof      = "none" // what stands for the proof of a foreign key
 )
@@ -54,7 +54,7 @@ func indented(v any) []byte {
 }
 
 // ParseKeyRecord reads a record and verifies it. Unknown, missing and repeated fields, text after the object, more
-// than 4 KiB and a key without proof are refused.
+// than 80 KiB and a key without proof are refused.
 func ParseKeyRecord(raw []byte) (KeyRecord, error) {
 	r, err := readRecord(raw, "key record")
 	if err != nil {

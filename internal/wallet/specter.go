@@ -19,6 +19,9 @@ type specterDevice struct {
 
 // Specter writes the wallet as Specter Desktop and Sparrow exchange it: the receive descriptor stands for both branches.
 func (w Wallet) Specter() ([]byte, error) {
+	if err := w.refusePools("the format of Sparrow and Specter"); err != nil {
+		return nil, err
+	}
 	d, err := ParseDescriptor(w.descriptor)
 	if err != nil {
 		return nil, err

@@ -7,30 +7,35 @@
 //
 // # Key record
 //
-// What `coldsign key export` writes, strict JSON of at most 4 KiB, each field exactly once:
+// What `coldsign key export` writes, strict JSON of at most 80 KiB, each field exactly once:
 //
 //	{
 //	  "coldsign": "key/v1",
 //	  "name": "zurich-1",              1-32 of A-Z a-z 0-9 . _ -, first a letter or digit
 //	  "network": "bitcoin:regtest",
-//	  "kind": "bip32",                 or "fixed": one key without children
+//	  "kind": "bip32",                 or "fixed": one key without children; or "pool": many
 //	  "fingerprint": "73c5da0a",       of the master key; a fixed key's own
-//	  "path": "m/48h/1h/0h/2h",        BIP48, native segwit; "m" for a fixed key
-//	  "key": "tpub...",                or 66 hexadecimal digits
+//	  "path": "m/48h/1h/0h/2h",        BIP48, native segwit; "m" for a fixed key and a pool
+//	  "key": "tpub...",                or 66 hexadecimal digits; of a pool each key, one space between two
 //	  "receipt": "ssh-ed25519 AAAA...",
 //	  "device": "file",                or "pkcs11"; "foreign" exactly when proof is "none"
-//	  "proof": "3044..."               DER ECDSA, low S, by the key itself
+//	  "proof": "3044..."               DER ECDSA, low S, by the key itself; of a pool 64 bytes r and s by each key
 //	}
 //
 // The proof signs SHA256(SHA256(tag) || SHA256(tag) || fields) with the tag coldsign/key-proof/v1; the fields are name,
 // network, kind, fingerprint, path (four bytes a step), key, receipt and device, each after its length in four bytes,
 // big-endian.
 //
+// A pool is a token without BIP32 that made 2 to 400 keys at once, an even number. Receive index i uses key 2i, change
+// index i key 2i+1, and an index beyond is refused. Its fingerprint is the beginning of the tagged hash coldsign/pool/v1
+// over its keys. In a PSBT its keys have the path branch/index, so that every input says where its script stands.
+//
 // # Wallet file
 //
-// Strict JSON of at most 64 KiB with coldsign ("wallet/v1"), name, tier, network, descriptor and keys, a list of 3 to 15
+// Strict JSON of at most 256 KiB with coldsign ("wallet/v1"), name, tier, network, descriptor and keys, a list of 3 to 15
 // key records. Nothing in it is believed: records are verified, and the descriptor must be, byte for byte, the one that
 // is rebuilt from them. The identity is the tagged hash coldsign/wallet/v1 over network and descriptor with checksum.
+// With a pool the descriptor is a text of our own (coldsign-pool:wsh(...)) and the tag coldsign/pool-wallet/v1.
 // The order of the keys is part of the descriptor, because answers name a key by its position.
 //
 // # Files of other products
@@ -85,10 +90,11 @@ type Wallet struct {
 	sources    []source // in record order
 }
 
-// source gives a record's key for each index: below the branch keys, or always the same. The branch keys are derived
-// once, because a treasury asks for thousands of indexes.
+// source gives a record's key for each index: below the branch keys, out of a pool, or always the same. The branch keys
+// are derived once, because a treasury asks for thousands of indexes.
 type source struct {
-	branches [2]*hdkeychain.ExtendedKey // nil for a fixed key
+	branches [2]*hdkeychain.ExtendedKey // of an account key, else nil
+	pool     [][33]byte                 // of a pool, else nil
 	fixed    [33]byte
 }
 
@@ -130,11 +136,35 @@ func compose(name string, tier spend.Tier, threshold int, records []KeyRecord, o
 	if err := w.checkDistinct(); err != nil {
 		return Wallet{}, err
 	}
+	if err := w.checkRanged(); err != nil {
+		return Wallet{}, err
+	}
 	w.network = w.records[0].Network
 	if err := w.openSources(); err != nil {
 		return Wallet{}, err
 	}
-	return w, w.describe()
+	if err := w.describe(); err != nil {
+		return Wallet{}, err
+	}
+	return w, w.checkSize()
+}
+
+// checkRanged refuses a wallet of fixed keys alone. It would be one address for ever, and no PSBT could say where its
+// scripts stand.
+func (w Wallet) checkRanged() error {
+	if slices.ContainsFunc(w.records, func(r KeyRecord) bool { return r.Kind != Fixed }) {
+		return nil
+	}
+	return spend.Refuse("wallet-one-address", w.where(), "at least one key with children, or a pool", fmt.Sprintf("%d fixed keys", len(w.records)),
+		"take the record of a software key, or make a pool in a token: coldsign key new NAME --token LABEL --pool N")
+}
+
+// checkSize refuses a wallet that no home could read back: pools are large, and a file has its limit.
+func (w Wallet) checkSize() error {
+	if n := len(w.Marshal()); n > walletFileMax {
+		return spend.Refuse("wallet-too-large", w.where(), fmt.Sprintf("a wallet file of at most %d bytes", walletFileMax), fmt.Sprint(n), "make smaller pools")
+	}
+	return nil
 }
 
 // checkHead checks what is not a key: name, tier, threshold and count.
@@ -165,18 +195,21 @@ func (w Wallet) checkDistinct() error {
 		if r.Network != w.records[0].Network {
 			return spend.Refuse("wallet-network", w.where(), "all keys on "+string(w.records[0].Network), r.Name+" on "+string(r.Network), "export the key for that network")
 		}
-		own, err := r.ownKey()
+		own, err := r.ownKeys()
 		if err != nil {
 			return err
 		}
-		if other, twice := keys[own]; twice {
-			return spend.Refuse("wallet-key-duplicate", w.where(), "different keys", "the same key as "+other+" and "+r.Name, "ask both holders which of them has it")
+		for _, key := range own {
+			if other, twice := keys[key]; twice {
+				return spend.Refuse("wallet-key-duplicate", w.where(), "different keys", "the same key as "+other+" and "+r.Name, "ask both holders which of them has it")
+			}
+			keys[key] = r.Name
 		}
 		if other, twice := prints[r.Fingerprint]; twice {
 			return spend.Refuse("wallet-fingerprint-duplicate", w.where(), "keys of different masters", fmt.Sprintf("%x of both %s and %s", r.Fingerprint, other, r.Name),
 				"each key of a wallet comes from a seed or token of its own")
 		}
-		keys[own], prints[r.Fingerprint] = r.Name, r.Name
+		prints[r.Fingerprint] = r.Name
 	}
 	return nil
 }
@@ -188,10 +221,16 @@ func (w *Wallet) openSources() (err error) {
 	}
 	w.sources = make([]source, len(w.records))
 	for i, r := range w.records {
-		if r.Kind == Fixed {
-			if w.sources[i].fixed, err = r.ownKey(); err != nil {
-				return err
-			}
+		switch r.Kind {
+		case Fixed:
+			w.sources[i].fixed, err = r.ownKey()
+		case Pool:
+			w.sources[i].pool, err = r.PoolKeys()
+		}
+		if err != nil {
+			return err
+		}
+		if r.Kind != BIP32 {
 			continue
 		}
 		for _, branch := range []Branch{Receive, ChangeBranch} {
@@ -204,7 +243,11 @@ func (w *Wallet) openSources() (err error) {
 }
 
 // describe writes the canonical descriptor from the records and reads it back: both directions must agree.
-func (w *Wallet) describe() error {
+func (w *Wallet) describe() (err error) {
+	if w.pooled() {
+		w.descriptor, err = w.poolDescriptor()
+		return err
+	}
 	script := expression{function: "sortedmulti", threshold: w.threshold}
 	for _, r := range w.records {
 		script.keys = append(script.keys, r.expression())
@@ -231,7 +274,7 @@ func (r KeyRecord) expression() KeyExpression {
 
 // ID returns the identity: a hash over network and descriptor, and nothing else.
 func (w Wallet) ID() spend.WalletID {
-	return spend.WalletID(taggedHash("coldsign/wallet/v1", []byte(w.network), []byte(w.descriptor)))
+	return spend.WalletID(taggedHash(identityTag(w.pooled()), []byte(w.network), []byte(w.descriptor)))
 }
 
 // Words returns the identity as twelve words, to compare on two screens.
@@ -252,7 +295,8 @@ func (w Wallet) Threshold() int { return w.threshold }
 // Keys returns the key records; the index of each is its position.
 func (w Wallet) Keys() []KeyRecord { return cloneRecords(w.records) }
 
-// Descriptor returns the canonical descriptor with its checksum.
+// Descriptor returns the canonical descriptor with its checksum. In a wallet with a pool it is a text of our own that no
+// other product reads, and that begins with coldsign-pool.
 func (w Wallet) Descriptor() string { return w.descriptor }
 
 // Unproven returns the positions of keys that nobody has shown to hold. Screens show them whenever they show the

@@ -276,9 +276,10 @@ func TestAttack056ThresholdsAndCounts(t *testing.T) {
 	_, err = wallet.New("COLD", spend.Cold, 2, nil)
 	refused(t, err, "wallet-key-count")
 	var many []*holder
-	for seed := byte(10); seed < 26; seed++ {
+	for seed := byte(10); seed < 25; seed++ {
 		many = append(many, token(seed, spend.BitcoinRegtest))
 	}
+	many = append([]*holder{h[0]}, many...)
 	_, err = wallet.New("COLD", spend.Cold, 2, records(many...))
 	refused(t, err, "wallet-key-count")
 	_, err = wallet.New("COLD", spend.Cold, 15, records(many[:15]...))
@@ -391,7 +392,7 @@ func TestWalletFilesAreStrict(t *testing.T) {
 		"object for list":  strings.Replace(strings.Replace(text, `"keys": [`, `"keys": {`, 1), "\n  ]", "\n  }", 1),
 		"other version":    strings.Replace(text, "wallet/v1", "wallet/v2", 1),
 		"key record":       string(seeded(t, 1, spend.BitcoinRegtest).record.Marshal()),
-		"too large":        text + strings.Repeat(" ", 64<<10),
+		"too large":        text + strings.Repeat(" ", 256<<10),
 		"hidden character": strings.Replace(text, `"COLD-A"`, `"COLD\u202e-A"`, 1),
 	} {
 		_, err := wallet.Parse([]byte(bad))
