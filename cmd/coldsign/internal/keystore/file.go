@@ -21,7 +21,7 @@ import (
 const (
 	fileFormat = "keystore/v1"
 	extension  = ".json"
-	fileMax    = 16 << 10 // bytes; a real one has below 2 KiB
+	fileMax    = 96 << 10 // bytes; one of a full pool has below 80 KiB, every other below 2 KiB
 	filesMax   = 256
 )
 
@@ -114,7 +114,7 @@ func decode(raw []byte) (file, error) {
 // checkKind holds a file to one of the two kinds, and its record to the same.
 func (f file) checkKind() error {
 	software := f.KDF != nil && f.Seal != nil && f.Token == nil && f.record.Kind == wallet.BIP32 && f.record.Device == wallet.DeviceFile
-	token := f.KDF == nil && f.Seal == nil && f.Token != nil && f.record.Kind == wallet.Fixed && f.record.Device == wallet.DevicePKCS11
+	token := f.KDF == nil && f.Seal == nil && f.Token != nil && (f.record.Kind == wallet.Fixed || f.record.Kind == wallet.Pool) && f.record.Device == wallet.DevicePKCS11
 	switch {
 	case f.Kind == Software && software:
 		return f.checkSeal()

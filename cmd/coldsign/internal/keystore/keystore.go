@@ -5,7 +5,7 @@
 // (wallet.KeyRecord) that anyone may read without unlocking, and is unlocked for one command with a passphrase or a PIN.
 //
 // The store is a directory with one file per key, NAME.json, mode 0600, written whole or not at all and never
-// overwritten. A file is at most 16 KiB of JSON, indented by two spaces; a file that differs in one byte from what this
+// overwritten. A file is at most 96 KiB of JSON, indented by two spaces; a file that differs in one byte from what this
 // package would write for the same content is refused, which rules out unknown and repeated fields, other number forms
 // and trailing bytes at once. Two kinds, where "record" is the key record as room wallet writes it:
 //
@@ -23,7 +23,8 @@
 //
 // Keys of a software record: BIP39 seed without a BIP39 passphrase, BIP32 master, account m/48h/coin'/0h/2h (BIP48,
 // P2WSH), then branch and index. The receipt key is Ed25519 from HKDF-SHA256(entropy, info "coldsign/receipt/v1").
-// A token has no BIP32: its key is one fixed public key, whatever branch and index are asked for.
+// A token has no BIP32: its key is one fixed public key, whatever branch and index are asked for, or a pool of keys that
+// were made at once, labelled b-0000, b-0001 and so on where "key" is "b", one for each branch and index.
 //
 // What may never happen here: a private key or a seed in an error, a log, a JSON value or a return value other than
 // Mnemonic at creation; a signature that was not verified against the public record; a nonce that is not RFC 6979
@@ -83,7 +84,7 @@ type Info struct {
 type TokenKey struct {
 	Module  string // absolute path of the PKCS#11 module
 	Label   string // of the token
-	Key     string // label of the secp256k1 key
+	Key     string // label of the secp256k1 key; of a pool what its labels begin with
 	Receipt string // label of the P-256 key that signs receipts
 }
 

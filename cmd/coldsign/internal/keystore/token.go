@@ -17,8 +17,12 @@ type TokenCreation struct {
 	Name    string
 	Network spend.Network
 	Where   TokenKey
-	Public  [33]byte // the key's public half, compressed, as the token gave it when the key was made
+	Public  [33]byte   // the key's public half, compressed, as the token gave it when the key was made
+	Pool    [][33]byte // in place of Public: the public halves of a pool, in the order of Where.PoolLabel
 }
+
+// PoolLabel is the label of a pool's key, counted from 0.
+func (k TokenKey) PoolLabel(position int) string { return fmt.Sprintf("%s-%04d", k.Key, position) }
 
 const (
 	modulePathMax = 512 // bytes
@@ -58,9 +62,8 @@ func (s *Store) AddToken(ctx context.Context, c TokenCreation, token Token) (wal
 	if err != nil {
 		return wallet.KeyRecord{}, err
 	}
-	record := wallet.KeyRecord{Name: c.Name, Network: c.Network, Kind: wallet.Fixed, Fingerprint: wallet.FingerprintOf(c.Public),
-		Key: hex.EncodeToString(c.Public[:]), Receipt: keyLine(receipt.PublicKey()), Device: wallet.DevicePKCS11}
-	if record.Proof, err = token.SignDigest(ctx, c.Where.Key, c.Public, record.ProofDigest()); err != nil {
+	record, err := c.prove(ctx, token, keyLine(receipt.PublicKey()))
+	if err != nil {
 		return wallet.KeyRecord{}, fmt.Errorf("proof of possession: %w", err)
 	}
 	// Parsing verifies the proof: a token that signs with another key than it shows is not pinned.
@@ -70,6 +73,27 @@ func (s *Store) AddToken(ctx context.Context, c TokenCreation, token Token) (wal
 	place := tokenPlace(c.Where)
 	f := file{Format: fileFormat, Kind: InToken, record: record, Token: &place}
 	return record, s.write(c.Name, f.encode())
+}
+
+// prove has the token sign the record: with its one key, or with every key of a pool.
+func (c TokenCreation) prove(ctx context.Context, token Token, receipt string) (wallet.KeyRecord, error) {
+	r := wallet.KeyRecord{Name: c.Name, Network: c.Network, Kind: wallet.Fixed, Fingerprint: wallet.FingerprintOf(c.Public),
+		Key: hex.EncodeToString(c.Public[:]), Receipt: receipt, Device: wallet.DevicePKCS11}
+	var err error
+	if len(c.Pool) == 0 {
+		r.Proof, err = token.SignDigest(ctx, c.Where.Key, c.Public, r.ProofDigest())
+		return r, err
+	}
+	r.Kind, r.Fingerprint, r.Key = wallet.Pool, wallet.PoolFingerprint(c.Pool), wallet.PoolText(c.Pool)
+	signatures := make([][]byte, len(c.Pool))
+	digest := r.ProofDigest()
+	for i, public := range c.Pool {
+		if signatures[i], err = token.SignDigest(ctx, c.Where.PoolLabel(i), public, digest); err != nil {
+			return r, fmt.Errorf("pool key %d: %w", i, err)
+		}
+	}
+	r.Proof, err = wallet.PoolProof(signatures)
+	return r, err
 }
 
 func receiptOf(token Token, place TokenKey) (ssh.Signer, error) {
@@ -84,11 +108,11 @@ func receiptOf(token Token, place TokenKey) (ssh.Signer, error) {
 	return receipt, nil
 }
 
-// tokenKey is a key that stays in its token.
+// tokenKey is a key, or a pool of keys, that stays in its token.
 type tokenKey struct {
 	token    Token
-	label    string
-	pinned   [33]byte
+	place    TokenKey
+	record   wallet.KeyRecord
 	receipts ssh.Signer
 }
 
@@ -98,15 +122,11 @@ func (s *Store) unlockToken(f file, pin Secret) (*Key, error) {
 	if s.tokens == nil {
 		return nil, fmt.Errorf("%s: %w", where(f.record.Name), ErrNoTokens)
 	}
-	pinned, err := f.record.PubKey(wallet.Receive, 0)
-	if err != nil {
-		return nil, err
-	}
 	token, err := s.tokens(f.Token.Module, f.Token.Label, pin.bytes())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where(f.record.Name), err)
 	}
-	key := &tokenKey{token: token, label: f.Token.Key, pinned: pinned}
+	key := &tokenKey{token: token, place: TokenKey(*f.Token), record: f.record}
 	if err := key.prove(context.Background(), f); err != nil {
 		_ = token.Close()
 		return nil, err
@@ -114,7 +134,8 @@ func (s *Store) unlockToken(f file, pin Secret) (*Key, error) {
 	return &Key{record: f.record, holder: key}, nil
 }
 
-// prove has the token sign the digest that its record's proof signs, which is good for nothing else.
+// prove has the token sign the digest that its record's proof signs, which is good for nothing else. Of a pool it asks
+// the first key alone: every later signature is verified before it leaves, and hundreds at each login would be slow.
 func (k *tokenKey) prove(ctx context.Context, f file) (err error) {
 	if k.receipts, err = receiptOf(k.token, TokenKey(*f.Token)); err != nil {
 		return fmt.Errorf("%s: %w", where(f.record.Name), err)
@@ -123,16 +144,28 @@ func (k *tokenKey) prove(ctx context.Context, f file) (err error) {
 		return spend.Distrust("key-mismatch", where(f.record.Name), f.record.Receipt, line, "do not use this token; its receipt key is not the pinned one")
 	}
 	digest := f.record.ProofDigest()
-	der, err := k.token.SignDigest(ctx, k.label, k.pinned, digest)
+	pinned, err := f.record.PubKey(wallet.Receive, 0)
+	if err != nil {
+		return err
+	}
+	der, err := k.sign(ctx, wallet.Receive, 0, digest)
 	if err != nil {
 		return fmt.Errorf("%s: %w", where(f.record.Name), err)
 	}
-	return verify(der, k.pinned, digest)
+	return verify(der, pinned, digest)
 }
 
-// sign uses the one key of the token, whatever branch and index are asked for.
-func (k *tokenKey) sign(ctx context.Context, _ wallet.Branch, _ uint32, digest [32]byte) ([]byte, error) {
-	return k.token.SignDigest(ctx, k.label, k.pinned, digest)
+// sign uses the one key of the token, whatever branch and index are asked for, or the key of a pool that stands there.
+func (k *tokenKey) sign(ctx context.Context, branch wallet.Branch, index uint32, digest [32]byte) ([]byte, error) {
+	pinned, err := k.record.PubKey(branch, index)
+	if err != nil {
+		return nil, err
+	}
+	label := k.place.Key
+	if k.record.Kind == wallet.Pool {
+		label = k.place.PoolLabel(int(wallet.PoolPosition(branch, index)))
+	}
+	return k.token.SignDigest(ctx, label, pinned, digest)
 }
 
 func (k *tokenKey) receipt() ssh.Signer { return k.receipts }
