@@ -82,27 +82,12 @@ func TestColdsignLinksNoProcessAndNoHTTP(t *testing.T) {
 	}
 }
 
-// The online daemon links no code that can hold a chain key: not by habit, the compiler refuses the import.
-func TestExchangedCannotImportKeyCode(t *testing.T) {
+// The online daemon depends on nothing that holds or reaches a chain key.
+func TestExchangedDependsOnNoKeyCode(t *testing.T) {
 	deps := dependencies(t, "./cmd/exchanged")
 	for _, banned := range []string{"coldsign/internal/keystore", "coldsign/internal/signing", "coldsign/coldsign/hsm", "miekg/pkcs11", "crypto11", "go-bip39\n"} {
 		if strings.Contains(deps, banned) {
 			t.Errorf("exchanged depends on %s", banned)
 		}
-	}
-	dir := filepath.Join("..", "cmd", "exchanged", "refused_import_probe")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	source := "package main\n\nimport _ \"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore\"\n\nfunc main() {}\n"
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "build", "-o", os.DevNull, "./cmd/exchanged/refused_import_probe")
-	cmd.Dir = ".."
-	text, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(text), "use of internal package") {
-		t.Errorf("the compiler let exchanged import the key store: %v\n%s", err, text)
 	}
 }
