@@ -72,7 +72,7 @@ func (a *app) readLedger() (*home.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.Ledger(false)
+	return a.ledger(h, false)
 }
 
 func joinRefusals(refusals []*spend.Refusal) error {

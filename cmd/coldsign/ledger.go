@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -21,9 +20,6 @@ func newLedgerListCmd(a *app) *cobra.Command {
 		Example: "  coldsign ledger list --json",
 		RunE: func(*cobra.Command, []string) error {
 			ledger, err := a.readLedger()
-			if errors.Is(err, home.ErrBroken) {
-				return console.Fail(console.NotAuthentic, err, "do not repair it by hand: restore the home from its backup")
-			}
 			if err != nil {
 				return err
 			}

@@ -138,7 +138,7 @@ func (a *app) unlock(f unlockFlags) (*unlocked, error) {
 	if err != nil {
 		return nil, err
 	}
-	ledger, err := a.writeLedger(h)
+	ledger, err := a.ledger(h, true)
 	if err != nil {
 		return nil, err
 	}
@@ -154,12 +154,13 @@ func (a *app) unlock(f unlockFlags) (*unlocked, error) {
 	return &unlocked{h, ledger, info, key}, nil
 }
 
-func (a *app) writeLedger(h *home.Home) (*home.Ledger, error) {
-	ledger, err := h.Ledger(true)
-	if errors.Is(err, home.ErrLocked) {
+// ledger reads the signer ledger, and with write takes its lock.
+func (a *app) ledger(h *home.Home, write bool) (*home.Ledger, error) {
+	ledger, err := h.Ledger(write)
+	switch {
+	case errors.Is(err, home.ErrLocked):
 		return nil, console.Fail(console.Failed, err, "wait until the other coldsign of this home has ended")
-	}
-	if errors.Is(err, home.ErrBroken) {
+	case errors.Is(err, home.ErrBroken):
 		return nil, console.Fail(console.NotAuthentic, err, "do not repair it by hand: restore the home from its backup")
 	}
 	return ledger, err

@@ -292,7 +292,7 @@ func (a *app) beliefs(key string) (info keyInfo, b signing.Beliefs, err error) {
 	if info, err = pickKey(store, key); err != nil {
 		return info, b, err
 	}
-	ledger, err := h.Ledger(false)
+	ledger, err := a.ledger(h, false)
 	if err != nil {
 		return info, b, err
 	}
