@@ -24,6 +24,9 @@ func newRefuseCmd(a *app) *cobra.Command {
 			if !reasonPattern.MatchString(reason) || out == "" {
 				return console.Fail(console.Usage, fmt.Errorf("refuse needs --out and a --reason like unexpected-amount"), "coldsign refuse --help")
 			}
+			if err := free(out); err != nil {
+				return err
+			}
 			raw, err := readBundle(args[0])
 			if err != nil {
 				return err

@@ -68,8 +68,8 @@ func runSign(a *app, o signOptions) error {
 	if o.out == "" {
 		return console.Fail(console.Usage, fmt.Errorf("sign needs a file for the answer"), "coldsign sign "+o.file+" --out answer.cbor")
 	}
-	if _, err := os.Lstat(o.out); err == nil {
-		return spend.Refuse("file-exists", o.out, "a new name", "a file of that name", "choose another name; nothing is ever overwritten")
+	if err := free(o.out); err != nil {
+		return err
 	}
 	raw, err := readBundle(o.file)
 	if err != nil {
@@ -90,6 +90,14 @@ func runSign(a *app, o signOptions) error {
 		return err
 	}
 	return a.signed(o, u.info.Name, result)
+}
+
+// free refuses a name that is taken, before a key is used or the ledger says something that then does not leave.
+func free(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return spend.Refuse("file-exists", path, "a new name", "a file of that name", "choose another name; nothing is ever overwritten")
+	}
+	return nil
 }
 
 // ask shows the review and returns nil only when the person confirmed.
