@@ -74,9 +74,9 @@ func press(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// typeKeys types text; with the word paste in front the terminal pastes it.
+// typeKeys types text at once, \r is enter; with the word paste in front the terminal pastes it.
 func typeKeys(ts *testscript.TestScript, _ bool, args []string) {
-	text := args[len(args)-1]
+	text := strings.ReplaceAll(args[len(args)-1], `\r`, "\r")
 	if args[0] == "paste" {
 		text = "\x1b[200~" + text + "\x1b[201~"
 	}
