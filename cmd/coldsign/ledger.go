@@ -37,7 +37,7 @@ func newLedgerListCmd(a *app) *cobra.Command {
 
 func what(e home.Entry) string {
 	switch e.Event {
-	case home.Pinned:
+	case home.Pinned, home.Vouched:
 		return e.Kind + " " + e.Name
 	case home.Reserved:
 		return fmt.Sprintf("bundle %.16s, %s satoshi leave, receipt %d", e.Bundle, e.Leaving, e.Counter)

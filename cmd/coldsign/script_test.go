@@ -124,7 +124,21 @@ func size(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// pin pins a file of trust in the story's home, with the words that coldsign itself reads from it.
+// pin pins a file of trust in the story's home, with the words that coldsign itself reads from it, and with the
+// signatures of keyholders a and b where its kind needs a quorum.
 func pin(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Check(ts.Exec("sh", "-c", `exec coldsign trust add "$1" --passphrase-fd 3 --words "$(coldsign words "$1")" 3<pass`, "sh", args[0]))
+	file, raw := args[0], ts.ReadFile(args[0])
+	kind := map[bool]string{true: "policy", false: "roster"}[strings.Contains(raw, "coldsign: policy/v1")]
+	flags := ""
+	for _, holder := range []string{"a", "b"} {
+		if strings.Contains(raw, `"issuer/v1"`) {
+			break
+		}
+		signature := file + ".sig-" + holder
+		flags += " --signature " + signature
+		if _, err := os.Stat(ts.MkAbs(signature)); err != nil {
+			ts.Check(ts.Exec("sh", "-c", `exec coldsign `+kind+` sign "$1" --home `+holder+` --out `+signature+` --passphrase-fd 3 3<pass`, "sh", file))
+		}
+	}
+	ts.Check(ts.Exec("sh", "-c", `exec coldsign trust add "$1" --passphrase-fd 3 --words "$(coldsign words "$1")"`+flags+` 3<pass`, "sh", file))
 }

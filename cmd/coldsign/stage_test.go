@@ -132,11 +132,25 @@ func (s *stage) pinAll(key string) {
 	pin("wallet", "add", s.path("cold.json"), "--words", words("cold.json"))
 	pin("wallet", "add", s.path("hot.json"), "--destination", "--words", words("hot.json"))
 	pin("trust", "add", s.path("issuer.json"), "--words", words("issuer.json"))
-	pin("trust", "add", s.path("roster"), "--words", words("roster"))
 	if _, err := os.Stat(s.path("policy.yaml")); err != nil {
 		s.must("policy", "template", "--home", s.path(key), "--out", s.path("policy.yaml"))
 	}
-	pin("trust", "add", s.path("policy.yaml"), "--words", words("policy.yaml"))
+	for file, kind := range map[string]string{"roster": "roster", "policy.yaml": "policy"} {
+		pin(append([]string{"trust", "add", s.path(file), "--words", words(file)}, s.vouched(kind, file)...)...)
+	}
+}
+
+// vouched has keyholders a and b, a quorum, sign a file, once, and returns the flags that hand their signatures over.
+func (s *stage) vouched(kind, file string) (flags []string) {
+	s.t.Helper()
+	for _, key := range []string{"a", "b"} {
+		signature := s.path(file + ".sig-" + key)
+		if _, err := os.Stat(signature); err != nil {
+			s.must(kind, "sign", s.path(file), "--home", s.path(key), "--out", signature, "--passphrase-fd", s.secret(deskPassphrase))
+		}
+		flags = append(flags, "--signature", signature)
+	}
+	return flags
 }
 
 // copyTo copies the folder, file modes included. Nothing in a home knows where it lies.

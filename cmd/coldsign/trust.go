@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore"
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
 	"github.com/coldsign/coldsign/internal/approvals"
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/command"
@@ -29,30 +29,43 @@ func newTrustCmd(a *app) *cobra.Command {
 }
 
 func newTrustAddCmd(a *app) *cobra.Command {
-	var flags unlockFlags
-	var given string
+	var o trustOptions
 	cmd := &cobra.Command{
 		Use: "add FILE", Short: "Pin an issuer file, a roster or a policy", Args: command.Arguments(1, 1),
 		Long: "Pins a file that this signer will believe: an issuer (the daemon whose seals count), the roster (the people whose\n" +
-			"approvals count) or the policy (this signer's limits). The kind is read from the file. Its twelve words are compared\nwith the other keyholders' screens, and the file is sealed with a key of this home. A new roster or policy takes the\nplace of the old one, which stays in the folder.",
-		Example: "  coldsign trust add issuer.json --key a\n  coldsign trust add roster --key a\n  coldsign trust add policy.yaml --key a",
-		RunE:    func(_ *cobra.Command, args []string) error { return runTrustAdd(a, flags, args[0], given) },
+			"approvals count) or the policy (this signer's limits). The kind is read from the file. A roster or policy needs the\n" +
+			"signatures of as many keyholders as the wallet's threshold: see `coldsign policy sign`. The twelve words of the file are\n" +
+			"compared with the other keyholders' screens, and the file is sealed with a key of this home. A new roster or policy\n" +
+			"takes the place of the old one, which stays in the folder.",
+		Example: "  coldsign trust add issuer.json --key a\n  coldsign trust add roster --signature roster.sig-a --signature roster.sig-b --key a\n" +
+			"  coldsign trust add policy.yaml --signature policy.sig-a --signature policy.sig-b --key a",
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.file = args[0]
+			return runTrustAdd(a, o)
+		},
 	}
-	flags.register(cmd)
-	cmd.Flags().StringVar(&given, "words", "", "the twelve words as another keyholder read them, instead of the question on the terminal")
+	o.register(cmd)
+	cmd.Flags().StringVar(&o.words, "words", "", "the twelve words as another keyholder read them, instead of the question on the terminal")
+	cmd.Flags().StringArrayVar(&o.signatures, "signature", nil, "file with a keyholder's signature under a roster or policy; repeat it for each")
 	return cmd
 }
 
-func runTrustAdd(a *app, flags unlockFlags, path, given string) error {
-	raw, err := console.ReadFile(path, trustFileMax)
+type trustOptions struct {
+	unlockFlags
+	file       string
+	words      string
+	signatures []string
+}
+
+func runTrustAdd(a *app, o trustOptions) error {
+	p, lines, err := readTrustFile(o.file)
 	if err != nil {
 		return err
 	}
-	p, lines, err := readTrust(raw)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if p.Signatures, err = readSignatures(o.signatures); err != nil {
+		return err
 	}
-	u, err := a.unlock(flags)
+	u, err := a.unlock(o.unlockFlags)
 	if err != nil {
 		return err
 	}
@@ -63,7 +76,7 @@ func runTrustAdd(a *app, flags unlockFlags, path, given string) error {
 	for _, line := range lines {
 		a.Say("%s", line)
 	}
-	if err := a.compareWords(sha256.Sum256(raw), given); err != nil {
+	if err := a.compareWords(sha256.Sum256(p.Data), o.words); err != nil {
 		return err
 	}
 	if err := a.pin(u, p); err != nil {
@@ -74,6 +87,31 @@ func runTrustAdd(a *app, flags unlockFlags, path, given string) error {
 	}
 	a.Say("%s %s is pinned by key %s", p.Kind, p.Name, u.info.Name)
 	return nil
+}
+
+// readTrustFile reads a file once; what is shown, compared and pinned are these bytes.
+func readTrustFile(path string) (home.Pin, []string, error) {
+	raw, err := console.ReadFile(path, trustFileMax)
+	if err != nil {
+		return home.Pin{}, nil, err
+	}
+	p, lines, err := readTrust(raw)
+	if err != nil {
+		return home.Pin{}, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, lines, nil
+}
+
+func readSignatures(paths []string) ([][]byte, error) {
+	var out [][]byte
+	for _, path := range paths {
+		armored, err := console.ReadFile(path, seal.ArmoredMax)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, armored)
+	}
+	return out, nil
 }
 
 // readTrust tells the kind of a file and says in words what believing it means.
@@ -106,35 +144,45 @@ func readTrust(raw []byte) (home.Pin, []string, error) {
 	return home.Pin{Kind: home.RosterPin, Name: "roster", Data: raw}, lines, nil
 }
 
-// mayTrust refuses a file for another network, and an older policy in the place of a newer one.
+// mayTrust refuses a file for another network, an older policy in the place of a newer one, and a file without the
+// quorum of keyholders that its kind needs.
 func (a *app) mayTrust(u *unlocked, p home.Pin) error {
+	beliefs, err := signing.Load(u.home, u.ledger, u.info.Name, u.key.Receipt().PublicKey())
+	if err != nil {
+		return err
+	}
+	network, serial, least, err := edition(p, beliefs)
+	switch {
+	case err != nil:
+		return err
+	case network != "" && network != u.home.Network():
+		return mismatch(p, u.home.Network(), network)
+	case serial < least:
+		return spend.Refuse(string(p.Kind)+"-not-newer", string(p.Kind), fmt.Sprintf("a version above %d", least-1), fmt.Sprint(serial),
+			"raise the version in the file; an old one is never taken back")
+	case p.Kind.NeedsQuorum():
+		return beliefs.Vouched(p)
+	case len(p.Signatures) > 0:
+		return console.Fail(console.Usage, fmt.Errorf("nobody vouches for a file of kind %s", p.Kind), "coldsign trust add FILE")
+	}
+	return nil
+}
+
+// edition reads which network a file is for (a roster is for all), its serial where it has one, and the least serial
+// that may take the place of the pinned file. The pinned file itself may be pinned again.
+func edition(p home.Pin, b signing.Beliefs) (network spend.Network, serial, least uint64, err error) {
 	switch p.Kind {
 	case home.IssuerPin:
 		issuer, err := bundle.ParseIssuer(p.Data)
-		if err != nil || issuer.Network != u.home.Network() {
-			return errors.Join(err, mismatch(p, u.home.Network(), issuer.Network))
-		}
+		return issuer.Network, 0, 0, err
 	case home.PolicyPin:
 		rules, err := policy.Parse(p.Data)
-		if err != nil || rules.Network() != u.home.Network() {
-			return errors.Join(err, mismatch(p, u.home.Network(), rules.Network()))
+		if rules.Version() == b.Rules.Version() {
+			return rules.Network(), 0, 0, err
 		}
-		pins, err := u.home.Pins(u.ledger, home.PolicyPin, u.info.Name, u.key.Receipt().PublicKey())
-		if err != nil {
-			return err
-		}
-		for _, old := range pins {
-			before, err := policy.Parse(old.Data)
-			if err != nil {
-				return err
-			}
-			if rules.Serial() <= before.Serial() && !bytes.Equal(old.Data, p.Data) {
-				return spend.Refuse("policy-not-newer", "policy", fmt.Sprintf("a version above %d", before.Serial()), fmt.Sprint(rules.Serial()),
-					"raise the version in the file; an old policy is never taken back")
-			}
-		}
+		return rules.Network(), rules.Serial(), b.Rules.Serial() + 1, err
 	}
-	return nil
+	return "", 0, 0, nil
 }
 
 func mismatch(p home.Pin, want, got spend.Network) error {

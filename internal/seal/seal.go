@@ -48,12 +48,13 @@ const (
 	Pin     Namespace = "coldsign-pin-v1"     // a signer pins a wallet file
 	Roster  Namespace = "coldsign-roster-v1"  // the roster of people
 	Policy  Namespace = "coldsign-policy-v1"  // the rules a signer holds
+	Book    Namespace = "coldsign-book-v1"    // the addresses that may be paid besides wallets
 )
 
 // Known reports whether ns is one of the purposes above.
 func (ns Namespace) Known() bool {
 	switch ns {
-	case Approve, Bundle, Answer, Pin, Roster, Policy:
+	case Approve, Bundle, Answer, Pin, Roster, Policy, Book:
 		return true
 	}
 	return false

@@ -87,7 +87,8 @@ func (s *story) approvalKey(name string) (string, error) {
 	return fmt.Sprintf(`%s namespaces="coldsign-approve-v1",valid-after="20260101Z",valid-before="20300101Z" %s %s role=approver site=lisbon device=file`, name, kind, key), nil
 }
 
-// pinTrust has every keyholder pin the issuer, the roster and a policy, each compared by words.
+// pinTrust has every keyholder pin the issuer, the roster and a policy, each compared by words. Roster and policy are
+// signed by a quorum of the keyholders before.
 func (s *story) pinTrust(context.Context) error {
 	files := []string{s.path("records", "issuer.json"), s.path("records", "roster"), s.path("records", "policy.yaml")}
 	if _, err := s.must(call{program: "exchanged", args: []string{"issuer", "export", "--data", s.path(daemonData), "--out", files[0]}}); err != nil {
@@ -96,18 +97,56 @@ func (s *story) pinTrust(context.Context) error {
 	if _, err := s.must(s.coldsign(holders[0], "policy", "template", "--out", files[2])); err != nil {
 		return err
 	}
-	for _, file := range files {
-		line, err := s.wordsOf(file)
+	for i, kind := range []string{"", "roster", "policy"} {
+		flags, err := s.vouched(kind, files[i])
 		if err != nil {
 			return err
 		}
-		for _, h := range holders {
-			if _, err := s.must(s.unlocked(h, "trust", "add", file, "--words", line)); err != nil {
-				return err
-			}
+		if err := s.trusted(files[i], flags); err != nil {
+			return err
 		}
 	}
 	s.tell("Each keyholder pinned what it will believe: the daemon's seal, the people who may approve, and its own limits.")
+	s.detail("Roster and limits count only because A and B, as many as the wallet's threshold, signed them; A alone was refused.")
+	return nil
+}
+
+// vouched has keyholders A and B sign a file that needs a quorum, shows that A alone is not enough, and returns the
+// flags that hand the signatures over.
+func (s *story) vouched(kind, file string) (flags []string, err error) {
+	if kind == "" {
+		return nil, nil
+	}
+	for i, h := range holders[:2] {
+		signature := file + ".sig-" + h.key
+		if _, err := s.must(s.unlocked(h, kind, "sign", file, "--out", signature)); err != nil {
+			return nil, err
+		}
+		if flags = append(flags, "--signature", signature); i > 0 {
+			continue
+		}
+		r, err := s.run(s.unlocked(h, append([]string{"trust", "add", file, "--words", "any"}, flags...)...))
+		if err != nil {
+			return nil, err
+		}
+		if r.code != 3 || !strings.Contains(r.errs, kind+"-quorum") {
+			return nil, fmt.Errorf("a %s by one keyholder: exit %d\n%s", kind, r.code, r.errs)
+		}
+	}
+	return flags, nil
+}
+
+// trusted has every keyholder pin a file, after comparing its words.
+func (s *story) trusted(file string, flags []string) error {
+	line, err := s.wordsOf(file)
+	if err != nil {
+		return err
+	}
+	for _, h := range holders {
+		if _, err := s.must(s.unlocked(h, append([]string{"trust", "add", file, "--words", line}, flags...)...)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -5,14 +5,16 @@
 //
 //	home.json        network of this home; a home serves one network
 //	keys/            key files (room keystore)
-//	pins/KIND/NAME   pinned files: wallets, issuers, the roster, the policy
+//	pins/KIND/NAME   pinned files: wallets, issuers, the roster, the policy, the address book
 //	ledger.jsonl     the signer ledger, one JSON object a line, hash-chained
 //	ledger.lock      held while a command may write
 //
 // A pinned file is believed only when the newest ledger entry for it names its SHA-256 and carries a seal by the key
 // that is about to sign (SSHSIG, namespace coldsign-pin-v1): somebody who can write the folder, and has no key, cannot
-// put a wallet, a roster or a policy of his own in place. What may never happen here: a pin that is read without that
-// check, a ledger line that is edited, or a signature that leaves before its reservation is on the disk.
+// put a wallet, a roster or a policy of his own in place. A policy, a roster or an address book is kept with the
+// signatures of the keyholders who stand behind it (namespaces coldsign-policy-v1, -roster-v1, -book-v1, over the exact
+// bytes), so that room signing can ask at every use whether they are a quorum. What may never happen here: a pin that is
+// read without that check, a ledger line that is edited, or a signature that leaves before its reservation is on the disk.
 package home
 
 import (
@@ -52,7 +54,7 @@ func Create(dir string, network spend.Network) (*Home, error) {
 		return nil, fmt.Errorf("%s %w", dir, ErrExists)
 	}
 	for _, sub := range []string{"keys", filepath.Join("pins", "wallet"), filepath.Join("pins", "issuer"),
-		filepath.Join("pins", "roster"), filepath.Join("pins", "policy")} {
+		filepath.Join("pins", "roster"), filepath.Join("pins", "policy"), filepath.Join("pins", "book")} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, err
 		}

@@ -26,6 +26,7 @@ type Event string
 // The events of a signer ledger.
 const (
 	Pinned   Event = "pinned"   // a file was pinned by a key
+	Vouched  Event = "vouched"  // a key signed a file for the quorum that stands behind it
 	Reserved Event = "reserved" // a bundle is about to be signed: written before the key is used
 	Signed   Event = "signed"   // the answer that was given
 	Declined Event = "declined" // a person or the policy refused
@@ -37,13 +38,14 @@ type Entry struct {
 	Prev      string    `json:"prev"` // SHA-256 of the line before, hexadecimal; zeros for the first
 	Time      time.Time `json:"time"`
 	Event     Event     `json:"event"`
-	Kind      string    `json:"kind,omitempty"`   // of a pin
-	Name      string    `json:"name,omitempty"`   // of a pin
-	SHA256    string    `json:"sha256,omitempty"` // of the pinned file
-	Key       string    `json:"key,omitempty"`    // name of the key that pinned, reserved, signed or declined
-	Seal      string    `json:"seal,omitempty"`   // SSHSIG of a pin
-	Bundle    string    `json:"bundle,omitempty"` // identity, hexadecimal
-	Wallet    string    `json:"wallet,omitempty"` // spending wallet, hexadecimal
+	Kind      string    `json:"kind,omitempty"`     // of a pin
+	Name      string    `json:"name,omitempty"`     // of a pin
+	SHA256    string    `json:"sha256,omitempty"`   // of the pinned file
+	Key       string    `json:"key,omitempty"`      // name of the key that pinned, reserved, signed or declined
+	Seal      string    `json:"seal,omitempty"`     // SSHSIG of a pin
+	Vouchers  []string  `json:"vouchers,omitempty"` // SSHSIGs of the keyholders who stand behind a pinned file
+	Bundle    string    `json:"bundle,omitempty"`   // identity, hexadecimal
+	Wallet    string    `json:"wallet,omitempty"`   // spending wallet, hexadecimal
 	Outpoints []string  `json:"outpoints,omitempty"`
 	Leaving   string    `json:"leaving,omitempty"` // satoshi that leave the wallet, fee not counted
 	To        string    `json:"to,omitempty"`      // destination wallet, hexadecimal

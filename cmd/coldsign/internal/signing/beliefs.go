@@ -28,12 +28,16 @@ type Beliefs struct {
 	Rules   policy.Rules
 	Wallets []wallet.Wallet
 
+	key     string // its name in the home
+	receipt ssh.PublicKey
+	papers  []home.Pin // what keyholders signed: policy, roster, book
+
 	hasRoster, hasRules bool
 }
 
 // Load reads everything that key has pinned. A pin that does not verify is an error, not a gap.
 func Load(h *home.Home, l *home.Ledger, key string, receipt ssh.PublicKey) (Beliefs, error) {
-	b := Beliefs{Network: h.Network()}
+	b := Beliefs{Network: h.Network(), key: key, receipt: receipt}
 	readers := map[home.Kind]func([]byte) error{
 		home.IssuerPin: b.takeIssuer, home.RosterPin: b.takeRoster, home.PolicyPin: b.takeRules, home.WalletPin: b.takeWallet,
 	}
@@ -45,6 +49,9 @@ func Load(h *home.Home, l *home.Ledger, key string, receipt ssh.PublicKey) (Beli
 		for _, pin := range pins {
 			if err := readers[kind](pin.Data); err != nil {
 				return Beliefs{}, err
+			}
+			if kind.NeedsQuorum() {
+				b.papers = append(b.papers, pin)
 			}
 		}
 	}

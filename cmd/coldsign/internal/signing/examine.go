@@ -46,6 +46,9 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 	if x.Scope, err = b.scope(opened.Intent); err != nil {
 		return Examination{}, err
 	}
+	if err := b.standing(x.Scope.From); err != nil {
+		return Examination{}, err
+	}
 	if x.Packet, err = bitcoin.Join(opened.Payload, opened.Proofs); err != nil {
 		return Examination{}, err
 	}
@@ -55,7 +58,7 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 	rule, _ := b.Rules.Rule(opened.Intent.From)
 	var checks []spend.Check
 	x.Approvers, checks = b.Roster.Judge(opened.Intent, opened.Body.Intent, opened.Approvals, max(rule.Approvals, 2), now)
-	in := remember(l, opened.Intent)
+	in := b.remember(l, opened.Intent)
 	in.Effects, in.Approvals, in.ApproverCount, in.Now = x.Effects, checks, len(x.Approvers), now
 	if err := history(l, opened, &in); err != nil {
 		return Examination{}, err
@@ -87,12 +90,13 @@ func unpinned(where string, id spend.WalletID) error {
 }
 
 // remember collects what the signer ledger knows that matters for an intent.
-func remember(l *home.Ledger, intent spend.Intent) policy.Input {
+func (b Beliefs) remember(l *home.Ledger, intent spend.Intent) policy.Input {
 	in := policy.Input{Intent: intent, LastSeen: l.LastSeen()}
+	rules := ""
 	for _, e := range l.Entries() {
 		switch {
-		case e.Event == home.Pinned && e.Kind == string(home.PolicyPin):
-			in.Refusals = 0 // a keyholder read and sealed new rules: that is the reset
+		case e.Event == home.Pinned && e.Kind == string(home.PolicyPin) && e.Key == b.key && e.SHA256 != rules:
+			in.Refusals, rules = 0, e.SHA256 // a quorum signed new rules: that is the reset
 		case e.Event == home.Declined && e.Wallet == intent.From.String():
 			in.Refusals++
 		}
