@@ -23,11 +23,16 @@ type keyView struct {
 	Key         string `json:"key"`
 	Network     string `json:"network"`
 	Token       string `json:"token,omitempty"`
+	PoolKeys    int    `json:"pool_keys,omitempty"`
 }
 
 func viewKey(info keystore.Info) keyView {
-	return keyView{info.Name, string(info.Kind), fmt.Sprintf("%x", info.Record.Fingerprint), info.Record.Origin(),
-		info.Record.Key, string(info.Record.Network), info.Token.Label}
+	v := keyView{info.Name, string(info.Kind), fmt.Sprintf("%x", info.Record.Fingerprint), info.Record.Origin(),
+		info.Record.Key, string(info.Record.Network), info.Token.Label, 0}
+	if keys, err := info.Record.PoolKeys(); err == nil {
+		v.PoolKeys = len(keys)
+	}
+	return v
 }
 
 func newKeyListCmd(a *app) *cobra.Command {

@@ -24,6 +24,8 @@ type keyNewOptions struct {
 	name         string
 	token        string
 	module       string
+	pool         int  // keys of a pool, or 0 for one key
+	resume       bool // a pool whose making was interrupted
 	passphraseFD int
 	pinFD        int
 	backupFD     int
@@ -35,14 +37,17 @@ func newKeyNewCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "new NAME", Short: "Make a key: an encrypted seed, or with --token a key inside a PKCS#11 token", Args: command.Arguments(1, 1),
 		Long: "Makes a key for this home's network.\n\nWithout --token it is a seed of 24 words, encrypted under a passphrase. The words are shown once, on the terminal, for\n" +
-			"copying to paper; they are the backup. With --token the key is made inside the token and can never leave it: it has\nno words, and its backup is the token maker's own.",
-		Example: "  coldsign key new a\n  coldsign key new b --token treasury",
+			"copying to paper; they are the backup. With --token the key is made inside the token and can never leave it: it has\nno words, and its backup is the token maker's own.\n\n" +
+			"A token has one key for every address of a wallet, or with --pool many: receive index i uses key 2i, change index i key\n2i+1, and a wallet ends with its pool. --pool 100 serves 50 addresses and 50 changes.",
+		Example: "  coldsign key new a\n  coldsign key new b --token treasury\n  coldsign key new d --token treasury --pool 100",
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.name = args[0]
 			return runKeyNew(a, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.token, "token", "", "label of the PKCS#11 token to make the key in")
+	cmd.Flags().IntVar(&o.pool, "pool", 0, "make this many keys in the token, an even number, instead of one")
+	cmd.Flags().BoolVar(&o.resume, "resume", false, "take up a pool whose making was interrupted: keep the keys that are in the token")
 	cmd.Flags().StringVar(&o.module, "module", "", "path of the PKCS#11 module (default: SoftHSM where it is usually installed)")
 	cmd.Flags().IntVar(&o.passphraseFD, "passphrase-fd", -1, "read the new passphrase from this file descriptor")
 	cmd.Flags().IntVar(&o.pinFD, "pin-fd", -1, "read the token's PIN from this file descriptor")
@@ -76,6 +81,9 @@ func runKeyNew(a *app, o keyNewOptions) error {
 		return err
 	}
 	if err := unused(store, o.name); err != nil {
+		return err
+	}
+	if err := o.checkPool(); err != nil {
 		return err
 	}
 	if o.token != "" {
@@ -226,11 +234,16 @@ func (a *app) newTokenKey(h *home.Home, store *keystore.Store, o keyNewOptions) 
 	}
 	defer token.Close()
 	where := keystore.TokenKey{Module: module, Label: o.token, Key: o.name, Receipt: o.name + "-receipt"}
-	public, err := generate(context.Background(), token, where)
+	creation := keystore.TokenCreation{Name: o.name, Network: h.Network(), Where: where}
+	if o.pool > 0 {
+		creation.Pool, err = a.generatePool(context.Background(), token, where, o)
+	} else {
+		creation.Public, err = generate(context.Background(), token, where)
+	}
 	if err != nil {
 		return keyError(err)
 	}
-	record, err := store.AddToken(context.Background(), keystore.TokenCreation{Name: o.name, Network: h.Network(), Where: where, Public: public}, token)
+	record, err := store.AddToken(context.Background(), creation, token)
 	if err != nil {
 		return keyError(err)
 	}

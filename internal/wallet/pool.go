@@ -18,14 +18,12 @@ import (
 // Receive index i takes key 2i, change index i takes key 2i+1. So every even number of keys serves both branches
 // alike, and a script says which key of the token it needs. The wallet ends where its smallest pool ends.
 
-// Limits on the keys of a pool. The most is what lets a wallet of three full pools fit into its file; a YubiHSM 2 holds
-// 255 keys.
-const (
-	poolKeysMin = 2
-	poolKeysMax = 400
-)
+// PoolKeysMax is how many keys a pool may have: a wallet of three full pools still fits into its file. A YubiHSM 2 holds
+// 255 keys in all.
+const PoolKeysMax = 400
 
 const (
+	poolKeysMin  = 2
 	poolKeyText  = 66 // hexadecimal digits of one key
 	poolKeyProof = 64 // bytes: r and s of one signature
 	poolSpacing  = poolKeyText + 1
@@ -79,8 +77,8 @@ func (r KeyRecord) PoolKeys() ([][33]byte, error) {
 		return nil, spend.Malformed("key-pool", r.where(), "a key of the kind %s where a pool is asked for", quote(string(r.Kind)))
 	}
 	texts := strings.Split(r.Key, " ")
-	if n := len(texts); n < poolKeysMin || n > poolKeysMax || n%2 != 0 {
-		return nil, spend.Malformed("key-pool", r.where(), "a pool of %d keys; a pool has an even number from %d to %d", n, poolKeysMin, poolKeysMax)
+	if n := len(texts); n < poolKeysMin || n > PoolKeysMax || n%2 != 0 {
+		return nil, spend.Malformed("key-pool", r.where(), "a pool of %d keys; a pool has an even number from %d to %d", n, poolKeysMin, PoolKeysMax)
 	}
 	keys, seen := make([][33]byte, len(texts)), map[[33]byte]bool{}
 	for i, text := range texts {
