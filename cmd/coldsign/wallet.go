@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,12 +18,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// walletFileMax bounds a wallet file or key record, in bytes; fifteen keys with their proofs take about 15 kB.
-const walletFileMax = 64 << 10
+// walletFileMax bounds a wallet file or key record, in bytes; fifteen keys with their proofs take about 15 kB, three full
+// pools of token keys 235 kB.
+const walletFileMax = 256 << 10
 
 func newWalletCmd(a *app) *cobra.Command {
-	return command.Group("wallet", "Compose, pin and list wallets, derive their addresses",
-		newWalletCreateCmd(a), newWalletAddCmd(a), newWalletListCmd(a), newWalletAddressCmd(a))
+	return command.Group("wallet", "Compose, import, pin, list and export wallets, derive their addresses",
+		newWalletCreateCmd(a), newWalletImportCmd(a), newWalletAddCmd(a), newWalletListCmd(a), newWalletAddressCmd(a), newWalletExportCmd(a))
 }
 
 func newWalletCreateCmd(a *app) *cobra.Command {
@@ -106,13 +108,9 @@ func runWalletAdd(a *app, o walletAddOptions) error {
 	if err != nil {
 		return err
 	}
-	var consent []wallet.Option
-	if slices.Contains(o.acceptRisk, unprovenRisk) {
-		consent = append(consent, wallet.AcceptUnproven())
-	}
-	w, err := wallet.Parse(raw, consent...)
+	w, err := o.read(raw)
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.file, err)
+		return err
 	}
 	u, err := a.unlock(o.unlockFlags)
 	if err != nil {
@@ -137,14 +135,37 @@ func runWalletAdd(a *app, o walletAddOptions) error {
 	return nil
 }
 
+// read accepts keys without proof only from somebody who named that risk.
+func (o walletAddOptions) read(raw []byte) (wallet.Wallet, error) {
+	var consent []wallet.Option
+	for _, risk := range o.acceptRisk {
+		if risk != unprovenRisk {
+			return wallet.Wallet{}, console.Fail(console.Usage, fmt.Errorf("no risk is named %q", console.Printable(risk)), "the one that can be accepted here is "+unprovenRisk)
+		}
+		consent = append(consent, wallet.AcceptUnproven())
+	}
+	w, err := wallet.Parse(raw, consent...)
+	var refusal *spend.Refusal
+	if errors.As(err, &refusal) && refusal.Code == "key-unproven" && len(consent) == 0 {
+		err = console.Fail(console.CodeOf(err), err, "if its holder's device cannot prove it, compare the key on that device's own screen, then: coldsign wallet add "+o.file+" --accept-risk "+unprovenRisk)
+	}
+	if err != nil {
+		return w, fmt.Errorf("%s: %w", o.file, err)
+	}
+	return w, nil
+}
+
 // mayPin refuses a wallet of another network, one without an own key, and one that would take the place of another.
 func mayPin(u *unlocked, w wallet.Wallet, o walletAddOptions) error {
 	if w.Network() != u.home.Network() {
 		return spend.Refuse("network-mismatch", "wallet "+w.Name(), string(u.home.Network()), string(w.Network()), "add it to a home of its network")
 	}
 	if _, ours := signing.Position(w, u.info.Record); !ours && !o.destination {
-		return spend.Refuse("own-key-missing", "wallet "+w.Name(), "key "+u.info.Name+" of this home among its keys", "other keys",
-			"if it is only to be paid to: coldsign wallet add "+o.file+" --destination")
+		found, fix := "other keys", "if it is only to be paid to: coldsign wallet add "+o.file+" --destination"
+		if _, there := w.KeyPosition(u.info.Record); there {
+			found, fix = "that key with another record, or without its proof", "import the wallet again in this home, which knows the record: coldsign wallet import"
+		}
+		return spend.Refuse("own-key-missing", "wallet "+w.Name(), "key "+u.info.Name+" of this home among its keys", found, fix)
 	}
 	beliefs, err := signing.Load(u.home, u.ledger, u.info.Name, u.key.Receipt().PublicKey())
 	if err != nil {
@@ -154,6 +175,28 @@ func mayPin(u *unlocked, w wallet.Wallet, o walletAddOptions) error {
 		if (known.Name() == w.Name()) != (known.ID() == w.ID()) {
 			return spend.Refuse("wallet-replaced", "wallet "+w.Name(), known.Name()+" as it was pinned, "+known.ID().Short(), w.Name()+", "+w.ID().Short(),
 				"a wallet is never renamed or replaced: give a new wallet a new name")
+		}
+		if known.ID() == w.ID() {
+			return mayPinAgain(known, w)
+		}
+	}
+	return nil
+}
+
+// mayPinAgain lets a file take the place of the pinned one of the same wallet only to add proofs. The identity does not
+// cover the tier, nor whose receipts are believed, so neither may change under it, and a proof that was there may not
+// get lost.
+func mayPinAgain(known, w wallet.Wallet) error {
+	refuse := func(expected, found string) error {
+		return spend.Refuse("wallet-replaced", "wallet "+w.Name(), expected, found, "keep the file that is pinned; a key or tier that changed needs a new wallet")
+	}
+	if known.Tier() != w.Tier() {
+		return refuse("the tier "+string(known.Tier())+", as it was pinned", string(w.Tier()))
+	}
+	for i, before := range known.Keys() {
+		now := w.Keys()[i]
+		if !bytes.Equal(before.Marshal(), now.Marshal()) && (!before.Unproven() || now.Unproven()) {
+			return refuse("the record of key "+before.Name+" as it was pinned", "another, or none, for key "+now.Name)
 		}
 	}
 	return nil
@@ -168,6 +211,20 @@ func describe(a *app, w wallet.Wallet) {
 		}
 		a.Say("  key %d  %-12s %x  %-6s %s", i+1, k.Name, k.Fingerprint, k.Kind, proof)
 	}
+	if template, ok := w.Policy(); ok {
+		a.Say("  policy %s", template)
+	}
+	if limited(w) {
+		a.Say("  %d addresses and %d changes, then its pool of token keys is used up", w.Indexes(), w.Indexes())
+	}
+	if n := len(w.Unproven()); n > 0 {
+		a.Say("nobody has shown to hold %d of its %d keys; coins that need them may be out of reach", n, len(w.Keys()))
+	}
+}
+
+// limited reports whether a pool of token keys ends the wallet's indexes.
+func limited(w wallet.Wallet) bool {
+	return slices.ContainsFunc(w.Keys(), func(k wallet.KeyRecord) bool { return k.Kind == wallet.Pool })
 }
 
 // compareWords has a person confirm that the twelve words are the same on the other screens: in scripts by giving them
@@ -200,15 +257,34 @@ type walletView struct {
 	Unproven   int      `json:"unproven_keys"`
 	Descriptor string   `json:"descriptor"`
 	PinnedBy   string   `json:"pinned_by"`
+	Policy     string   `json:"policy_template,omitempty"` // BIP388; a wallet with a token key has none
+	NoProof    []string `json:"keys_without_proof,omitempty"`
+	Indexes    uint32   `json:"indexes,omitempty"` // of a wallet with a pool of token keys
 }
 
 func viewWallet(w wallet.Wallet, key string) walletView {
 	v := walletView{Name: w.Name(), ID: w.ID().String(), Words: w.Words(), Tier: string(w.Tier()), Network: string(w.Network()),
 		Threshold: w.Threshold(), Unproven: len(w.Unproven()), Descriptor: w.Descriptor(), PinnedBy: key}
+	v.Policy, _ = w.Policy()
+	if limited(w) {
+		v.Indexes = w.Indexes()
+	}
 	for _, k := range w.Keys() {
 		v.Keys = append(v.Keys, k.Name)
+		if k.Unproven() {
+			v.NoProof = append(v.NoProof, k.Name)
+		}
 	}
 	return v
+}
+
+// keysText is "2 of 3", and says for ever after when a key was taken without proof.
+func keysText(w wallet.Wallet) string {
+	text := fmt.Sprintf("%d of %d", w.Threshold(), len(w.Keys()))
+	if n := len(w.Unproven()); n > 0 {
+		text += fmt.Sprintf(", %d WITHOUT PROOF", n)
+	}
+	return text
 }
 
 func newWalletListCmd(a *app) *cobra.Command {
@@ -224,7 +300,7 @@ func newWalletListCmd(a *app) *cobra.Command {
 			rows := [][]string{{"NAME", "TIER", "KEYS", "ID", "WORDS"}}
 			for _, w := range beliefs.Wallets {
 				views = append(views, viewWallet(w, info.Name))
-				rows = append(rows, []string{w.Name(), string(w.Tier()), fmt.Sprintf("%d of %d", w.Threshold(), len(w.Keys())), w.ID().Short(), w.Words()})
+				rows = append(rows, []string{w.Name(), string(w.Tier()), keysText(w), w.ID().Short(), w.Words()})
 			}
 			if a.json {
 				return a.JSON("coldsign.wallet-list/v1", map[string]any{"wallets": views})
