@@ -17,8 +17,89 @@ func VerifyOwn(digest [32]byte, key [33]byte, r, s *big.Int) bool {
 	return newCurve().verify(digest, key, r, s)
 }
 
-// CurveOrder is n.
+// OwnVerifier is the same with its tables made once.
+func OwnVerifier() func(digest [32]byte, key [33]byte, r, s *big.Int) bool { return newCurve().verify }
+
+// CurveOrder is n, and FieldPrime is p.
 func CurveOrder() *big.Int { return newCurve().n }
+func FieldPrime() *big.Int { return bigOf(prime()) }
+
+func bigOf(e element) *big.Int {
+	b := e.bytes()
+	if e == prime() { // the other form of zero
+		p, _ := new(big.Int).SetString("fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f", 16)
+		return p
+	}
+	return new(big.Int).SetBytes(b[:])
+}
+
+// Field is what the field's operations make of two numbers; Root is nil when there is none.
+type Field struct {
+	Sum, Difference, Product, Half, Inverse, Root *big.Int
+	Equal                                         bool
+}
+
+// FieldOf runs every operation on numbers below 2²⁵⁶, and writes each result over an argument.
+func FieldOf(a, b *big.Int) Field {
+	x, y := element(limbsOf(a)), element(limbsOf(b))
+	result := func(operation func(e *element)) *big.Int {
+		e := x
+		operation(&e)
+		written := e.bytes()
+		return new(big.Int).SetBytes(written[:])
+	}
+	out := Field{
+		Sum:        result(func(e *element) { e.add(e, &y) }),
+		Difference: result(func(e *element) { e.sub(e, &y) }),
+		Product:    result(func(e *element) { e.mul(e, &y) }),
+		Half:       result(func(e *element) { e.half(e) }),
+		Inverse:    result(func(e *element) { e.invert(e) }),
+		Equal:      x.equals(&y),
+	}
+	found := false
+	if root := result(func(e *element) { found = e.root(e) }); found {
+		out.Root = root
+	}
+	return out
+}
+
+// Combine is a·G + b·key, and whether it is finite.
+func Combine(a, b *big.Int, key [33]byte) ([33]byte, bool) {
+	q, ok := decompress(key)
+	if !ok {
+		panic("not a key")
+	}
+	sum := newCurve().combine(limbsOf(a), limbsOf(b), q)
+	if sum.z.isZero() {
+		return [33]byte{}, false
+	}
+	return normalise([]point{sum})[0].compressed(), true
+}
+
+// Multiples is G, 2G, 3G and so on, normalised together.
+func Multiples(n int) (out [][33]byte) {
+	points := make([]point, n)
+	base := basePoint()
+	for i := 1; i <= n; i++ {
+		points[i-1].addAffine(&points[max(0, i-2)], &base)
+	}
+	for _, a := range normalise(points) {
+		out = append(out, a.compressed())
+	}
+	return out
+}
+
+// Decompress gives x and y of a key.
+func Decompress(key [33]byte) (x, y *big.Int, ok bool) {
+	a, ok := decompress(key)
+	return bigOf(a.x), bigOf(a.y), ok
+}
+
+// Digits is the digit form of a number.
+func Digits(k *big.Int, window uint) []int8 {
+	out := digits(limbsOf(k), window)
+	return out[:]
+}
 
 // OwnDigest is our BIP143 over an unsigned transaction.
 func OwnDigest(unsigned []byte, input int, script []byte, amount int64) ([32]byte, error) {
@@ -49,9 +130,9 @@ func ProveDivergent(p *Packet, s Scope) error {
 
 // CheckWithBrokenCurve checks a signature while our verifier is wrong about the base point.
 func CheckWithBrokenCurve(digest [32]byte, key [33]byte, signature []byte) error {
-	broken := newCurve()
-	broken.base = broken.double(broken.base)
-	return checker{broken}.check(digest, key, signature, "signature")
+	base := basePoint().point()
+	base.double(&base)
+	return checker{curveOver(normalise([]point{base})[0])}.check(digest, key, signature, "signature")
 }
 
 // FinishChanged finishes a transaction that was changed after its witnesses were placed.
