@@ -100,9 +100,13 @@ func TestLockFilePinsExactVersionsAndNamesNoHost(t *testing.T) {
 // The check above must be able to fail.
 func TestLooseLockFilesAreNoticed(t *testing.T) {
 	for name, spoil := range map[string]func(*lock, manifest){
-		"a range":        func(_ *lock, m manifest) { m.Dependencies["bip32"] = "^5.0.1" },
-		"another lock":   func(l *lock, _ manifest) { l.Packages["node_modules/bip32"] = locked{Version: "5.0.0", Integrity: "sha512-x"} },
-		"a host":         func(l *lock, _ manifest) { l.Packages["node_modules/x"] = locked{Version: "1.0.0", Integrity: "sha512-x", Resolved: "y"} },
+		"a range": func(_ *lock, m manifest) { m.Dependencies["bip32"] = "^5.0.1" },
+		"another lock": func(l *lock, _ manifest) {
+			l.Packages["node_modules/bip32"] = locked{Version: "5.0.0", Integrity: "sha512-x"}
+		},
+		"a host": func(l *lock, _ manifest) {
+			l.Packages["node_modules/x"] = locked{Version: "1.0.0", Integrity: "sha512-x", Resolved: "y"}
+		},
 		"no hash":        func(l *lock, _ manifest) { l.Packages["node_modules/x"] = locked{Version: "1.0.0"} },
 		"an old format":  func(l *lock, _ manifest) { l.Version = 1 },
 		"one dependency": func(_ *lock, m manifest) { m.Dependencies["left-pad"] = "1.0.0" },
