@@ -89,8 +89,8 @@ func (w intentWire) intent() (spend.Intent, error) {
 		return spend.Intent{}, badIntent("serial 0; the first is 1")
 	case !IsName(w.Issuer) || !IsName(w.Proposer):
 		return spend.Intent{}, badIntent("issuer %.32q or proposer %.32q, which is not a name", w.Issuer, w.Proposer)
-	case w.From == [32]byte{} || w.To == [32]byte{} || w.From == w.To:
-		return spend.Intent{}, badIntent("wallets %s and %s, which are not two wallets", spend.WalletID(w.From).Short(), spend.WalletID(w.To).Short())
+	case w.From == [32]byte{} || w.To == [32]byte{}: // the same wallet twice is a consolidation
+		return spend.Intent{}, badIntent("wallets %s and %s, one of which is none", spend.WalletID(w.From).Short(), spend.WalletID(w.To).Short())
 	case w.ToIndex > indexMax:
 		return spend.Intent{}, badIntent("index %d, which is hardened", w.ToIndex)
 	case len(w.Amount) == 0 || len(w.Amount) > unitsMax || w.Amount[0] == 0:
