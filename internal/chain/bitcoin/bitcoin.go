@@ -33,6 +33,7 @@ package bitcoin
 // Limits on what may come from outside, each checked before memory is taken for it.
 const (
 	packetMax      = 8 << 20                   // bytes of a binary packet; 900 inputs of a 2-of-3 wallet with small parents take about 1 MB
+	repeatedMax    = 64 << 20                  // bytes of a packet with shared proofs, counted as if each input had its own
 	base64Max      = (packetMax + 2) / 3 * 4   // characters of a packet in base64
 	inputsMax      = 4096                      // the weight limit for relay allows about 960 of a 2-of-3 wallet
 	outputsMax     = 8192                      // the weight limit for relay allows about 3,200

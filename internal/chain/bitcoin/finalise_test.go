@@ -227,26 +227,60 @@ func TestAttack071FinishedTransactionsAreCheckedOnceMore(t *testing.T) {
 	must(t, bitcoin.FinishChanged(p, w.scope(), answers, func(*wire.MsgTx) {}))
 }
 
-func TestAttack012JoinIsBounded(t *testing.T) {
-	w := newWorld(t)
-	parent := openTx(t, coin(t, w.cold, 60_000_000, wallet.Receive, 1).PrevTx)
-	for range 3000 {
-		parent.AddTxOut(parent.TxOut[1])
+// crowd is a packet without proofs whose inputs all spend one parent, with that parent.
+func (w world) crowd(t *testing.T, inputs, outputs int) (bare, parent []byte) {
+	t.Helper()
+	tx := openTx(t, coin(t, w.cold, 60_000_000, wallet.Receive, 1).PrevTx)
+	for len(tx.TxOut) < outputs {
+		tx.AddTxOut(tx.TxOut[1])
 	}
 	d := open(t, w.packet(t).Bytes())
 	d.tx.TxIn, d.maps = nil, [][]pair{d.maps[0], d.maps[3], d.maps[4]}
-	for i := range uint32(70) { // seventy inputs of one parent of 130 kB
-		in := outpoint(parent, i)
-		d.tx.AddTxIn(&wire.TxIn{PreviousOutPoint: in})
+	for i := range uint32(inputs) {
+		in := outpoint(tx, i+1)
+		d.tx.AddTxIn(&wire.TxIn{PreviousOutPoint: in, Sequence: 0xfffffffd})
 		d.maps = slices.Insert(d.maps, 1, []pair{})
+		claim(d.input(0), 6, mustDerive(t, w.cold, wallet.Receive, 1))
 	}
-	_, err := bitcoin.Join(d.bytes(), [][]byte{serialise(t, parent)})
-	wantRefusal(t, err, "psbt-too-large@input 64")
+	return d.bytes(), serialise(t, tx)
+}
+
+func TestAttack012JoinIsBounded(t *testing.T) {
+	w := newWorld(t)
+	bare, parent := w.crowd(t, 520, 3001) // of one parent of 130 kB
+	_, err := bitcoin.Join(bare, [][]byte{parent})
+	wantRefusal(t, err, "psbt-too-large@input 518")
 	var proofs [][]byte
+	tx := openTx(t, parent)
 	for i := range uint32(3) {
-		parent.LockTime, parent.TxIn[0].Witness[0] = i, make([]byte, 3_000_000)
-		proofs = append(proofs, serialise(t, parent))
+		tx.LockTime, tx.TxIn[0].Witness[0] = i, make([]byte, 3_000_000)
+		proofs = append(proofs, serialise(t, tx))
 	}
-	_, err = bitcoin.Join(d.bytes(), proofs)
+	_, err = bitcoin.Join(bare, proofs)
 	wantRefusal(t, err, "psbt-too-large@proof 2")
+}
+
+// Hundreds of coins out of one batch: as a plain PSBT the batch would stand in each input, 13 MB in all. It crosses the
+// gap once, lies in memory once, and proves every amount.
+func TestInputsShareOneParent(t *testing.T) {
+	w := newWorld(t)
+	bare, parent := w.crowd(t, 500, 600)
+	p, err := bitcoin.Join(bare, [][]byte{parent})
+	must(t, err)
+	if n := len(p.Bytes()); n < 500*len(parent) {
+		t.Fatalf("%d bytes are no test of anything", n)
+	}
+	again, proofs := p.Strip()
+	if !bytes.Equal(again, bare) || len(proofs) != 1 || !bytes.Equal(proofs[0], parent) {
+		t.Errorf("taken apart it is %d bytes and %d proofs", len(again), len(proofs))
+	}
+	_, err = p.Plain()
+	wantRefusal(t, err, "psbt-too-large")
+	_, err = bitcoin.Read(p.Bytes())
+	wantRefusal(t, err, "psbt-too-large")
+	must(t, bitcoin.Survey(p))
+	_, err = bitcoin.Prove(p, w.scope())
+	must(t, err)
+	clear(parent)
+	must(t, bitcoin.Survey(p)) // it keeps bytes of its own
 }

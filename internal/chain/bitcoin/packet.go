@@ -12,7 +12,8 @@ import (
 
 // Packet is a PSBT that was read. It does not change.
 type Packet struct {
-	raw     []byte
+	raw     []byte      // as read; of a shared packet, the form without previous transactions
+	shared  bool        // inputs share their previous transactions, which written out for each would exceed packetMax
 	tx      transaction // views into raw
 	msg     *wire.MsgTx // the same transaction, read by the wire module
 	global  fields
@@ -85,11 +86,27 @@ func (p *Packet) serialise() []byte {
 	return out
 }
 
-// Bytes returns the packet in binary, exactly as it was read.
-func (p *Packet) Bytes() []byte { return bytes.Clone(p.raw) }
+// Bytes returns the packet in binary, exactly as it was read. Joined from proofs that many inputs share, it may be
+// longer than Read takes: see Plain.
+func (p *Packet) Bytes() []byte {
+	if p.shared {
+		return p.serialise()
+	}
+	return bytes.Clone(p.raw)
+}
+
+// Plain returns the packet in binary for other programs, where each input carries a previous transaction of its own. A
+// packet that gets too long by that is refused: they would refuse it too, or run out of memory.
+func (p *Packet) Plain() ([]byte, error) {
+	if !p.shared {
+		return bytes.Clone(p.raw), nil
+	}
+	return nil, spend.Refuse("psbt-too-large", "packet", fmt.Sprintf("at most %d bytes as a plain PSBT", packetMax),
+		"previous transactions that many inputs share", "sign it from the bundle, or ask for one that spends fewer coins")
+}
 
 // Base64 returns the packet as text.
-func (p *Packet) Base64() string { return base64.StdEncoding.EncodeToString(p.raw) }
+func (p *Packet) Base64() string { return base64.StdEncoding.EncodeToString(p.Bytes()) }
 
 // TxID returns the identity of the transaction in display order. Signatures do not change it.
 func (p *Packet) TxID() string { return displayTxID(p.tx.txid()) }
@@ -165,6 +182,10 @@ func compareReversed(a, b []byte) int {
 
 // Join puts previous transactions back where their txid is spent. A proof that no input spends, a proof given twice, and
 // an input that is left without one are refused.
+//
+// Inputs that spend one transaction share its bytes. A plain PSBT repeats them for each input, and for hundreds of coins
+// out of one batch that is a hundred times what crossed the gap. So the packet's own bytes are capped as always, and
+// the repetition apart from them: it costs time at each reading, and no memory.
 func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 	p, err := Read(stripped)
 	if err != nil {
@@ -183,15 +204,20 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 		if byID[id] == nil {
 			return nil, spend.Malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte([]byte(id))))
 		}
-		if size += len(byID[id]); size > packetMax { // a parent of many inputs stands in the packet many times
-			return nil, spend.Malformed("psbt-too-large", where, "over %d bytes with the proofs", packetMax)
+		if size += len(byID[id]) + 7; size > repeatedMax || len(m) == pairsMax { // 7: the key and both lengths
+			return nil, spend.Malformed("psbt-too-large", where, "over %d bytes with the proofs, or over %d fields", repeatedMax, pairsMax)
 		}
 		p.inputs[i], used[id] = m.with(inputPreviousTx, nil, byID[id]), true
 	}
 	if len(used) != len(byID) {
 		return nil, spend.Malformed("proof-unused", "proofs", "%d that no input spends", len(byID)-len(used))
 	}
-	return Read(p.serialise())
+	if size <= packetMax {
+		return Read(p.serialise())
+	}
+	// Every byte has been read by now: the packet above, each proof by indexProofs.
+	p.shared = true
+	return p, nil
 }
 
 func indexProofs(proofs [][]byte) (map[string][]byte, error) {
@@ -209,7 +235,7 @@ func indexProofs(proofs [][]byte) (map[string][]byte, error) {
 		if byID[string(id[:])] != nil {
 			return nil, spend.Malformed("proof-repeated", where, "previous transaction %s again", displayTxID(id))
 		}
-		byID[string(id[:])] = raw
+		byID[string(id[:])] = bytes.Clone(raw)
 	}
 	return byID, nil
 }
