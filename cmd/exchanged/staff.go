@@ -27,7 +27,7 @@ func newStaffCmd(a *app) *cobra.Command {
 		Args:    command.Arguments(1, 1),
 		RunE:    func(_ *cobra.Command, args []string) error { return runStaffEnroll(a, args[0], request, out) },
 	}
-	enroll.Flags().StringVar(&request, "csr", "", "certificate request that `warmctl init` made")
+	enroll.Flags().StringVar(&request, "csr", "", "certificate request that warmctl init made")
 	enroll.Flags().StringVar(&out, "out", "", "file for the certificate")
 	revoke := &cobra.Command{
 		Use: "revoke NAME", Short: "Turn a person away, at once and on open connections", Example: "  exchanged staff revoke alice --data /srv/coldsign", Args: command.Arguments(1, 1),

@@ -95,7 +95,7 @@ func newEnrollCmd(a *app) *cobra.Command {
 		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runEnroll(a, cert) },
 	}
-	cmd.Flags().StringVar(&cert, "cert", "", "certificate from `exchanged staff enroll`")
+	cmd.Flags().StringVar(&cert, "cert", "", "certificate that exchanged staff enroll wrote")
 	return cmd
 }
 
