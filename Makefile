@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := build/bin
 STORIES := ./scripts/demo
 
-.PHONY: help demo demo-shell test lint setup build tools fuzz clean
+.PHONY: help demo demo-shell test lint docs setup build tools fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: setup ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l cmd internal hsm scripts)" || { gofmt -l cmd internal hsm scripts; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(BIN)/staticcheck ./...
+
+docs: ## write docs/cli.md and docs/man from what the programs print for --help
+	$(GO) run ./scripts/gendocs
 
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
