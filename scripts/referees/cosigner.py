@@ -72,10 +72,11 @@ def sign(request):
     tx = transaction.tx_from_any(request["psbt"])
     if not isinstance(tx, transaction.PartialTransaction):
         raise ValueError("taken for a finished transaction")
-    before = sum(len(txin.part_sigs) for txin in tx.inputs())
+    before = [len(txin.part_sigs) for txin in tx.inputs()]
     WALLETS[request["file"]].sign_transaction(tx, None)
-    if sum(len(txin.part_sigs) for txin in tx.inputs()) == before:
-        raise ValueError("nothing was signed")
+    for i, txin in enumerate(tx.inputs()):
+        if len(txin.part_sigs) == before[i]:
+            raise ValueError("input %d was not signed" % i)
     return {"psbt": tx.serialize()}
 
 

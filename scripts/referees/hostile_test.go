@@ -72,7 +72,7 @@ func codes(err error) []string {
 
 // What others refuse, we refuse, and what they sign all the same, we refuse too. Each attack changes one thing about a
 // packet that everybody signs.
-func TestAttack008WhatOthersRefuseWeRefuse(t *testing.T) {
+func TestWhatOthersRefuseWeRefuse(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	honest := b.vault.packet(t).Bytes()
@@ -107,12 +107,11 @@ func (b *bench) try(a attack, honest []byte) []string {
 		switch {
 		case v.Refuses != "":
 			row = append(row, "refuses")
-			b.t.Logf("%s: %s: %.150s", a.name, r.name, v.Refuses)
 			continue
 		case r.name == caravan:
-			row = append(row, "READS IT")
+			row = append(row, "READS")
 		default:
-			row = append(row, "SIGNS IT")
+			row = append(row, "SIGNS")
 		}
 		if r.name != electrum { // the others are pinned; Electrum is what the system has
 			misses = append(misses, r.name)
