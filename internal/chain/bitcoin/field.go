@@ -87,55 +87,79 @@ func (e *element) half(a *element) {
 	e[0], e[1], e[2], e[3] = l0>>1|l1<<63, l1>>1|l2<<63, l2>>1|l3<<63, l3>>1|carry<<63
 }
 
-// mul is the schoolbook product, row by row, and then twice the upper half times fold added to the lower.
+// mul is the schoolbook product: for each limb of b a row of four products, low halves and high halves added in a chain
+// of carries each. Then the upper four limbs times fold are added to the lower four, and once more what that leaves
+// above. Written out, because in a loop the limbs live in memory and it takes half as long again.
 func (e *element) mul(a, b *element) {
-	var t [8]uint64
-	for i, digit := range b {
-		h0, l0 := bits.Mul64(a[0], digit)
-		h1, l1 := bits.Mul64(a[1], digit)
-		h2, l2 := bits.Mul64(a[2], digit)
-		h3, l3 := bits.Mul64(a[3], digit)
-		var carry uint64
-		l1, carry = bits.Add64(l1, h0, 0)
-		l2, carry = bits.Add64(l2, h1, carry)
-		l3, carry = bits.Add64(l3, h2, carry)
-		l4 := h3 + carry
-		t[i], carry = bits.Add64(t[i], l0, 0)
-		t[i+1], carry = bits.Add64(t[i+1], l1, carry)
-		t[i+2], carry = bits.Add64(t[i+2], l2, carry)
-		t[i+3], carry = bits.Add64(t[i+3], l3, carry)
-		t[i+4] = l4 + carry
-	}
-	e.reduce(&t)
+	a0, a1, a2, a3 := a[0], a[1], a[2], a[3]
+	var c uint64
+	h0, t0 := bits.Mul64(a0, b[0])
+	h1, t1 := bits.Mul64(a1, b[0])
+	h2, t2 := bits.Mul64(a2, b[0])
+	h3, t3 := bits.Mul64(a3, b[0])
+	t1, c = bits.Add64(t1, h0, 0)
+	t2, c = bits.Add64(t2, h1, c)
+	t3, c = bits.Add64(t3, h2, c)
+	t4 := h3 + c
+	h0, l0 := bits.Mul64(a0, b[1])
+	h1, l1 := bits.Mul64(a1, b[1])
+	h2, l2 := bits.Mul64(a2, b[1])
+	h3, l3 := bits.Mul64(a3, b[1])
+	t1, c = bits.Add64(t1, l0, 0)
+	t2, c = bits.Add64(t2, l1, c)
+	t3, c = bits.Add64(t3, l2, c)
+	t4, t5 := bits.Add64(t4, l3, c)
+	t2, c = bits.Add64(t2, h0, 0)
+	t3, c = bits.Add64(t3, h1, c)
+	t4, c = bits.Add64(t4, h2, c)
+	t5 += h3 + c
+	h0, l0 = bits.Mul64(a0, b[2])
+	h1, l1 = bits.Mul64(a1, b[2])
+	h2, l2 = bits.Mul64(a2, b[2])
+	h3, l3 = bits.Mul64(a3, b[2])
+	t2, c = bits.Add64(t2, l0, 0)
+	t3, c = bits.Add64(t3, l1, c)
+	t4, c = bits.Add64(t4, l2, c)
+	t5, t6 := bits.Add64(t5, l3, c)
+	t3, c = bits.Add64(t3, h0, 0)
+	t4, c = bits.Add64(t4, h1, c)
+	t5, c = bits.Add64(t5, h2, c)
+	t6 += h3 + c
+	h0, l0 = bits.Mul64(a0, b[3])
+	h1, l1 = bits.Mul64(a1, b[3])
+	h2, l2 = bits.Mul64(a2, b[3])
+	h3, l3 = bits.Mul64(a3, b[3])
+	t3, c = bits.Add64(t3, l0, 0)
+	t4, c = bits.Add64(t4, l1, c)
+	t5, c = bits.Add64(t5, l2, c)
+	t6, t7 := bits.Add64(t6, l3, c)
+	t4, c = bits.Add64(t4, h0, 0)
+	t5, c = bits.Add64(t5, h1, c)
+	t6, c = bits.Add64(t6, h2, c)
+	t7 += h3 + c
+	h0, l0 = bits.Mul64(t4, fold)
+	h1, l1 = bits.Mul64(t5, fold)
+	h2, l2 = bits.Mul64(t6, fold)
+	h3, l3 = bits.Mul64(t7, fold)
+	t0, c = bits.Add64(t0, l0, 0)
+	t1, c = bits.Add64(t1, l1, c)
+	t2, c = bits.Add64(t2, l2, c)
+	t3, t4 = bits.Add64(t3, l3, c)
+	t1, c = bits.Add64(t1, h0, 0)
+	t2, c = bits.Add64(t2, h1, c)
+	t3, c = bits.Add64(t3, h2, c)
+	h0, l0 = bits.Mul64(t4+h3+c, fold) // at most 34 bits times 33
+	t0, c = bits.Add64(t0, l0, 0)
+	t1, c = bits.Add64(t1, h0, c)
+	t2, c = bits.Add64(t2, 0, c)
+	t3, c = bits.Add64(t3, 0, c)
+	// A carry here leaves a number below 2⁶⁸, so the last addition ends in the third limb.
+	t0, c = bits.Add64(t0, fold&-c, 0)
+	t1, c = bits.Add64(t1, 0, c)
+	e[0], e[1], e[2], e[3] = t0, t1, t2+c, t3
 }
 
 func (e *element) square(a *element) { e.mul(a, a) }
-
-// reduce brings a product of eight limbs below 2²⁵⁶.
-func (e *element) reduce(t *[8]uint64) {
-	h0, l0 := bits.Mul64(t[4], fold)
-	h1, l1 := bits.Mul64(t[5], fold)
-	h2, l2 := bits.Mul64(t[6], fold)
-	h3, l3 := bits.Mul64(t[7], fold)
-	l1, carry := bits.Add64(l1, h0, 0)
-	l2, carry = bits.Add64(l2, h1, carry)
-	l3, carry = bits.Add64(l3, h2, carry)
-	l4 := h3 + carry
-	l0, carry = bits.Add64(l0, t[0], 0)
-	l1, carry = bits.Add64(l1, t[1], carry)
-	l2, carry = bits.Add64(l2, t[2], carry)
-	l3, carry = bits.Add64(l3, t[3], carry)
-	// What is above 2²⁵⁶ now has at most 34 bits.
-	high, low := bits.Mul64(l4+carry, fold)
-	l0, carry = bits.Add64(l0, low, 0)
-	l1, carry = bits.Add64(l1, high, carry)
-	l2, carry = bits.Add64(l2, 0, carry)
-	l3, carry = bits.Add64(l3, 0, carry)
-	// A carry here leaves a number below 2⁶⁸, so the last addition ends in the third limb.
-	l0, carry = bits.Add64(l0, fold&-carry, 0)
-	l1, carry = bits.Add64(l1, 0, carry)
-	e[0], e[1], e[2], e[3] = l0, l1, l2+carry, l3
-}
 
 // power sets e to a to the exponent, four bits at a time.
 func (e *element) power(a *element, exponent [4]uint64) {
