@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"sort"
 
 	"github.com/btcsuite/btcd/wire/v2"
@@ -39,8 +38,9 @@ type Request struct {
 	From        wallet.Wallet
 	To          wallet.Wallet
 	ToIndex     uint32
-	Amount      int64 // satoshi that arrive; zero with All
-	All         bool  // spend as many coins as fit, less the fee, without change: a sweep, or with To equal to From a consolidation
+	Amount      int64 // satoshi that arrive; zero with All: whatever is left of the coins
+	All         bool  // spend every coin that fits and is worth its fee: a sweep, or with To equal to From a consolidation
+	InputsMax   int   // coins at most; zero: as many as fit into a transaction
 	ChangeIndex uint32
 	FeeRate     int64 // satoshi per 1000 virtual bytes
 	Coins       []Coin
@@ -54,7 +54,8 @@ type Plan struct {
 	Change       int64  // zero when there is none
 	Fee          int64
 	VirtualBytes int64
-	PayloadBytes int
+	PayloadBytes int // of the packet as it crosses the gap, without previous transactions
+	ProofBytes   int // of the previous transactions, each once
 }
 
 // Build makes a packet and proves it, so that what leaves here is what a signer accepts.
@@ -67,11 +68,17 @@ func Build(r Request) (*Packet, Plan, error) {
 		return nil, Plan{}, err
 	}
 	sort.Slice(picked.coins, func(i, j int) bool { return outpointLess(picked.coins[i].Outpoint, picked.coins[j].Outpoint) })
-	raw, err := r.write(picked)
+	return r.assemble(picked)
+}
+
+// assemble writes the packet and proves it. Previous transactions are written once each and joined, because as many
+// copies as coins could be longer than a packet may be.
+func (r Request) assemble(picked choice) (*Packet, Plan, error) {
+	stripped, proofs, err := r.write(picked)
 	if err != nil {
 		return nil, Plan{}, err
 	}
-	p, err := Read(raw)
+	p, err := Join(stripped, proofs)
 	if err != nil {
 		return nil, Plan{}, fmt.Errorf("packet just built: %w", err)
 	}
@@ -79,7 +86,11 @@ func Build(r Request) (*Packet, Plan, error) {
 	if err != nil {
 		return nil, Plan{}, fmt.Errorf("packet just built: %w", err)
 	}
-	return p, Plan{picked.coins, picked.change, found.fee, found.facts.VirtualBytes, len(raw)}, nil
+	plan := Plan{picked.coins, picked.change, found.fee, found.facts.VirtualBytes, len(stripped), 0}
+	for _, proof := range proofs {
+		plan.ProofBytes += len(proof)
+	}
+	return p, plan, nil
 }
 
 const fixRequest = "correct the request"
@@ -91,8 +102,8 @@ func (r Request) check() error {
 	if r.FeeRate < 1 || r.FeeRate > feeRateMax {
 		return spend.Refuse("fee-rate-range", "request", fmt.Sprintf("1 to %d satoshi per 1000 vB", feeRateMax), fmt.Sprint(r.FeeRate), fixRequest)
 	}
-	if r.All != (r.Amount == 0) || r.Amount < 0 || r.Amount > satsMax {
-		return spend.Refuse("amount-range", "request", "an amount, or all and no amount", fmt.Sprintf("%d satoshi, all %t", r.Amount, r.All), fixRequest)
+	if r.Amount == 0 && !r.All || r.Amount < 0 || r.Amount > satsMax {
+		return spend.Refuse("amount-range", "request", "an amount, or all", fmt.Sprintf("%d satoshi, all %t", r.Amount, r.All), fixRequest)
 	}
 	seen := map[wire.OutPoint]bool{}
 	for _, c := range r.Coins {
@@ -122,11 +133,18 @@ func (r Request) pick() (choice, error) {
 		return choice{}, err
 	}
 	size := int64(len(appendOutput(nil, 0, destination.ScriptPubKey)))
-	s := selector{m: r.From.Threshold(), n: len(r.From.Keys()), rate: r.FeeRate, amount: r.Amount, destination: size}
+	s := selector{m: r.From.Threshold(), n: len(r.From.Keys()), most: r.InputsMax, rate: r.FeeRate, amount: r.Amount, destination: size}
 	if r.All {
 		return s.everything(r.Coins, dustFor(destination.ScriptPubKey))
 	}
 	picked, ok, err := s.choose(r.Coins, r.Rand)
+	if err == nil && !ok && s.most > 0 {
+		s.most = 0
+		if picked, ok, err = s.choose(r.Coins, r.Rand); ok {
+			return choice{}, spend.Refuse("inputs-above-cap", "coins", fmt.Sprintf("at most %d for %s", r.InputsMax, money.Sats(r.Amount)),
+				fmt.Sprint(len(picked.coins)), "consolidate small coins first, or ask for less")
+		}
+	}
 	if err != nil {
 		return choice{}, fmt.Errorf("coin selection: %w", err)
 	}
@@ -145,12 +163,18 @@ func short(coins []Coin, expected string) error {
 		"wait for deposits, lower the amount, or consolidate small coins first")
 }
 
-// everything takes all coins worth their fee, the largest first when not all fit. The amount follows from them.
+// everything takes all coins worth their fee, the largest first when not all fit. Without an amount it follows from
+// them; with one, what is left returns as change.
 func (s selector) everything(coins []Coin, least int64) (choice, error) {
-	worth := slices.DeleteFunc(slices.Clone(coins), func(c Coin) bool { return c.Value <= s.inputFee(s.rate) })
-	sort.SliceStable(worth, func(i, j int) bool { return worth[i].Value > worth[j].Value })
-	for len(worth) > 0 && s.weightOf(len(worth), false) > weightMax {
+	worth := s.worth(coins)
+	for len(worth) > 0 && !s.fits(len(worth), false) {
 		worth = worth[:len(worth)-1]
+	}
+	if s.amount > 0 {
+		if picked, ok := s.settle(worth); ok {
+			return picked, nil
+		}
+		return choice{}, short(coins, fmt.Sprintf("coins that leave %s after their fee", money.Sats(s.amount)))
 	}
 	total := int64(0)
 	for _, c := range worth {
@@ -170,20 +194,26 @@ type paid struct {
 	notes  fields
 }
 
-func (r Request) write(picked choice) ([]byte, error) {
+// write gives the packet without previous transactions, and these each once.
+func (r Request) write(picked choice) (stripped []byte, proofs [][]byte, err error) {
 	outputs, err := r.outputs(picked)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	tx := binary.LittleEndian.AppendUint32(nil, 2)
 	tx = appendCompact(tx, uint64(len(picked.coins)))
 	maps := make([]fields, 0, len(picked.coins)+len(outputs))
+	shelf := parents{}
 	for _, c := range picked.coins {
 		tx = binary.LittleEndian.AppendUint32(append(tx, c.Outpoint.Hash[:]...), c.Outpoint.Index)
 		tx = binary.LittleEndian.AppendUint32(append(tx, 0), sequenceReplaceable)
-		m, err := r.inputMap(c)
+		spent, err := shelf.output(c)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		m, err := r.inputMap(c, spent)
+		if err != nil {
+			return nil, nil, err
 		}
 		maps = append(maps, m)
 	}
@@ -193,11 +223,47 @@ func (r Request) write(picked choice) ([]byte, error) {
 		maps = append(maps, o.notes)
 	}
 	tx = binary.LittleEndian.AppendUint32(tx, r.Height)
-	raw := fields{}.with(globalUnsignedTx, nil, tx).append([]byte(magic))
+	stripped = fields{}.with(globalUnsignedTx, nil, tx).append([]byte(magic))
 	for _, m := range maps {
-		raw = m.append(raw)
+		stripped = m.append(stripped)
 	}
-	return raw, nil
+	for _, p := range shelf {
+		proofs = append(proofs, p.tx.stripped)
+	}
+	return stripped, proofs, nil
+}
+
+// parents are the previous transactions of the coins by txid, each read once.
+type parents map[[32]byte]parent
+
+type parent struct {
+	raw []byte
+	tx  transaction
+}
+
+// output finds a coin in the transaction that made it.
+func (p parents) output(c Coin) (txOutput, error) {
+	where := "coin " + c.Outpoint.String()
+	known, ok := p[c.Outpoint.Hash]
+	if !ok || !bytes.Equal(known.raw, c.PrevTx) {
+		read, err := readTransaction(c.PrevTx, where)
+		if err != nil {
+			return txOutput{}, err
+		}
+		if read.txid() != c.Outpoint.Hash {
+			return txOutput{}, mismatched(where)
+		}
+		known = parent{c.PrevTx, read}
+		p[c.Outpoint.Hash] = known
+	}
+	if uint64(c.Outpoint.Index) >= uint64(len(known.tx.outputs)) {
+		return txOutput{}, mismatched(where)
+	}
+	return known.tx.outputs[c.Outpoint.Index], nil
+}
+
+func mismatched(where string) error {
+	return spend.Refuse("previous-tx-mismatch", where, "the transaction that made the coin", "another", fixRequest)
 }
 
 // outputs are the destination and the change, sorted by amount and script, so that their order tells nothing.
@@ -207,7 +273,7 @@ func (r Request) outputs(picked choice) ([]paid, error) {
 		return nil, err
 	}
 	amount := r.Amount
-	if r.All {
+	if amount == 0 {
 		for _, c := range picked.coins {
 			amount += c.Value
 		}
@@ -231,26 +297,18 @@ func (r Request) outputs(picked choice) ([]paid, error) {
 	return out, nil
 }
 
-// inputMap describes a coin. The previous transaction goes without its witnesses: its txid does not cover them, and
-// they are most of its bytes on the way through a QR code.
-func (r Request) inputMap(c Coin) (fields, error) {
-	where := "coin " + c.Outpoint.String()
-	previous, err := readTransaction(c.PrevTx, where)
-	if err != nil {
-		return nil, err
-	}
-	if previous.txid() != c.Outpoint.Hash || uint64(c.Outpoint.Index) >= uint64(len(previous.outputs)) {
-		return nil, spend.Refuse("previous-tx-mismatch", where, "the transaction that made the coin", "another", fixRequest)
-	}
-	spent := previous.outputs[c.Outpoint.Index]
+// inputMap describes a coin. Its previous transaction goes beside the packet, without its witnesses: its txid does not
+// cover them, and they are most of its bytes on the way through a QR code.
+func (r Request) inputMap(c Coin, spent txOutput) (fields, error) {
 	derived, err := r.From.Derive(c.Branch, c.Index)
 	if err != nil {
 		return nil, err
 	}
 	if spent.value != c.Value || !bytes.Equal(spent.script, derived.ScriptPubKey) {
-		return nil, spend.Refuse("input-foreign", where, fmt.Sprintf("%d satoshi at %s", c.Value, derived.Address), fmt.Sprintf("%d satoshi at %x", spent.value, shorten(spent.script)), fixRequest)
+		return nil, spend.Refuse("input-foreign", "coin "+c.Outpoint.String(), fmt.Sprintf("%d satoshi at %s", c.Value, derived.Address),
+			fmt.Sprintf("%d satoshi at %x", spent.value, shorten(spent.script)), fixRequest)
 	}
-	m := fields{}.with(inputPreviousTx, nil, previous.stripped).with(inputWitnessUtxo, nil, spent.bytes)
+	m := fields{}.with(inputWitnessUtxo, nil, spent.bytes)
 	m = m.with(inputSighash, nil, []byte{sighashAll, 0, 0, 0}).with(inputWitnessScript, nil, derived.WitnessScript)
 	for _, k := range derived.Keys {
 		m = m.with(inputDerivation, k.PubKey[:], derivationValue(k))

@@ -63,7 +63,8 @@ func TestBuildConservesMoney(t *testing.T) {
 			}
 		}
 		least := (plan.VirtualBytes*r.FeeRate + 999) / 1000
-		if in != r.Amount+plan.Change+plan.Fee || plan.Fee < least || plan.PayloadBytes != len(p.Bytes()) {
+		bare, proofs := p.Strip()
+		if in != r.Amount+plan.Change+plan.Fee || plan.Fee < least || plan.PayloadBytes != len(bare) || plan.ProofBytes != len(slices.Concat(proofs...)) {
 			rt.Fatalf("plan %+v, least fee %d", plan, least)
 		}
 		if plan.Change > 0 && (plan.Fee != least || plan.Change < 1045) || plan.Change == 0 && plan.Fee-least > r.FeeRate*43/1000+1+1045+330 {
@@ -162,7 +163,9 @@ func TestAttack117ForgedCoinsAreNotBuilt(t *testing.T) {
 		"satoshi per byte squared":    {func(r *bitcoin.Request) { r.FeeRate = 5_000_000 }, "fee-rate-range"},
 		"no amount":                   {func(r *bitcoin.Request) { r.Amount = 0 }, "amount-range"},
 		"a negative amount":           {func(r *bitcoin.Request) { r.Amount = -1 }, "amount-range"},
-		"amount and all":              {func(r *bitcoin.Request) { r.All = true }, "amount-range"},
+		"a negative sweep":            {func(r *bitcoin.Request) { r.Amount, r.All = -1, true }, "amount-range"},
+		"more than all":               {func(r *bitcoin.Request) { r.Amount, r.All = 70_000_000, true }, "funds-insufficient"},
+		"two coins where one may go":  {func(r *bitcoin.Request) { r.InputsMax = 1 }, "inputs-above-cap"},
 		"more than there is":          {func(r *bitcoin.Request) { r.Amount = 70_000_000 }, "funds-insufficient"},
 		"dust":                        {func(r *bitcoin.Request) { r.Amount = 329 }, "output-dust"},
 		"a clock as height":           {func(r *bitcoin.Request) { r.Height = 1_700_000_000 }, "locktime-time"},

@@ -16,6 +16,7 @@ const (
 // selector chooses coins for one amount. All coins of a wallet have the same input weight, so only values differ.
 type selector struct {
 	m, n        int
+	most        int   // coins at most; zero: only the weight bounds them
 	rate        int64 // satoshi per 1000 vB now
 	amount      int64
 	destination int64 // bytes of the output that pays
@@ -35,6 +36,18 @@ func (s selector) weightOf(inputs int, change bool) int64 {
 		outputs, count = outputs+wshOutputSize, 2
 	}
 	return finishedWeight(unsignedSize(inputs, count, outputs), inputs, s.m, s.n)
+}
+
+// fits reports whether a transaction may spend so many coins.
+func (s selector) fits(inputs int, change bool) bool {
+	return s.weightOf(inputs, change) <= weightMax && (s.most == 0 || inputs <= s.most)
+}
+
+// worth returns the coins that bring more than their input costs, largest first.
+func (s selector) worth(coins []Coin) []Coin {
+	worth := slices.DeleteFunc(slices.Clone(coins), func(c Coin) bool { return c.Value <= s.inputFee(s.rate) })
+	sort.SliceStable(worth, func(i, j int) bool { return worth[i].Value > worth[j].Value })
+	return worth
 }
 
 func (s selector) inputFee(rate int64) int64 { return feeFor(inputWeight(s.m, s.n), rate) }
@@ -57,19 +70,18 @@ func (s selector) settle(coins []Coin) (choice, bool) {
 	}
 	timing := int64(len(coins)) * (s.inputFee(s.rate) - s.inputFee(longTermRate))
 	fee := feeFor(s.weightOf(len(coins), true), s.rate)
-	if change := total - s.amount - fee; change >= s.changeLeast() && s.weightOf(len(coins), true) <= weightMax {
+	if change := total - s.amount - fee; change >= s.changeLeast() && s.fits(len(coins), true) {
 		return choice{coins, change, fee, timing + s.changeCost()}, true
 	}
 	fee = feeFor(s.weightOf(len(coins), false), s.rate)
 	excess := total - s.amount - fee
-	return choice{coins, 0, fee + excess, timing + excess}, excess >= 0 && s.weightOf(len(coins), false) <= weightMax
+	return choice{coins, 0, fee + excess, timing + excess}, excess >= 0 && s.fits(len(coins), false)
 }
 
 // choose takes the least wasteful of a changeless set (branch and bound) and a random one; if neither fits the weight
 // limit, the largest coins.
 func (s selector) choose(coins []Coin, rand io.Reader) (choice, bool, error) {
-	worth := slices.DeleteFunc(slices.Clone(coins), func(c Coin) bool { return c.Value <= s.inputFee(s.rate) })
-	sort.SliceStable(worth, func(i, j int) bool { return worth[i].Value > worth[j].Value })
+	worth := s.worth(coins)
 	best, found := s.exact(worth)
 	drawn, ok, err := s.draw(worth, rand)
 	if err != nil {
@@ -91,7 +103,7 @@ func (s selector) choose(coins []Coin, rand io.Reader) (choice, bool, error) {
 
 // exact looks for coins that need no change: depth first over the coins by falling value, including before excluding.
 func (s selector) exact(coins []Coin) (choice, bool) {
-	b := bounded{coins: coins, each: s.inputFee(s.rate), left: branchTriesMost, taken: make([]bool, len(coins))}
+	b := bounded{coins: coins, most: int64(s.most), each: s.inputFee(s.rate), left: branchTriesMost, taken: make([]bool, len(coins))}
 	b.target = s.amount + feeFor(s.weightOf(0, false)+8, s.rate) // 8: the input count may take two bytes more
 	b.ceiling = b.target + s.changeCost()
 	b.timing = b.each - s.inputFee(longTermRate)
@@ -116,6 +128,7 @@ func (s selector) exact(coins []Coin) (choice, bool) {
 // bounded is the state of one branch-and-bound search over effective values (value less the fee of the input).
 type bounded struct {
 	coins           []Coin
+	most            int64 // coins at most, unless zero
 	each            int64 // fee of one input
 	timing          int64 // waste of one input: its fee now less its fee some day
 	target, ceiling int64
@@ -130,7 +143,7 @@ func (b *bounded) search(i int, sum, inputs int64) {
 	b.left--
 	waste := inputs*b.timing + sum - b.target
 	switch {
-	case b.left < 0 || sum > b.ceiling || sum+b.rest[i] < b.target:
+	case b.left < 0 || sum > b.ceiling || sum+b.rest[i] < b.target || b.most > 0 && inputs > b.most:
 		return
 	case b.best != nil && b.timing > 0 && inputs*b.timing >= b.bestWaste:
 		return // more inputs can only be worse
@@ -162,6 +175,9 @@ func (s selector) draw(coins []Coin, rand io.Reader) (choice, bool, error) {
 		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
 	}
 	most := int(weightMax / inputWeight(s.m, s.n))
+	if s.most > 0 {
+		most = min(most, s.most)
+	}
 	for n := 1; n <= min(len(shuffled), most); n++ {
 		c, ok := s.settle(shuffled[:n])
 		if ok && (c.change >= changeWished || n == len(shuffled)) {
