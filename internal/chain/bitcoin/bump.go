@@ -71,4 +71,3 @@ func (s selector) raise(picked *choice, paid int64) error {
 func outpointOf(raw []byte) wire.OutPoint {
 	return wire.OutPoint{Hash: [32]byte(raw[:32]), Index: binary.LittleEndian.Uint32(raw[32:])}
 }
-
