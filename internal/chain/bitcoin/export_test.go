@@ -132,7 +132,7 @@ func ProveDivergent(p *Packet, s Scope) error {
 func CheckWithBrokenCurve(digest [32]byte, key [33]byte, signature []byte) error {
 	base := basePoint().point()
 	base.double(&base)
-	return checker{curveOver(normalise([]point{base})[0])}.check(digest, key, signature, "signature")
+	return checker{curve: curveOver(normalise([]point{base})[0])}.check(digest, key, signature, "signature")
 }
 
 // FinishChanged finishes a transaction that was changed after its witnesses were placed.

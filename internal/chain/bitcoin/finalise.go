@@ -29,20 +29,25 @@ func Finalise(p *Packet, s Scope, answers [][]Signature) (Final, error) {
 	if err != nil {
 		return Final{}, err
 	}
-	chosen, err := choose(found, answers, s.From.Threshold())
+	return found.Finalise(answers)
+}
+
+// Finalise merges the answers of different keys into a transaction, as the function of that name does.
+func (f *Proven) Finalise(answers [][]Signature) (Final, error) {
+	chosen, err := choose(f.established(), answers, f.scope.From.Threshold())
 	if err != nil {
 		return Final{}, err
 	}
-	tx := p.msg.Copy()
-	for i, coin := range found.inputs {
+	tx := f.packet.msg.Copy()
+	for i, coin := range f.inputs {
 		tx.TxIn[i].Witness = coin.witness(chosen, i)
 	}
-	return found.finish(p, tx)
+	return f.finish(f.packet, tx)
 }
 
 // finish checks the signed transaction as if somebody else had assembled it: same identity, no larger than the fee was
 // judged for, and accepted by every script.
-func (f *proven) finish(p *Packet, tx *wire.MsgTx) (Final, error) {
+func (f *Proven) finish(p *Packet, tx *wire.MsgTx) (Final, error) {
 	const where, fix = "final transaction", "report it: every part of it had been verified"
 	var raw bytes.Buffer
 	if err := tx.Serialize(&raw); err != nil {
@@ -66,7 +71,7 @@ func (f *proven) finish(p *Packet, tx *wire.MsgTx) (Final, error) {
 }
 
 // choose verifies every answer and picks exactly m of different keys.
-func choose(found *proven, answers [][]Signature, m int) ([]answer, error) {
+func choose(found *Proven, answers [][]Signature, m int) ([]answer, error) {
 	check, best, nonces, refusals := newChecker(), map[int]answer{}, []Nonce{}, []error{}
 	for _, signatures := range append(found.carried(), answers...) {
 		a, err := check.answer(found, signatures)
@@ -97,7 +102,7 @@ func choose(found *proven, answers [][]Signature, m int) ([]answer, error) {
 }
 
 // carried groups the signatures in the packet by key. A key that signed only some inputs has not answered.
-func (f *proven) carried() [][]Signature {
+func (f *Proven) carried() [][]Signature {
 	byPosition := map[int][]Signature{}
 	for _, coin := range f.inputs {
 		for _, sig := range coin.partials {
@@ -140,7 +145,7 @@ func (c provenInput) witness(chosen []answer, input int) wire.TxWitness {
 }
 
 // execute runs every input through the script engine with the flags that relay uses.
-func (f *proven) execute(tx *wire.MsgTx) error {
+func (f *Proven) execute(tx *wire.MsgTx) error {
 	fetcher := txscript.NewMultiPrevOutFetcher(nil)
 	for i, in := range tx.TxIn {
 		fetcher.AddPrevOut(in.PreviousOutPoint, &wire.TxOut{Value: f.inputs[i].amount, PkScript: f.inputs[i].derived.ScriptPubKey})

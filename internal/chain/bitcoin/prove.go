@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/coldsign/coldsign/internal/chain"
-	"github.com/coldsign/coldsign/internal/chain/internal/proof"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -20,23 +19,6 @@ type Scope struct {
 	ToIndex  uint32 // receive index of To that the destination must have
 	ToKnown  bool   // without it every output that is not change is external
 	IndexMax uint32 // the greatest index of an input, of change or of the destination
-}
-
-// Prove derives what the packet does from its bytes and the pinned wallets of the scope. The error joins every
-// *spend.Refusal that was found; effects exist only when there is none.
-func Prove(p *Packet, s Scope) (chain.Effects, error) {
-	found, err := prove(p, s)
-	if err != nil {
-		return chain.Effects{}, err
-	}
-	return chain.New(found.facts, proof.Done()), nil
-}
-
-// proven is what prove knows when nothing was refused.
-type proven struct {
-	facts  chain.Facts
-	inputs []provenInput
-	fee    int64
 }
 
 // provenInput is a coin whose script our wallet derives and whose amount its transaction proves.
@@ -69,7 +51,7 @@ func (v *prover) refuse(code, where, expected, found string) {
 	v.refusals = append(v.refusals, spend.Refuse(code, where, expected, found, fixCoordinator))
 }
 
-func prove(p *Packet, s Scope) (*proven, error) {
+func prove(p *Packet, s Scope) (*Proven, error) {
 	v := &prover{packet: p, scope: s, known: map[place]wallet.Derived{}}
 	if !v.scopeHolds() || !v.shapeHolds() {
 		return nil, errors.Join(v.refusals...)
@@ -89,7 +71,7 @@ func prove(p *Packet, s Scope) (*proven, error) {
 	if len(v.refusals) > 0 {
 		return nil, errors.Join(v.refusals...)
 	}
-	return &proven{facts: v.facts(fee), inputs: v.inputs, fee: fee}, nil
+	return &Proven{packet: p, scope: s, facts: v.facts(fee), inputs: v.inputs, fee: fee}, nil
 }
 
 // scopeHolds checks that both wallets live on one network: a drill wallet never pays, or is paid by, a real one.

@@ -161,10 +161,13 @@ func derivationValue(k wallet.DerivedKey) []byte {
 
 // partials verifies the signatures that the packet already carries: an invalid one is somebody's attempt.
 func (v *prover) partials() {
-	check := newChecker()
+	var check checker
 	for i := range v.inputs {
 		where, coin := fmt.Sprintf("input %d", i), &v.inputs[i]
 		for _, f := range v.packet.inputs[i].of(inputPartialSig) {
+			if check.curve == nil { // most packets carry none
+				check = newChecker()
+			}
 			known := slices.ContainsFunc(coin.derived.Keys, func(k wallet.DerivedKey) bool { return bytes.Equal(k.PubKey[:], f.data) })
 			if !known {
 				v.refuse("signature-foreign-key", where, "a key of the wallet", hex.EncodeToString(f.data))

@@ -35,7 +35,10 @@ func distrust(code, where, expected, found string) error {
 }
 
 // checker verifies signatures.
-type checker struct{ curve *curve }
+type checker struct {
+	curve         *curve
+	countersigned bool // btcec has verified them already
+}
 
 // check verifies one signature: encoding, low S, type ALL, and the curve equation by two implementations.
 func (k checker) check(digest [32]byte, key [33]byte, signature []byte, where string) error {
@@ -50,7 +53,7 @@ func (k checker) check(digest [32]byte, key [33]byte, signature []byte, where st
 	if s.Cmp(k.curve.halfN) > 0 {
 		return distrust("signature-high-s", where, "S in the lower half", "the other root, which relay refuses")
 	}
-	first, second := verifyBtcec(digest, key, der), k.curve.verify(digest, key, r, s)
+	first, second := k.countersigned || verifyBtcec(digest, key, der), k.curve.verify(digest, key, r, s)
 	if first != second {
 		return distrust("verifiers-differ", where, "one answer from two verifiers", fmt.Sprintf("btcec %t, ours %t", first, second))
 	}
@@ -108,19 +111,7 @@ type Nonce struct {
 	R      [32]byte
 }
 
-// Nonces returns the r values of signatures that VerifySignatures has accepted for the packet.
-func Nonces(p *Packet, s Scope, signatures []Signature) ([]Nonce, error) {
-	found, err := prove(p, s)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := newChecker().answer(found, signatures); err != nil {
-		return nil, err
-	}
-	return found.nonces(signatures), nil
-}
-
-func (f *proven) nonces(signatures []Signature) []Nonce {
+func (f *Proven) nonces(signatures []Signature) []Nonce {
 	var out []Nonce
 	for _, sig := range signatures {
 		n := Nonce{PubKey: sig.PubKey, Digest: f.inputs[sig.Input].digest}
@@ -147,30 +138,7 @@ func NonceReuse(nonces []Nonce) error {
 	return nil
 }
 
-func newChecker() checker { return checker{newCurve()} }
-
-// Tasks gives the digests for the key at a position of the spending wallet. A packet that is not proven has none, and
-// neither has one that enough keys have signed.
-func Tasks(p *Packet, s Scope, position int) ([]Task, error) {
-	found, err := prove(p, s)
-	if err != nil {
-		return nil, err
-	}
-	tasks := make([]Task, len(found.inputs))
-	for i, coin := range found.inputs {
-		where := fmt.Sprintf("input %d", i)
-		if len(coin.partials) >= s.From.Threshold() {
-			return nil, spend.Refuse("input-already-signed", where, fmt.Sprintf("fewer than %d signatures", s.From.Threshold()),
-				fmt.Sprint(len(coin.partials)), "finalise it; nobody needs another signature")
-		}
-		key, ok := coin.keyAt(position)
-		if !ok {
-			return nil, spend.Refuse("key-foreign", where, "a key of "+s.From.Name(), fmt.Sprintf("position %d", position), "choose the wallet this key belongs to")
-		}
-		tasks[i] = Task{i, coin.derived.Branch, coin.derived.Index, key, coin.digest}
-	}
-	return tasks, nil
-}
+func newChecker() checker { return checker{curve: newCurve()} }
 
 func (c provenInput) keyAt(position int) ([33]byte, bool) {
 	for _, k := range c.derived.Keys {
@@ -190,24 +158,13 @@ func (c provenInput) positionOf(key [33]byte) (int, bool) {
 	return 0, false
 }
 
-// VerifySignatures checks the answer of one key: one signature for each input, all by the key at one position of the
-// wallet, each valid by two verifiers, no nonce twice.
-func VerifySignatures(p *Packet, s Scope, signatures []Signature) error {
-	found, err := prove(p, s)
-	if err != nil {
-		return err
-	}
-	_, err = newChecker().answer(found, signatures)
-	return err
-}
-
 // answer is one key's signatures in the order of the inputs.
 type answer struct {
 	position   int
 	signatures [][]byte
 }
 
-func (k checker) answer(found *proven, signatures []Signature) (answer, error) {
+func (k checker) answer(found *Proven, signatures []Signature) (answer, error) {
 	if len(signatures) != len(found.inputs) {
 		return answer{}, distrust("signature-count", "answer", fmt.Sprintf("%d signatures, one for each input", len(found.inputs)), fmt.Sprint(len(signatures)))
 	}

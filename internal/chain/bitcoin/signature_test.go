@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -138,7 +139,9 @@ func TestAttack066And067AnswersAreStrict(t *testing.T) {
 	w := newWorld(t)
 	p := w.packet(t)
 	good := w.answers(t, p)[0]
-	tasks, err := bitcoin.Tasks(p, w.scope(), 0)
+	found, err := bitcoin.Establish(p, w.scope())
+	must(t, err)
+	tasks, err := found.Tasks(0)
 	must(t, err)
 	der := good[0].Signature[:len(good[0].Signature)-1]
 	parsed, err := ecdsa.ParseDERSignature(der)
@@ -192,8 +195,16 @@ func TestAttack066And067AnswersAreStrict(t *testing.T) {
 		if err := bitcoin.VerifySignatures(p, w.scope(), c.sigs); !slices.Contains(refusals(err), c.code) {
 			t.Errorf("%s: want %s, got %v", name, c.code, err)
 		}
+		own := c.code
+		if own == "signature-invalid@input 0" { // our verifier alone speaks, against a store that let the signature go
+			own = "verifiers-differ@input 0"
+		}
+		if err := found.VerifyOwn(c.sigs); !slices.Contains(refusals(err), own) {
+			t.Errorf("%s, by our verifier alone: want %s, got %v", name, own, err)
+		}
 	}
 	must(t, bitcoin.VerifySignatures(p, w.scope(), good))
+	must(t, found.VerifyOwn(good))
 	must(t, bitcoin.VerifySignatures(p, w.scope(), []bitcoin.Signature{good[1], good[0]}))
 	if len(tasks) != 2 || tasks[0].Digest == tasks[1].Digest {
 		t.Errorf("tasks %+v", tasks)
@@ -255,6 +266,48 @@ func TestAttack119DigestsByTwoPaths(t *testing.T) {
 	must(t, err)
 	if tasks, err := bitcoin.Tasks(stripped, w.scope(), 0); err == nil || tasks != nil {
 		t.Error("tasks for an unproven packet")
+	}
+}
+
+// What a Proven answers is what the packet's own functions answer, and nobody else can make one.
+func TestProvenAnswersAsThePacketDoes(t *testing.T) {
+	w := newWorld(t)
+	p := w.packet(t)
+	found, err := bitcoin.Establish(p, w.scope())
+	must(t, err)
+	effects, err := bitcoin.Prove(p, w.scope())
+	must(t, err)
+	if !reflect.DeepEqual(effects, found.Effects()) {
+		t.Error("effects differ")
+	}
+	answers := w.answers(t, p)
+	nonces, err := bitcoin.Nonces(p, w.scope(), answers[0])
+	must(t, err)
+	again, err := found.Nonces(answers[0])
+	must(t, err)
+	final, err := bitcoin.Finalise(p, w.scope(), answers)
+	must(t, err)
+	same, err := found.Finalise(answers)
+	must(t, err)
+	if !slices.Equal(nonces, again) || !reflect.DeepEqual(final, same) {
+		t.Error("nonces or final transactions differ")
+	}
+	for name, ask := range map[string]func(f *bitcoin.Proven){
+		"effects":    func(f *bitcoin.Proven) { f.Effects() },
+		"tasks":      func(f *bitcoin.Proven) { _, _ = f.Tasks(0) },
+		"signatures": func(f *bitcoin.Proven) { _ = f.VerifySignatures(nil) },
+		"own":        func(f *bitcoin.Proven) { _ = f.VerifyOwn(nil) },
+		"nonces":     func(f *bitcoin.Proven) { _, _ = f.Nonces(nil) },
+		"finalise":   func(f *bitcoin.Proven) { _, _ = f.Finalise(nil) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s of a packet that nobody proved", name)
+				}
+			}()
+			ask(new(bitcoin.Proven))
+		}()
 	}
 }
 

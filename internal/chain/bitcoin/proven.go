@@ -1,0 +1,118 @@
+package bitcoin
+
+import (
+	"fmt"
+
+	"github.com/coldsign/coldsign/internal/chain"
+	"github.com/coldsign/coldsign/internal/chain/internal/proof"
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// Proven is a packet that was proven against a scope: its effects, and the digests that its signatures are about. Only
+// Establish makes one, and nothing changes it, so whoever holds one may ask it many things and the packet was proven for
+// each. A Proven that Establish did not make panics.
+type Proven struct {
+	packet *Packet
+	scope  Scope
+	facts  chain.Facts
+	inputs []provenInput
+	fee    int64
+}
+
+// Establish proves a packet: it derives what the packet does from its bytes and the pinned wallets of the scope. The
+// error joins every *spend.Refusal that was found; there is a Proven only when there is none.
+func Establish(p *Packet, s Scope) (*Proven, error) { return prove(p, s) }
+
+func (f *Proven) established() *Proven {
+	if f.packet == nil {
+		panic("bitcoin: a packet that nobody proved")
+	}
+	return f
+}
+
+// Effects returns what the packet does, for policy and review.
+func (f *Proven) Effects() chain.Effects { return chain.New(f.established().facts, proof.Done()) }
+
+// Tasks gives the digests for the key at a position of the spending wallet. A packet that enough keys have signed has
+// none.
+func (f *Proven) Tasks(position int) ([]Task, error) {
+	from := f.established().scope.From
+	tasks := make([]Task, len(f.inputs))
+	for i, coin := range f.inputs {
+		where := fmt.Sprintf("input %d", i)
+		if len(coin.partials) >= from.Threshold() {
+			return nil, spend.Refuse("input-already-signed", where, fmt.Sprintf("fewer than %d signatures", from.Threshold()),
+				fmt.Sprint(len(coin.partials)), "finalise it; nobody needs another signature")
+		}
+		key, ok := coin.keyAt(position)
+		if !ok {
+			return nil, spend.Refuse("key-foreign", where, "a key of "+from.Name(), fmt.Sprintf("position %d", position), "choose the wallet this key belongs to")
+		}
+		tasks[i] = Task{i, coin.derived.Branch, coin.derived.Index, key, coin.digest}
+	}
+	return tasks, nil
+}
+
+// VerifySignatures checks the answer of one key: one signature for each input, all by the key at one position of the
+// wallet, each valid by two verifiers, no nonce twice.
+func (f *Proven) VerifySignatures(signatures []Signature) error {
+	_, err := newChecker().answer(f.established(), signatures)
+	return err
+}
+
+// VerifyOwn checks the answer of a key of this machine, whose store has verified each signature with btcec before it let
+// go of it. It checks all that VerifySignatures does, the curve equation with our verifier alone: together they are the
+// two implementations that a signature passes before it leaves.
+func (f *Proven) VerifyOwn(signatures []Signature) error {
+	check := newChecker()
+	check.countersigned = true
+	_, err := check.answer(f.established(), signatures)
+	return err
+}
+
+// Nonces returns the r values of signatures that VerifySignatures accepts.
+func (f *Proven) Nonces(signatures []Signature) ([]Nonce, error) {
+	if err := f.VerifySignatures(signatures); err != nil {
+		return nil, err
+	}
+	return f.nonces(signatures), nil
+}
+
+// The functions below prove a packet for one question. Whoever has several asks a Proven.
+
+// Prove returns what the packet does: see Establish.
+func Prove(p *Packet, s Scope) (chain.Effects, error) {
+	found, err := prove(p, s)
+	if err != nil {
+		return chain.Effects{}, err
+	}
+	return found.Effects(), nil
+}
+
+// Tasks gives the digests for the key at a position of the spending wallet. A packet that is not proven has none, and
+// neither has one that enough keys have signed.
+func Tasks(p *Packet, s Scope, position int) ([]Task, error) {
+	found, err := prove(p, s)
+	if err != nil {
+		return nil, err
+	}
+	return found.Tasks(position)
+}
+
+// VerifySignatures checks the answer of one key: see the method of Proven.
+func VerifySignatures(p *Packet, s Scope, signatures []Signature) error {
+	found, err := prove(p, s)
+	if err != nil {
+		return err
+	}
+	return found.VerifySignatures(signatures)
+}
+
+// Nonces returns the r values of signatures that VerifySignatures accepts for the packet.
+func Nonces(p *Packet, s Scope, signatures []Signature) ([]Nonce, error) {
+	found, err := prove(p, s)
+	if err != nil {
+		return nil, err
+	}
+	return found.Nonces(signatures)
+}
