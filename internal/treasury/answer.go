@@ -113,7 +113,11 @@ func verify(packet *bitcoin.Packet, scope bitcoin.Scope, answer bundle.Answer) (
 		}
 		return nil, nil
 	}
-	tasks, err := bitcoin.Tasks(packet, scope, answer.Position)
+	proven, err := bitcoin.Establish(packet, scope)
+	if err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	tasks, err := proven.Tasks(answer.Position)
 	if err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
@@ -131,10 +135,7 @@ func verify(packet *bitcoin.Packet, scope bitcoin.Scope, answer bundle.Answer) (
 		}
 		delete(keys, s.Input)
 	}
-	if err := bitcoin.VerifySignatures(packet, scope, signatures); err != nil {
-		return nil, err
-	}
-	found, err := bitcoin.Nonces(packet, scope, signatures)
+	found, err := proven.Nonces(signatures)
 	if err != nil {
 		return nil, err
 	}
