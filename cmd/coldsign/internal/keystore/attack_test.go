@@ -253,7 +253,8 @@ func TestAttack007NothingPrintsASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := [][]byte{[]byte(passphrase), private.Serialize(), seedOf(entropy), []byte(held.account().String()), []byte(child.String()), held.receipts.private()}
+	branch := held.branches[0]().scalar.Bytes()
+	secrets := [][]byte{branch[:], []byte(passphrase), private.Serialize(), seedOf(entropy), []byte(held.account().String()), []byte(child.String()), held.receipts.private()}
 	made := creation("A", &stream{seed: "s"})
 	words, dice := ParseMnemonic("zoo wrong zebra"), Entropy{Extra: secret(passphrase)}
 	type hidden struct {
@@ -312,6 +313,11 @@ func TestSecretsAreWiped(t *testing.T) {
 	}
 	if err := key.Close(); err != nil {
 		t.Fatal(err)
+	}
+	for _, branch := range held.branches {
+		if b := branch(); !b.scalar.IsZero() || !bytes.Equal(b.chain, make([]byte, 32)) {
+			t.Error("Close left a branch key")
+		}
 	}
 	if _, err := held.account().ECPrivKey(); err == nil || !bytes.Equal(held.receipts.private(), make([]byte, 64)) {
 		t.Error("Close left key bytes")

@@ -35,31 +35,42 @@ func (k *Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key "+k.r
 // Record is the key's public record.
 func (k *Key) Record() wallet.KeyRecord { return k.record }
 
-// Sign signs a digest with the key at branch and index: strict DER, low-S, without a sighash byte. The signature is
-// verified against the public key that the record derives, by the public way, before it is returned: a fault in the
-// private derivation or in the signing would otherwise publish a wrong signature, and some wrong signatures publish
-// the key.
+// Sign signs a digest with the key at branch and index, verified against the public key that the record derives there:
+// see SignAt.
 func (k *Key) Sign(ctx context.Context, branch wallet.Branch, index uint32, digest [32]byte) (der []byte, pub [33]byte, err error) {
+	if pub, err = k.record.PubKey(branch, index); err != nil {
+		return nil, pub, err
+	}
+	der, err = k.SignAt(ctx, Place{branch, index, pub}, digest)
+	return der, pub, err
+}
+
+// Place is where a signature is wanted, and the public key that the pinned wallet derives there.
+type Place struct {
+	Branch wallet.Branch
+	Index  uint32
+	PubKey [33]byte
+}
+
+// SignAt signs a digest: strict DER, low-S, without a sighash byte. The signature is verified against the public key of
+// the place, which was derived by the public way, before it is returned: a fault in the private derivation or in the
+// signing would otherwise publish a wrong signature, and some wrong signatures publish the key.
+func (k *Key) SignAt(ctx context.Context, at Place, digest [32]byte) (der []byte, err error) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	if k.holder == nil {
-		return nil, pub, ErrClosed
+		return nil, ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, pub, err
+		return nil, err
 	}
-	pub, err = k.record.PubKey(branch, index)
-	if err != nil {
-		return nil, pub, err
+	if der, err = k.holder.sign(ctx, at.Branch, at.Index, digest); err != nil {
+		return nil, err
 	}
-	der, err = k.holder.sign(ctx, branch, index, digest)
-	if err != nil {
-		return nil, pub, err
+	if err := verify(der, at.PubKey, digest); err != nil {
+		return nil, err
 	}
-	if err := verify(der, pub, digest); err != nil {
-		return nil, pub, err
-	}
-	return der, pub, nil
+	return der, nil
 }
 
 // verify reads a signature as a stranger would: strict DER, low-S, good for the key.

@@ -13,15 +13,22 @@ import (
 // at most 70 bytes, so fees can be computed beforehand.
 func signLowR(private *btcec.PrivateKey, digest [32]byte) *ecdsa.Signature {
 	for counter := uint32(0); ; counter++ {
-		r, s := signOnce(private, digest, counter)
-		if bytes := r.Bytes(); bytes[0] < 0x80 {
-			return ecdsa.NewSignature(r, s)
+		for iteration := uint32(0); ; iteration++ {
+			k, r := nonceOf(private, digest, counter, iteration)
+			if bytes := r.Bytes(); bytes[0] >= 0x80 { // every second one; its s is not worth computing
+				k.Zero()
+				break
+			}
+			if s := complete(private, digest, k, r); !r.IsZero() && !s.IsZero() {
+				return ecdsa.NewSignature(r, s)
+			}
 		}
 	}
 }
 
-// signOnce makes the signature of one counter, low-S. Counter 0 is plain RFC 6979.
-func signOnce(private *btcec.PrivateKey, digest [32]byte, counter uint32) (r, s *btcec.ModNScalar) {
+// nonceOf is a nonce and r = x(kG). Counter 0 is plain RFC 6979; its iterations are for r or s of zero, which nobody has
+// ever seen.
+func nonceOf(private *btcec.PrivateKey, digest [32]byte, counter, iteration uint32) (k, r *btcec.ModNScalar) {
 	var extra []byte
 	if counter > 0 {
 		extra = binary.LittleEndian.AppendUint32(nil, counter)
@@ -29,31 +36,24 @@ func signOnce(private *btcec.PrivateKey, digest [32]byte, counter uint32) (r, s 
 	}
 	secret := private.Serialize()
 	defer clear(secret)
-	var z btcec.ModNScalar
-	z.SetByteSlice(digest[:]) // reduced, as SEC 1 has it
-	for iteration := uint32(0); ; iteration++ {
-		k := btcec.NonceRFC6979(secret, digest[:], extra, nil, iteration)
-		r, s = signWith(&private.Key, k, &z)
-		k.Zero()
-		if !r.IsZero() && !s.IsZero() {
-			return r, s
-		}
-	}
-}
-
-// signWith computes r = x(kG) and s = (z + rd)/k, and takes the lower of s and -s.
-func signWith(d, k, z *btcec.ModNScalar) (r, s *btcec.ModNScalar) {
+	k, r = btcec.NonceRFC6979(secret, digest[:], extra, nil, iteration), new(btcec.ModNScalar)
 	var point btcec.JacobianPoint
 	btcec.ScalarBaseMultNonConst(k, &point)
 	point.ToAffine()
-	x := point.X.Bytes()
-	r, s = new(btcec.ModNScalar), new(btcec.ModNScalar)
-	r.SetBytes(x)
+	r.SetBytes(point.X.Bytes())
+	return k, r
+}
+
+// complete computes s = (z + rd)/k, wipes k, and takes the lower of s and -s.
+func complete(private *btcec.PrivateKey, digest [32]byte, k, r *btcec.ModNScalar) *btcec.ModNScalar {
+	var z btcec.ModNScalar
+	z.SetByteSlice(digest[:]) // reduced, as SEC 1 has it
 	inverse := new(btcec.ModNScalar).InverseValNonConst(k)
-	s.Mul2(d, r).Add(z).Mul(inverse)
+	k.Zero()
+	s := new(btcec.ModNScalar).Mul2(&private.Key, r).Add(&z).Mul(inverse)
 	inverse.Zero()
 	if s.IsOverHalfOrder() {
 		s.Negate()
 	}
-	return r, s
+	return s
 }

@@ -33,7 +33,8 @@ func TestPlainRFC6979AgreesWithKnownVectors(t *testing.T) {
 		}
 		private, _ := btcec.PrivKeyFromBytes(raw)
 		digest := sha256.Sum256([]byte(v.message))
-		r, s := signOnce(private, digest, 0)
+		k, r := nonceOf(private, digest, 0, 0)
+		s := complete(private, digest, k, r)
 		rb, sb := r.Bytes(), s.Bytes()
 		if got := hex.EncodeToString(rb[:]) + hex.EncodeToString(sb[:]); got != v.signature {
 			t.Errorf("%s: %s, want %s", v.message, got, v.signature)

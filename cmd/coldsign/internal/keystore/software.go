@@ -18,12 +18,13 @@ import (
 
 const receiptInfo = "coldsign/receipt/v1"
 
-// softwareKey is a key in memory: the account key of BIP48 and the receipt key, both from one seed.
+// softwareKey is a key in memory: the account key of BIP48, its two branches and the receipt key, all from one seed.
 type softwareKey struct {
 	network     spend.Network
 	fingerprint [4]byte
 	path        []uint32
 	account     func() *hdkeychain.ExtendedKey // private; see Secret for why a function holds it
+	branches    [2]func() *branchKey           // receive and change, below account
 	receipts    receiptSigner
 }
 
@@ -67,6 +68,10 @@ func deriveSoftware(entropy []byte, network spend.Network) (*softwareKey, error)
 		key = child
 	}
 	k.account = func() *hdkeychain.ExtendedKey { return key }
+	if err := k.openBranches(); err != nil {
+		k.account().Zero()
+		return nil, err
+	}
 	if k.receipts, err = deriveReceipt(entropy); err != nil {
 		k.account().Zero()
 		return nil, err
@@ -107,19 +112,13 @@ func (k *softwareKey) matches(stored wallet.KeyRecord) error {
 
 // sign derives the child key of one script, uses it and forgets it.
 func (k *softwareKey) sign(_ context.Context, branch wallet.Branch, index uint32, digest [32]byte) ([]byte, error) {
-	parent, err := k.account().Derive(uint32(branch))
+	parent, err := k.branch(branch)
 	if err != nil {
-		return nil, fmt.Errorf("branch %d has no key", branch)
+		return nil, err
 	}
-	defer parent.Zero()
-	child, err := parent.Derive(index)
+	private, err := parent.child(index)
 	if err != nil {
-		return nil, fmt.Errorf("index %d has no key", index)
-	}
-	defer child.Zero()
-	private, err := child.ECPrivKey()
-	if err != nil {
-		return nil, errors.New("the child key is not a private key")
+		return nil, err
 	}
 	defer private.Zero()
 	return signLowR(private, digest).Serialize(), nil
@@ -129,6 +128,9 @@ func (k *softwareKey) receipt() ssh.Signer { return k.receipts }
 
 func (k *softwareKey) close() error {
 	k.account().Zero()
+	for _, branch := range k.branches {
+		branch().zero()
+	}
 	clear(k.receipts.private())
 	return nil
 }
