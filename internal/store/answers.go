@@ -18,6 +18,7 @@ type Answer struct {
 	Position int // of the key in the wallet
 	Bytes    []byte
 	Counter  uint64
+	Bare     bool   // without receipt: signatures of a device that gives none; there is no counter
 	Refusal  string // code; empty when it signed
 	At       int64  // Unix seconds; set by the store
 	Nonces   []Nonce
@@ -56,12 +57,13 @@ func (s *Store) AddAnswer(ctx context.Context, a Answer) (fresh bool, err error)
 		if alarm, err = s.nonces(ctx, tx, a); err != nil || alarm != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, insertAnswer, a.Bundle[:], a.Position, i.From[:], a.Bytes, int64(a.Counter), a.Refusal, s.now()); err != nil {
+		counter := sql.NullInt64{Int64: int64(a.Counter), Valid: !a.Bare}
+		if _, err := tx.ExecContext(ctx, insertAnswer, a.Bundle[:], a.Position, i.From[:], a.Bytes, counter, a.Refusal, s.now()); err != nil {
 			return err
 		}
 		fresh = true
 		_, err = s.log(ctx, tx, "answer-added", fact{"serial": i.Serial, "bundle": hex.EncodeToString(a.Bundle[:]), "position": a.Position,
-			"counter": a.Counter, "refusal": a.Refusal})
+			"counter": a.Counter, "receipt": !a.Bare, "refusal": a.Refusal})
 		return err
 	})
 	if err != nil {
@@ -98,6 +100,9 @@ func (s *Store) admit(ctx context.Context, tx *sql.Tx, a Answer) (i Intent, know
 	}
 	if err := errors.Join(refuseReplaced(b), inState(i, Sealed, Signed, Broadcast, Confirmed)); err != nil {
 		return i, false, err
+	}
+	if a.Bare {
+		return i, false, nil
 	}
 	var other [32]byte
 	err = tx.QueryRowContext(ctx, selectCount, i.From[:], a.Position, int64(a.Counter)).Scan(into(&other))
@@ -145,7 +150,9 @@ func answersOf(ctx context.Context, q querier, bundle [32]byte) ([]Answer, error
 	rows, err := q.QueryContext(ctx, selectAnswers, bundle[:])
 	err = each(rows, err, func(row scanner) error {
 		var a Answer
-		err := row.Scan(into(&a.Bundle), &a.Position, &a.Bytes, &a.Counter, &a.Refusal, &a.At)
+		var counter sql.NullInt64
+		err := row.Scan(into(&a.Bundle), &a.Position, &a.Bytes, &counter, &a.Refusal, &a.At)
+		a.Counter, a.Bare = uint64(counter.Int64), !counter.Valid
 		out = append(out, a)
 		return err
 	})

@@ -87,7 +87,7 @@ func TestAmountsAreExact(t *testing.T) {
 		t.Errorf("coins %v", coins)
 	}
 	wei := money.New(money.Asset{Symbol: "ETH", Decimals: 18}, money.U128{Hi: ^uint64(0), Lo: ^uint64(0)})
-	i, _, err := w.Propose(ctx, "huge", w.hot, w.write(wei))
+	i, _, err := w.Propose(ctx, store.Proposal{Request: "huge", To: w.hot}, w.write(wei))
 	w.must(err)
 	if back, err := w.Intent(ctx, i.Serial); err != nil || back.Amount != wei {
 		t.Errorf("%v came back as %v, %v", wei, back.Amount, err)
@@ -133,7 +133,7 @@ func TestCoinsSpentBehindOurBackHaltEverything(t *testing.T) {
 	if len(halts) != 1 || halts[0].Code != "coin-spent-unknown" {
 		t.Fatalf("halts %v", halts)
 	}
-	_, _, err = w.Propose(ctx, "after", w.hot, w.write(money.Sats(1)))
+	_, _, err = w.Propose(ctx, store.Proposal{Request: "after", To: w.hot}, w.write(money.Sats(1)))
 	refused(t, err, "halted")
 	w.must(w.ClearHalts(ctx, "ruth and sam", "drill"))
 	w.propose("after")

@@ -18,7 +18,7 @@ type Bundle struct {
 	ID       [32]byte // bundle.ID: over intent bytes and payload
 	Serial   uint64   // of its intent
 	Bytes    []byte   // as sealed
-	Payload  []byte   // the PSBT, with its proofs
+	Payload  []byte   // the PSBT inside
 	Plan     []byte   // the treasury's own record of how it was built
 	TxID     chainhash.Hash
 	SealedAt int64 // Unix seconds; set by the store
@@ -38,6 +38,8 @@ const (
 	bundleColumns = "id, serial, bytes, payload, plan, txid, sealed_at, live"
 	selectBundle  = "SELECT " + bundleColumns + " FROM bundles WHERE id = ?"
 	selectLive    = "SELECT " + bundleColumns + " FROM bundles WHERE serial = ? AND live = 1"
+	selectByTx    = "SELECT " + bundleColumns + " FROM bundles WHERE txid = ? ORDER BY live DESC LIMIT 1"
+	selectLineage = "SELECT id FROM bundles WHERE serial = ? ORDER BY rowid"
 	insertBundle  = "INSERT INTO bundles(" + bundleColumns + ") VALUES(?, ?, ?, ?, ?, ?, ?, 1)"
 	retireBundle  = "UPDATE bundles SET live = 0 WHERE id = ?"
 	reserveCoin   = "INSERT INTO reservations(txid, vout, serial) VALUES(?, ?, ?) ON CONFLICT DO NOTHING"
@@ -55,8 +57,9 @@ func scanBundle(row scanner) (b Bundle, err error) {
 }
 
 // Seal moves approved to sealed: it stores the bundle, reserves its coins and uses its change index up, all or nothing.
-// With Replaces it exchanges the live bundle of a sealed intent; the coins of both stay reserved, because the first may
-// have been signed. The same bundle again changes nothing.
+// With Replaces it exchanges the live bundle of a sealed intent, or of one whose transaction no block has yet: the state
+// stays, and the coins of both stay reserved, because the first may have been signed. The same bundle again changes
+// nothing.
 // Refusals: coin-unavailable, coin-reserved, change-index-used, intent-expired, intent-state, bundle-conflict,
 // replacement-unknown, replacement-shares-no-coin, halted.
 func (s *Store) Seal(ctx context.Context, sealing Sealing) error {
@@ -138,7 +141,7 @@ func (s *Store) replace(ctx context.Context, tx *sql.Tx, i Intent, sealing Seali
 		}
 		return s.move(ctx, tx, i, Sealed)
 	}
-	if err := inState(i, Sealed); err != nil {
+	if err := inState(i, Sealed, Signed, Broadcast); err != nil {
 		return err
 	}
 	where := fmt.Sprintf("intent %d", i.Serial)
@@ -208,6 +211,25 @@ func (s *Store) LiveBundle(ctx context.Context, serial uint64) (Bundle, error) {
 func (s *Store) Bundle(ctx context.Context, id [32]byte) (Bundle, error) {
 	b, err := bundleOf(ctx, s.reader, selectBundle, id[:])
 	return b, bundleUnknown(err, "bundle "+hex.EncodeToString(id[:4]))
+}
+
+// BundleOf returns the bundle that was sealed for a transaction; none is a refusal (bundle-unknown).
+func (s *Store) BundleOf(ctx context.Context, txid chainhash.Hash) (Bundle, error) {
+	b, err := bundleOf(ctx, s.reader, selectByTx, txid[:])
+	return b, bundleUnknown(err, "transaction "+txid.String())
+}
+
+// Lineage returns the identities of an intent's bundles, the first one first.
+func (s *Store) Lineage(ctx context.Context, serial uint64) ([][32]byte, error) {
+	var out [][32]byte
+	rows, err := s.reader.QueryContext(ctx, selectLineage, int64(serial))
+	err = each(rows, err, func(row scanner) error {
+		var id [32]byte
+		err := row.Scan(into(&id))
+		out = append(out, id)
+		return err
+	})
+	return out, err
 }
 
 func bundleOf(ctx context.Context, q querier, query string, key any) (Bundle, error) {

@@ -19,6 +19,7 @@ func (s *Store) Forge(ctx context.Context, what string) error {
 		"UPDATE_INTENT":   "UPDATE intents SET bytes = zeroblob(10)",
 		"TWO_LIVE":        "UPDATE bundles SET live = 1",
 		"NEWER":           "PRAGMA user_version = 99",
+		"VERSION_1":       versionOne,
 	}[what]
 	if !known {
 		return fmt.Errorf("unknown forgery %s", what)
@@ -44,3 +45,11 @@ func (s *Store) Fail(ctx context.Context, with error) error {
 
 // TimeNow is the fixed clock of tests outside the package.
 func TimeNow() time.Time { return time.Unix(1_800_000_000, 0) }
+
+// versionOne undoes the second migration.
+const versionOne = `DROP TABLE planned; ALTER TABLE intents DROP COLUMN plan; ALTER TABLE answers RENAME TO later;
+CREATE TABLE answers(
+	bundle BLOB NOT NULL REFERENCES bundles(id), position INTEGER NOT NULL, wallet BLOB NOT NULL, bytes BLOB NOT NULL,
+	counter INTEGER NOT NULL, refusal TEXT NOT NULL, at INTEGER NOT NULL,
+	PRIMARY KEY(bundle, position), UNIQUE(wallet, position, counter)) STRICT;
+INSERT INTO answers SELECT * FROM later; DROP TABLE later; PRAGMA user_version = 1`

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -37,7 +38,16 @@ type Intent struct {
 	Bytes     []byte   // the encoding that people approve
 	State     State
 	Request   string // the proposer's idempotency key
+	Plan      []byte // the treasury's own record of what it would take, when it was proposed
 	UpdatedAt int64  // Unix seconds of the last transition
+}
+
+// Proposal is what a new intent is stored with.
+type Proposal struct {
+	Request string         // the same request again proposes nothing new
+	To      spend.WalletID // wallet that is paid, whose next receive index is used up
+	Plan    []byte
+	Coins   []wire.OutPoint // coins it was planned with, if it was; they are not reserved
 }
 
 // Draft is what the store gives a new intent: both are used up only when the intent is stored.
@@ -55,12 +65,14 @@ const reservationGrace = 15 * time.Minute
 
 const (
 	intentColumns = `serial, id, bytes, request, state, network, purpose, issuer, proposer, source, target, target_index,
-		units, symbol, decimals, created_at, expires_at, updated_at`
+		units, symbol, decimals, created_at, expires_at, updated_at, plan`
 	selectIntent   = "SELECT " + intentColumns + " FROM intents WHERE serial = ?"
 	selectRequest  = "SELECT " + intentColumns + " FROM intents WHERE request = ?"
 	selectIntents  = "SELECT " + intentColumns + " FROM intents WHERE state IN (SELECT value FROM json_each(?1)) OR ?1 = '[]' ORDER BY serial"
 	selectSerial   = "SELECT coalesce(max(serial), 0) + 1 FROM intents"
-	insertIntent   = "INSERT INTO intents(" + intentColumns + ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertIntent   = "INSERT INTO intents(" + intentColumns + ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertPlanned  = "INSERT INTO planned(serial, txid, vout) VALUES(?, ?, ?)"
+	selectPlanned  = "SELECT txid, vout FROM planned WHERE serial = ? ORDER BY txid, vout"
 	moveIntent     = "UPDATE intents SET state = ?3, updated_at = ?4 WHERE serial = ?1 AND state = ?2"
 	selectOver     = "SELECT serial FROM intents WHERE state IN ('proposed', 'approved', 'sealed') AND expires_at <= ? ORDER BY serial"
 	releaseExpired = `DELETE FROM reservations WHERE serial IN
@@ -71,7 +83,7 @@ func scanIntent(row scanner) (i Intent, err error) {
 	var units string
 	var asset money.Asset
 	err = row.Scan(&i.Serial, into(&i.ID), &i.Bytes, &i.Request, &i.State, &i.Network, &i.Purpose, &i.Issuer, &i.Proposer,
-		into(&i.From), into(&i.To), &i.ToIndex, &units, &asset.Symbol, &asset.Decimals, &i.CreatedAt, &i.ExpiresAt, &i.UpdatedAt)
+		into(&i.From), into(&i.To), &i.ToIndex, &units, &asset.Symbol, &asset.Decimals, &i.CreatedAt, &i.ExpiresAt, &i.UpdatedAt, &i.Plan)
 	if err != nil {
 		return Intent{}, err
 	}
@@ -84,14 +96,14 @@ func scanIntent(row scanner) (i Intent, err error) {
 	return i, err
 }
 
-// Propose stores a new intent that pays wallet to, with the next serial and the next receive index. The same request
+// Propose stores a new intent that pays a wallet, with the next serial and the next receive index. The same request
 // again returns the intent that it made the first time, and false. Refusals: wallet-unknown, lookahead-exhausted, halted.
-func (s *Store) Propose(ctx context.Context, request string, to spend.WalletID, write Write) (out Intent, fresh bool, err error) {
-	if request == "" {
+func (s *Store) Propose(ctx context.Context, p Proposal, write Write) (out Intent, fresh bool, err error) {
+	if p.Request == "" {
 		return Intent{}, false, errors.New("a proposal needs a request key, so that asking twice proposes once")
 	}
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		old, err := scanIntent(tx.QueryRowContext(ctx, selectRequest, request))
+		old, err := scanIntent(tx.QueryRowContext(ctx, selectRequest, p.Request))
 		if err == nil {
 			out = old
 			return nil
@@ -99,7 +111,7 @@ func (s *Store) Propose(ctx context.Context, request string, to spend.WalletID, 
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		out, err = s.propose(ctx, tx, request, to, write)
+		out, err = s.propose(ctx, tx, p, write)
 		fresh = err == nil
 		return err
 	})
@@ -109,20 +121,12 @@ func (s *Store) Propose(ctx context.Context, request string, to spend.WalletID, 
 	return out, fresh, nil
 }
 
-func (s *Store) propose(ctx context.Context, tx *sql.Tx, request string, to spend.WalletID, write Write) (Intent, error) {
+func (s *Store) propose(ctx context.Context, tx *sql.Tx, p Proposal, write Write) (Intent, error) {
 	if err := refuseHalted(ctx, tx); err != nil {
 		return Intent{}, err
 	}
-	target, err := counterOf(ctx, tx, to, receiveBranch)
+	draft, err := draftOf(ctx, tx, p.To)
 	if err != nil {
-		return Intent{}, err
-	}
-	if target.Next >= target.Watched {
-		return Intent{}, spend.Refuse("lookahead-exhausted", "wallet "+to.Short(), fmt.Sprintf("a watched script at index %d", target.Next),
-			fmt.Sprintf("scripts below %d", target.Watched), "the daemon adds scripts to its look-ahead and asks again")
-	}
-	draft := Draft{ToIndex: target.Next}
-	if err := tx.QueryRowContext(ctx, selectSerial).Scan(&draft.Serial); err != nil {
 		return Intent{}, err
 	}
 	asked, encoded, err := write(draft)
@@ -130,26 +134,66 @@ func (s *Store) propose(ctx context.Context, tx *sql.Tx, request string, to spen
 		return Intent{}, err
 	}
 	now := s.now()
-	if asked.Serial != draft.Serial || asked.ToIndex != draft.ToIndex || asked.To != to || asked.Network != s.network || asked.ExpiresAt <= now {
+	if asked.Serial != draft.Serial || asked.ToIndex != draft.ToIndex || asked.To != p.To || asked.Network != s.network || asked.ExpiresAt <= now {
 		return Intent{}, fmt.Errorf("intent %d to index %d on %s until %d does not keep to its draft: serial %d, index %d, %s, after %d",
 			asked.Serial, asked.ToIndex, asked.Network, asked.ExpiresAt, draft.Serial, draft.ToIndex, s.network, now)
 	}
 	if _, err := counterOf(ctx, tx, asked.From, changeBranch); err != nil {
 		return Intent{}, err
 	}
-	i := Intent{Intent: asked, ID: sha256.Sum256(encoded), Bytes: encoded, State: Proposed, Request: request, UpdatedAt: now}
-	asset := i.Amount.Asset()
-	_, err = tx.ExecContext(ctx, insertIntent, int64(i.Serial), i.ID[:], i.Bytes, i.Request, string(i.State), string(i.Network), string(i.Purpose),
-		i.Issuer, i.Proposer, i.From[:], i.To[:], i.ToIndex, i.Amount.Units().String(), asset.Symbol, asset.Decimals, i.CreatedAt, i.ExpiresAt, now)
-	if err != nil {
+	i := Intent{Intent: asked, ID: sha256.Sum256(encoded), Bytes: encoded, State: Proposed, Request: p.Request, Plan: blob(p.Plan), UpdatedAt: now}
+	if err := insert(ctx, tx, i, p.Coins); err != nil {
 		return Intent{}, err
 	}
-	if _, err := tx.ExecContext(ctx, raiseCounter, to[:], receiveBranch, draft.ToIndex+1); err != nil {
+	if _, err := tx.ExecContext(ctx, raiseCounter, p.To[:], receiveBranch, draft.ToIndex+1); err != nil {
 		return Intent{}, err
 	}
 	_, err = s.log(ctx, tx, "intent-proposed", fact{"serial": i.Serial, "id": hex.EncodeToString(i.ID[:]), "proposer": i.Proposer,
 		"amount": i.Amount.String(), "from": i.From.String(), "to": i.To.String(), "index": i.ToIndex})
 	return i, err
+}
+
+// draftOf finds the next serial and the next index of the wallet that is paid.
+func draftOf(ctx context.Context, tx *sql.Tx, to spend.WalletID) (d Draft, err error) {
+	target, err := counterOf(ctx, tx, to, receiveBranch)
+	if err != nil {
+		return d, err
+	}
+	if target.Next >= target.Watched {
+		return d, spend.Refuse("lookahead-exhausted", "wallet "+to.Short(), fmt.Sprintf("a watched script at index %d", target.Next),
+			fmt.Sprintf("scripts below %d", target.Watched), "the daemon adds scripts to its look-ahead and asks again")
+	}
+	d.ToIndex = target.Next
+	return d, tx.QueryRowContext(ctx, selectSerial).Scan(&d.Serial)
+}
+
+func insert(ctx context.Context, tx *sql.Tx, i Intent, coins []wire.OutPoint) error {
+	asset := i.Amount.Asset()
+	_, err := tx.ExecContext(ctx, insertIntent, int64(i.Serial), i.ID[:], i.Bytes, i.Request, string(i.State), string(i.Network), string(i.Purpose),
+		i.Issuer, i.Proposer, i.From[:], i.To[:], i.ToIndex, i.Amount.Units().String(), asset.Symbol, asset.Decimals, i.CreatedAt, i.ExpiresAt,
+		i.UpdatedAt, i.Plan)
+	if err != nil {
+		return err
+	}
+	for _, coin := range coins {
+		if _, err := tx.ExecContext(ctx, insertPlanned, int64(i.Serial), coin.Hash[:], coin.Index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Planned returns the coins that an intent was planned with, none when it was planned without.
+func (s *Store) Planned(ctx context.Context, serial uint64) ([]wire.OutPoint, error) {
+	var out []wire.OutPoint
+	rows, err := s.reader.QueryContext(ctx, selectPlanned, int64(serial))
+	err = each(rows, err, func(row scanner) error {
+		var coin wire.OutPoint
+		err := row.Scan(into(&coin.Hash), &coin.Index)
+		out = append(out, coin)
+		return err
+	})
+	return out, err
 }
 
 // Intent returns one intent; an unknown serial is a refusal (intent-unknown).

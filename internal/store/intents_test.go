@@ -19,7 +19,7 @@ func TestAskingTwiceProposesOnce(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	first := w.propose("ticket 41")
-	again, fresh, err := w.Propose(ctx, "ticket 41", w.hot, w.write(money.Sats(999)))
+	again, fresh, err := w.Propose(ctx, store.Proposal{Request: "ticket 41", To: w.hot}, w.write(money.Sats(999)))
 	w.must(err)
 	if fresh || again.ID != first.ID || again.Amount != first.Amount {
 		t.Errorf("the same request made %+v and then %+v", first, again)
@@ -28,7 +28,7 @@ func TestAskingTwiceProposesOnce(t *testing.T) {
 	if second.Serial != first.Serial+1 || second.ToIndex != first.ToIndex+1 {
 		t.Errorf("serial %d index %d after serial %d index %d", second.Serial, second.ToIndex, first.Serial, first.ToIndex)
 	}
-	if _, _, err := w.Propose(ctx, "", w.hot, w.write(money.Sats(1))); err == nil {
+	if _, _, err := w.Propose(ctx, store.Proposal{To: w.hot}, w.write(money.Sats(1))); err == nil {
 		t.Error("a proposal without a request key was taken")
 	}
 }
@@ -39,7 +39,7 @@ func TestAFailedProposalUsesNothingUp(t *testing.T) {
 	broken := errors.New("broken")
 	before, err := w.Counter(ctx, w.hot, 0)
 	w.must(err)
-	_, _, err = w.Propose(ctx, "a", w.hot, func(store.Draft) (spend.Intent, []byte, error) { return spend.Intent{}, nil, broken })
+	_, _, err = w.Propose(ctx, store.Proposal{Request: "a", To: w.hot}, func(store.Draft) (spend.Intent, []byte, error) { return spend.Intent{}, nil, broken })
 	if !errors.Is(err, broken) {
 		t.Error(err)
 	}
@@ -51,7 +51,7 @@ func TestAFailedProposalUsesNothingUp(t *testing.T) {
 		"network": func(i *spend.Intent) { i.Network = spend.BitcoinMainnet },
 		"expiry":  func(i *spend.Intent) { i.ExpiresAt = w.now.Unix() },
 	} {
-		_, _, err := w.Propose(ctx, name, w.hot, func(d store.Draft) (spend.Intent, []byte, error) {
+		_, _, err := w.Propose(ctx, store.Proposal{Request: name, To: w.hot}, func(d store.Draft) (spend.Intent, []byte, error) {
 			i, raw, err := spoiled(d)
 			spoil(&i)
 			return i, raw, err
@@ -60,7 +60,7 @@ func TestAFailedProposalUsesNothingUp(t *testing.T) {
 			t.Errorf("an intent with another %s than its draft was stored", name)
 		}
 	}
-	_, _, err = w.Propose(ctx, "b", spend.WalletID{5}, w.write(money.Sats(1)))
+	_, _, err = w.Propose(ctx, store.Proposal{Request: "b", To: spend.WalletID{5}}, w.write(money.Sats(1)))
 	refused(t, err, "wallet-unknown")
 	if after, err := w.Counter(ctx, w.hot, 0); err != nil || after != before {
 		t.Errorf("counter %v became %v, %v", before, after, err)
@@ -75,7 +75,7 @@ func TestProposalsStopAtTheLookAhead(t *testing.T) {
 	for n := range 20 {
 		w.propose(fmt.Sprint(n))
 	}
-	_, _, err := w.Propose(context.Background(), "one more", w.hot, w.write(money.Sats(1)))
+	_, _, err := w.Propose(context.Background(), store.Proposal{Request: "one more", To: w.hot}, w.write(money.Sats(1)))
 	refused(t, err, "lookahead-exhausted")
 }
 
@@ -150,7 +150,7 @@ func TestSealingReservesAllOrNothing(t *testing.T) {
 	if len(free) != 2 {
 		t.Errorf("%d free coins after one was reserved and six attempts failed", len(free))
 	}
-	if balance, err := w.Balance(ctx, w.cold, 1); err != nil || balance != (store.Balance{Total: 6000, Reserved: 1000, Spendable: 5000}) {
+	if balance, err := w.Balance(ctx, w.cold, 1); err != nil || balance != (store.Balance{Total: 6000, Reserved: 1000, Leaving: 1000, Spendable: 5000}) {
 		t.Errorf("balance %v %v", balance, err)
 	}
 	other := first

@@ -73,7 +73,9 @@ func (c *scan) spending(ctx context.Context, t *wire.MsgTx, txid chainhash.Hash,
 	var serial int64
 	err := c.tx.QueryRowContext(ctx, selectSealed, txid[:]).Scan(&serial)
 	if errors.Is(err, sql.ErrNoRows) {
-		return c.store.halt(ctx, c.tx, "coin-spent-unknown", fact{"txid": txid.String(), "height": c.height, "coins": spent})
+		const named = 20 // an event has a size, and hundreds of coins would stop the chain at this block
+		return c.store.halt(ctx, c.tx, "coin-spent-unknown", fact{"txid": txid.String(), "height": c.height, "count": len(spent),
+			"coins": spent[:min(len(spent), named)]})
 	}
 	if err != nil {
 		return err

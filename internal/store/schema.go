@@ -79,9 +79,25 @@ CREATE TRIGGER nonces_stay BEFORE UPDATE ON nonces BEGIN SELECT RAISE(ABORT, 'no
 PRAGMA user_version = 1;
 `
 
+// schemaPlans is version 2: what was planned with an intent, and answers of signers that give no receipt, whose counter
+// is NULL.
+const schemaPlans = `
+ALTER TABLE intents ADD COLUMN plan BLOB NOT NULL DEFAULT x'';
+CREATE TABLE planned(
+	serial INTEGER NOT NULL REFERENCES intents(serial), txid BLOB NOT NULL, vout INTEGER NOT NULL, PRIMARY KEY(serial, txid, vout)) STRICT;
+ALTER TABLE answers RENAME TO answers_before;
+CREATE TABLE answers(
+	bundle BLOB NOT NULL REFERENCES bundles(id), position INTEGER NOT NULL, wallet BLOB NOT NULL, bytes BLOB NOT NULL,
+	counter INTEGER, refusal TEXT NOT NULL, at INTEGER NOT NULL,
+	PRIMARY KEY(bundle, position), UNIQUE(wallet, position, counter)) STRICT;
+INSERT INTO answers SELECT bundle, position, wallet, bytes, counter, refusal, at FROM answers_before;
+DROP TABLE answers_before;
+PRAGMA user_version = 2;
+`
+
 // migrations bring records from version i to i+1; each is one constant and sets the version it leads to. A released
 // one never changes.
-func migrations() []string { return []string{schema} }
+func migrations() []string { return []string{schema, schemaPlans} }
 
 // migrate applies what is missing, all in one transaction: records are of the old version or of the new one.
 func (s *Store) migrate(ctx context.Context) error {

@@ -9,6 +9,7 @@
 // Life of an intent, each step one transaction together with its effect and its event:
 //
 //	proposed -> approved -> sealed -> signed -> broadcast -> confirmed
+//	sealed | signed | broadcast -> the same, with a bundle that replaces the first; signed again when it is finished
 //	proposed | approved | sealed -> cancelled | expired
 //	confirmed -> the state before it, when a reorg takes the transaction out of the chain
 //	any -> confirmed when the chain has the transaction after all

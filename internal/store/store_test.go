@@ -132,7 +132,7 @@ func rawOf(t *testing.T, tx *wire.MsgTx) []byte {
 // propose asks for a top-up of the hot wallet that lives for an hour.
 func (w *world) propose(request string) store.Intent {
 	w.t.Helper()
-	i, _, err := w.Propose(context.Background(), request, w.hot, w.write(money.Sats(1000)))
+	i, _, err := w.Propose(context.Background(), store.Proposal{Request: request, To: w.hot}, w.write(money.Sats(1000)))
 	w.must(err)
 	return i
 }

@@ -25,6 +25,7 @@ const (
 	selectFinal       = "SELECT txid, raw, serial, coalesce(height, 0) FROM transactions WHERE serial = ? ORDER BY height IS NULL, rowid DESC LIMIT 1"
 	selectUnconfirmed = `SELECT txid, raw, serial, 0 FROM transactions t WHERE height IS NULL
 		AND serial IN (SELECT serial FROM intents WHERE state IN ('signed', 'broadcast'))
+		AND rowid = (SELECT max(rowid) FROM transactions n WHERE n.serial = t.serial)
 		AND NOT EXISTS(SELECT 1 FROM transactions o WHERE o.serial = t.serial AND o.height IS NOT NULL) ORDER BY serial`
 	insertTransaction = "INSERT INTO transactions(txid, serial, raw) VALUES(?, ?, ?)"
 )
@@ -34,7 +35,8 @@ func scanTransaction(row scanner) (t Transaction, err error) {
 }
 
 // Finish moves sealed to signed with the final transaction of the live bundle; from here on Raw may be broadcast, and
-// broadcast again. When the transaction is stored already, by an earlier call or because a block has it, that one is
+// broadcast again. The bundle may stand for an earlier one whose transaction was finished already; then that one is
+// not sent again. When the transaction is stored already, by an earlier call or because a block has it, that one is
 // returned and nothing changes: its witnesses may differ, its effect cannot.
 // Refusals: bundle-unknown, bundle-replaced, transaction-mismatch, intent-state, halted.
 func (s *Store) Finish(ctx context.Context, bundle [32]byte, raw []byte) (out Transaction, err error) {
@@ -61,7 +63,7 @@ func (s *Store) Finish(ctx context.Context, bundle [32]byte, raw []byte) (out Tr
 		if err != nil {
 			return err
 		}
-		if err := inState(i, Sealed); err != nil {
+		if err := inState(i, Sealed, Signed, Broadcast); err != nil {
 			return err
 		}
 		if err := s.move(ctx, tx, i, Signed); err != nil {
@@ -128,7 +130,8 @@ func (s *Store) Transaction(ctx context.Context, serial uint64) (Transaction, bo
 	return t, err == nil, err
 }
 
-// Unconfirmed returns the final transactions of signed and broadcast intents that no block has: those to send (again).
+// Unconfirmed returns the final transactions of signed and broadcast intents that no block has, for each intent the
+// last one: those to send (again).
 func (s *Store) Unconfirmed(ctx context.Context) ([]Transaction, error) {
 	var out []Transaction
 	rows, err := s.reader.QueryContext(ctx, selectUnconfirmed)
