@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	intentMax = 512          // bytes; with the longest names an intent has 224
+	intentMax = 512          // bytes; with the longest names an intent has 259
 	nameMax   = 32           // characters of a person's or an issuer's name
 	indexMax  = 1<<31 - 1    // the last unhardened index (BIP32)
 	yearMax   = 253402300799 // 9999-12-31T23:59:59Z, the last second that RFC 3339 can write
@@ -31,6 +31,7 @@ type intentWire struct {
 	Proposer  string   `cbor:"10,keyasint"`
 	CreatedAt int64    `cbor:"11,keyasint"`
 	ExpiresAt int64    `cbor:"12,keyasint"`
+	Entry     string   `cbor:"13,keyasint,omitempty"`
 }
 
 // IsName reports whether text may name a person or an issuer: [a-z0-9][a-z0-9._-]{0,31}. One spelling for the eye is
@@ -50,7 +51,7 @@ func IsName(text string) bool {
 func EncodeIntent(i spend.Intent) ([]byte, error) {
 	w := intentWire{Network: string(i.Network), Purpose: string(i.Purpose), Serial: i.Serial, Issuer: i.Issuer, From: i.From, To: i.To,
 		ToIndex: i.ToIndex, Asset: i.Amount.Asset().Symbol, Amount: bigEndian(i.Amount.Units()), Proposer: i.Proposer,
-		CreatedAt: i.CreatedAt, ExpiresAt: i.ExpiresAt}
+		CreatedAt: i.CreatedAt, ExpiresAt: i.ExpiresAt, Entry: i.Entry}
 	back, err := w.intent()
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (w intentWire) intent() (spend.Intent, error) {
 	switch {
 	case network != spend.BitcoinMainnet && !network.IsTest():
 		return spend.Intent{}, badIntent("network %.32q, which this version does not know", w.Network)
-	case spend.Purpose(w.Purpose) != spend.TopUp:
+	case spend.Purpose(w.Purpose) != spend.TopUp && spend.Purpose(w.Purpose) != spend.Payment:
 		return spend.Intent{}, badIntent("purpose %.32q, which this version does not know", w.Purpose)
 	case w.Asset != money.BTC.Symbol:
 		return spend.Intent{}, badIntent("asset %.16q on %s", w.Asset, w.Network)
@@ -89,8 +90,10 @@ func (w intentWire) intent() (spend.Intent, error) {
 		return spend.Intent{}, badIntent("serial 0; the first is 1")
 	case !IsName(w.Issuer) || !IsName(w.Proposer):
 		return spend.Intent{}, badIntent("issuer %.32q or proposer %.32q, which is not a name", w.Issuer, w.Proposer)
-	case w.From == [32]byte{} || w.To == [32]byte{}: // the same wallet twice is a consolidation
-		return spend.Intent{}, badIntent("wallets %s and %s, one of which is none", spend.WalletID(w.From).Short(), spend.WalletID(w.To).Short())
+	case w.From == [32]byte{}:
+		return spend.Intent{}, badIntent("no wallet that pays")
+	case !w.oneDestination(): // the same wallet twice is a consolidation
+		return spend.Intent{}, badIntent("wallet %s at index %d and entry %.40q as the destination of a %s", spend.WalletID(w.To).Short(), w.ToIndex, w.Entry, w.Purpose)
 	case w.ToIndex > indexMax:
 		return spend.Intent{}, badIntent("index %d, which is hardened", w.ToIndex)
 	case len(w.Amount) == 0 || len(w.Amount) > unitsMax || w.Amount[0] == 0:
@@ -101,9 +104,18 @@ func (w intentWire) intent() (spend.Intent, error) {
 		return spend.Intent{}, spend.Distrust("bundle-lifetime", "intent", "at most "+LifetimeMax.String(),
 			(time.Duration(life) * time.Second).String(), "propose again with a shorter life")
 	}
-	return spend.Intent{Network: network, Purpose: spend.TopUp, Serial: w.Serial, Issuer: w.Issuer, From: w.From, To: w.To,
-		ToIndex: w.ToIndex, Amount: money.New(money.BTC, units(w.Amount)), Proposer: w.Proposer,
+	return spend.Intent{Network: network, Purpose: spend.Purpose(w.Purpose), Serial: w.Serial, Issuer: w.Issuer, From: w.From, To: w.To,
+		ToIndex: w.ToIndex, Entry: w.Entry, Amount: money.New(money.BTC, units(w.Amount)), Proposer: w.Proposer,
 		CreatedAt: w.CreatedAt, ExpiresAt: w.ExpiresAt}, nil
+}
+
+// oneDestination reports whether the intent names the one destination that its purpose has: a wallet for a top-up, an
+// entry of the address book for a payment, and never both.
+func (w intentWire) oneDestination() bool {
+	if spend.Purpose(w.Purpose) == spend.Payment {
+		return w.To == [32]byte{} && w.ToIndex == 0 && IsName(w.Entry)
+	}
+	return w.To != [32]byte{} && w.Entry == ""
 }
 
 func bigEndian(v money.U128) []byte {

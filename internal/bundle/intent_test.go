@@ -120,7 +120,7 @@ func TestOtherSpellingsOfAnIntentAreRefused(t *testing.T) {
 	indefinite := append(append([]byte{0xbf}, good[1:]...), 0xff)
 	for name, raw := range map[string][]byte{
 		"duplicate key":        rebuilt(func(f [][]byte) [][]byte { return append(f, f[2]) }),
-		"unknown key":          rebuilt(func(f [][]byte) [][]byte { return append(f, []byte{13, 0}) }),
+		"unknown key":          rebuilt(func(f [][]byte) [][]byte { return append(f, []byte{14, 0}) }),
 		"text key":             rebuilt(func(f [][]byte) [][]byte { return append(f, []byte{0x61, 'a', 0}) }),
 		"missing key":          rebuilt(func(f [][]byte) [][]byte { return f[1:] }),
 		"missing last key":     rebuilt(func(f [][]byte) [][]byte { return f[:11] }),

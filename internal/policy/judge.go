@@ -29,6 +29,8 @@ type Input struct {
 	ToIndexSeen     uint32     // highest receive index of Intent.To that this signer ever paid
 	ChangeIndexSeen uint32     // highest change index of Intent.From that this signer ever made
 	Refusals        int        // refusals for Intent.From since a quorum reset it
+	Book            Book       // the pinned address book; the zero Book has no entries
+	KeyNumber       int        // place of the key that is to sign in Intent.From, from 1; 0 when it is not known
 }
 
 // judgement gathers the checks of one input.
@@ -63,6 +65,7 @@ func Judge(rules Rules, in Input) spend.Verdict {
 	j.sum()
 	j.fee()
 	j.limits()
+	j.timeLock()
 	j.shape()
 	j.lockTime()
 	return j.verdict()
@@ -124,8 +127,8 @@ func (j *judgement) identity() {
 		j.check(n.found == network, "network of the "+n.of, string(n.found), spend.Refuse("network-mismatch", n.of,
 			string(network), string(n.found), "use a signer of that network; keys never serve two"))
 	}
-	j.check(in.Purpose == spend.TopUp, "purpose is known", string(in.Purpose), spend.Refuse("purpose-unknown", "intent",
-		string(spend.TopUp), string(in.Purpose), "update this signer, if the purpose is genuine"))
+	j.check(in.Purpose == spend.TopUp || in.Purpose == spend.Payment, "purpose is known", string(in.Purpose), spend.Refuse("purpose-unknown", "intent",
+		string(spend.TopUp)+" or "+string(spend.Payment), string(in.Purpose), "update this signer, if the purpose is genuine"))
 	complete := in.Serial > 0 && in.Issuer != "" && in.Proposer != ""
 	j.check(complete, "intent names its serial, issuer and proposer", fmt.Sprintf("%d, %s, %s", in.Serial, in.Issuer, in.Proposer),
 		spend.Refuse("intent-incomplete", "intent", "a serial above zero, an issuer and a proposer",
@@ -140,6 +143,10 @@ func (j *judgement) identity() {
 // destinationWallet asks whether the wallet that is to be paid may be paid.
 func (j *judgement) destinationWallet() {
 	in := j.in.Intent
+	if in.Purpose == spend.Payment {
+		j.destinationEntry()
+		return
+	}
 	to, _ := j.rules.Wallet(in.To)
 	j.check(slices.Contains(j.rule.To, in.To), "destination is allowed by the policy", to.Name, spend.Refuse("destination-not-allowed", "intent",
 		"a wallet under to in this signer's policy", in.To.String(), "the keyholders: add the wallet to the policy, if it is right"))

@@ -44,6 +44,7 @@ type story struct {
 	facts  chain.Facts
 	forged bool // nobody proved the facts
 	final  bool // the policy forbids replaceable transactions
+	toBook bool // the policy allows payments to the address book
 }
 
 func topUp() *story {
@@ -57,7 +58,7 @@ func topUp() *story {
 			{Position: 1, Amount: money.Sats(320_177_412), Address: "bc1qcold", Role: chain.Change, Wallet: cold.ID, WalletName: "cold-a", Index: 220}},
 		Fee: money.Sats(6100), VirtualBytes: 430, LockTime: 930_000, Replaceable: true}
 	s.Approvals = []spend.Check{{Name: "approval of a.lee"}, {Name: "approval of r.sanz"}}
-	s.ApproverCount, s.Now, s.LastSeen = 2, now, now.Add(-time.Hour)
+	s.ApproverCount, s.Now, s.LastSeen, s.KeyNumber = 2, now, now.Add(-time.Hour), 1
 	return s
 }
 
@@ -109,6 +110,9 @@ func (s *story) judge(t testing.TB) spend.Verdict {
 	if s.final {
 		return policy.Judge(rulesWith(t, "replaceable: true", "replaceable: false"), s.Input)
 	}
+	if s.toBook {
+		return policy.Judge(rulesWith(t, "to_book: false", "to_book: true"), s.Input)
+	}
 	return policy.Judge(rules(t), s.Input)
 }
 
@@ -131,7 +135,7 @@ type tell struct {
 }
 
 func tells() []tell {
-	return slices.Concat(tellsOfIdentity(), tellsOfTime(), tellsOfOutputs(), tellsOfFees(), tellsOfLimits())
+	return slices.Concat(tellsOfIdentity(), tellsOfTime(), tellsOfOutputs(), tellsOfFees(), tellsOfLimits(), tellsOfTimeLock(), tellsOfPayments())
 }
 
 func tellsOfIdentity() []tell {

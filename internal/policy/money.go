@@ -24,14 +24,18 @@ func (j *judgement) inputs() {
 	}
 }
 
-// outputs refuses every output that is not a wallet's own, that is dust, or that has no address to show.
+// outputs refuses every output that is neither a wallet's own nor the entry that a payment names, that is dust, or that
+// has no address to show.
 func (j *judgement) outputs() {
 	for i, out := range j.facts.Outputs {
 		where := fmt.Sprintf("output %d", i)
-		ours := out.Role == chain.Change || out.Role == chain.Destination
-		j.check(ours && out.Position == i, where+" belongs to a pinned wallet", out.WalletName, spend.Refuse("output-external", where,
+		known, whose := out.Role == chain.Change || j.pays(out), out.WalletName
+		if out.Role == chain.External {
+			whose = "entry " + j.in.Intent.Entry
+		}
+		j.check(known && out.Position == i, where+" belongs to a pinned wallet or the book", whose, spend.Refuse("output-external", where,
 			"change, or the intent's destination", fmt.Sprintf("%s to %q (script %.40s)", out.Amount, out.Address, out.Script),
-			"nobody: money never leaves to an address that no pinned wallet derives"))
+			"nobody: money never leaves to an address that no pinned wallet derives and no book entry of the intent names"))
 		j.check(out.Address != "", where+" has an address", out.Address, spend.Refuse("address-missing", where,
 			"an address that a person can read", "script "+fmt.Sprintf("%.40s", out.Script), "the issuer: build the payload again"))
 		j.check(out.Amount.Cmp(j.rule.DustMin) >= 0, where+" is not dust", out.Amount.String(), spend.Refuse("output-dust", where,
@@ -39,33 +43,43 @@ func (j *judgement) outputs() {
 	}
 }
 
-// with returns the outputs of a role.
-func (j *judgement) with(role chain.Role) []chain.Output {
-	return slices.DeleteFunc(slices.Clone(j.facts.Outputs), func(o chain.Output) bool { return o.Role != role })
+// outputsThat returns the outputs for which keep is true.
+func (j *judgement) outputsThat(keep func(chain.Output) bool) []chain.Output {
+	return slices.DeleteFunc(slices.Clone(j.facts.Outputs), func(o chain.Output) bool { return !keep(o) })
 }
 
 // destination holds the one output that pays against the intent, to the satoshi.
 func (j *judgement) destination() {
-	paid, in := j.with(chain.Destination), j.in.Intent
+	paid, in := j.outputsThat(j.pays), j.in.Intent
 	j.check(len(paid) == 1, "exactly one output pays", fmt.Sprintf("of %d outputs", len(j.facts.Outputs)), spend.Refuse("destination-count", "payload",
 		"one output to the intent's destination", fmt.Sprint(len(paid)), "the issuer: build the payload again"))
 	j.check(!in.Amount.IsZero(), "intent asks for an amount", in.Amount.String(), spend.Refuse("amount-zero", "intent",
 		"more than nothing", in.Amount.String(), "the proposer: make a new intent"))
 	for _, out := range paid {
 		where := fmt.Sprintf("output %d", out.Position)
-		expected, found := fmt.Sprintf("%s /0/%d", in.To, in.ToIndex), fmt.Sprintf("%s /0/%d", out.Wallet, out.Index)
-		j.check(out.Wallet == in.To && out.Index == in.ToIndex, where+" is derived from the intent's wallet and index",
-			fmt.Sprintf("%s /0/%d", out.WalletName, out.Index), spend.Refuse("destination-mismatch", where, expected, found,
-				"the issuer: build the payload for the intent that was approved"))
+		if in.Purpose == spend.Payment {
+			j.check(true, where+" is the address of the book's entry", in.Entry, nil) // pays selected it by its address
+		} else {
+			j.derived(where, out)
+		}
 		j.check(out.Amount == in.Amount, where+" pays the approved amount", in.Amount.String(), spend.Refuse("amount-mismatch", where,
 			in.Amount.String(), out.Amount.String(), "the issuer: build the payload for the amount that was approved"))
-		j.gap(where, out.Index, j.in.ToIndexSeen)
 	}
+}
+
+// derived holds a destination against the wallet and the index that were approved.
+func (j *judgement) derived(where string, out chain.Output) {
+	in := j.in.Intent
+	expected, found := fmt.Sprintf("%s /0/%d", in.To, in.ToIndex), fmt.Sprintf("%s /0/%d", out.Wallet, out.Index)
+	j.check(out.Wallet == in.To && out.Index == in.ToIndex, where+" is derived from the intent's wallet and index",
+		fmt.Sprintf("%s /0/%d", out.WalletName, out.Index), spend.Refuse("destination-mismatch", where, expected, found,
+			"the issuer: build the payload for the intent that was approved"))
+	j.gap(where, out.Index, j.in.ToIndexSeen)
 }
 
 // change allows one output back to the wallet that spends.
 func (j *judgement) change() {
-	back := j.with(chain.Change)
+	back := j.outputsThat(func(o chain.Output) bool { return o.Role == chain.Change })
 	j.check(len(back) <= 1, "at most one change output", fmt.Sprint(len(back)), spend.Refuse("change-count", "payload",
 		"at most one change output", fmt.Sprint(len(back)), "the issuer: build the payload again"))
 	for _, out := range back {
@@ -200,14 +214,19 @@ func usage(rule Rule, facts chain.Facts, in Input) []limit {
 		if w.Length%time.Hour != 0 {
 			l.name = fmt.Sprintf("%d min", w.Length/time.Minute)
 		}
-		for _, m := range in.History {
-			if l.err == nil && !m.At.Before(in.Now.Add(-w.Length)) {
-				l.used, l.err = l.used.Add(m.Amount)
-			}
-		}
-		out = append(out, l)
+		out = append(out, within(w, l, in))
 	}
 	return out
+}
+
+// within adds to a limit what left within its window.
+func within(w Window, l limit, in Input) limit {
+	for _, m := range in.History {
+		if l.err == nil && !m.At.Before(in.Now.Add(-w.Length)) {
+			l.used, l.err = l.used.Add(m.Amount)
+		}
+	}
+	return l
 }
 
 // Limits says how much of each limit the input would use, for the review screen. It says nothing of what cannot be

@@ -1,24 +1,18 @@
 package policy
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
-	"go.yaml.in/yaml/v3"
 )
 
-// Caps on a policy file. A policy of ten wallets is about 8 KiB.
+// Caps on the lists of a policy.
 const (
-	policyMax  = 64 << 10 // bytes
-	nodesMax   = 4096
-	depthMax   = 8
 	walletsMax = 64
 	windowsMax = 8
 )
@@ -64,6 +58,9 @@ type fileRule struct {
 	ClockSkewMax     scalar       `yaml:"clock_skew_max"`
 	DustMin          scalar       `yaml:"dust_min"`
 	RefusalsMax      scalar       `yaml:"refusals_max"`
+	ToBook           scalar       `yaml:"to_book"`
+	TimelockAbove    scalar       `yaml:"timelock_above"`
+	Timelock         scalar       `yaml:"timelock"`
 }
 
 type fileWindow struct {
@@ -87,15 +84,14 @@ type file struct {
 
 // Parse reads a policy file. The error joins every refusal that was found.
 func Parse(raw []byte) (Rules, error) {
-	f, err := readFile(raw)
-	if err != nil {
+	var f file
+	if err := readFile("policy", raw, &f); err != nil {
 		return Rules{}, err
 	}
-	r := &reader{}
+	r := &reader{kind: "policy"}
 	r.oneOf("coldsign", f.Coldsign, policyFormat)
 	out := Rules{version: sha256.Sum256(raw), serial: r.number("serial", f.Serial, 1, serialBound)}
-	out.network = spend.Network(r.oneOf("network", f.Network, string(spend.BitcoinMainnet), string(spend.BitcoinTestnet),
-		string(spend.BitcoinSignet), string(spend.BitcoinRegtest)))
+	out.network = r.network("network", f.Network)
 	r.count("wallets", len(f.Wallets), walletsMax)
 	r.count("rules", len(f.Rules), walletsMax)
 	for i, w := range f.Wallets {
@@ -108,60 +104,6 @@ func Parse(raw []byte) (Rules, error) {
 		return Rules{}, errors.Join(r.errs...)
 	}
 	return out, nil
-}
-
-// readFile checks the form of the bytes and reads them into file.
-func readFile(raw []byte) (file, error) {
-	var f file
-	if len(raw) > policyMax {
-		return f, spend.Malformed("policy-too-large", "policy", "%d bytes; at most %d", len(raw), policyMax)
-	}
-	for i, c := range raw {
-		if c != '\n' && (c < ' ' || c > '~') {
-			line := bytes.Count(raw[:i], []byte("\n")) + 1
-			return f, spend.Malformed("policy-not-ascii", fmt.Sprintf("line %d", line), "byte %#02x; printable ASCII only", c)
-		}
-	}
-	var root yaml.Node
-	decoder := yaml.NewDecoder(bytes.NewReader(raw))
-	if err := decoder.Decode(&root); err != nil {
-		return f, spend.Malformed("policy-syntax", "policy", "%v", err)
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return f, spend.Malformed("policy-syntax", "policy", "more than one document")
-	}
-	budget := nodesMax
-	if err := plainNode(&root, depthMax, &budget); err != nil {
-		return f, err
-	}
-	strict := yaml.NewDecoder(bytes.NewReader(raw))
-	strict.KnownFields(true)
-	if err := strict.Decode(&f); err != nil {
-		return f, spend.Malformed("policy-syntax", "policy", "%v", err)
-	}
-	return f, nil
-}
-
-// plainNode refuses the parts of YAML that let a file mean something else than it seems to.
-func plainNode(n *yaml.Node, depth int, budget *int) error {
-	where := fmt.Sprintf("line %d", n.Line)
-	*budget--
-	switch {
-	case depth == 0 || *budget < 0:
-		return spend.Malformed("policy-syntax", where, "more than %d levels or %d values", depthMax, nodesMax)
-	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		return spend.Malformed("policy-syntax", where, "an anchor or alias")
-	case n.Style&yaml.TaggedStyle != 0 || n.Tag == "!!merge":
-		return spend.Malformed("policy-syntax", where, "a tag or merge key")
-	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		return spend.Malformed("policy-syntax", where, "block text")
-	}
-	for _, child := range n.Content {
-		if err := plainNode(child, depth-1, budget); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // wallet reads one wallet; the ones before it are in have.
@@ -200,6 +142,12 @@ func (r *reader) rule(where string, f fileRule, have Rules) Rule {
 		ClockSkewMax:     r.duration(where+".clock_skew_max", f.ClockSkewMax, clockSkewBound),
 		DustMin:          amount("dust_min", f.DustMin, dustFloor, dustBound),
 		RefusalsMax:      int(number("refusals_max", f.RefusalsMax, 1, refusalsBound)),
+		ToBook:           r.oneOf(where+".to_book", f.ToBook, "true", "false") == "true",
+		TimelockAbove:    amount("timelock_above", f.TimelockAbove, 1, supply),
+		Timelock:         r.duration(where+".timelock", f.Timelock, lifetimeBound),
+	}
+	if out.Timelock >= out.LifetimeMax && out.LifetimeMax > 0 {
+		r.invalid(where+".timelock", "less than lifetime_max", f.Timelock.text)
 	}
 	if out.FeeRateMin > out.FeeRateMax {
 		r.invalid(where+".fee_rate_min", "at most fee_rate_max", f.FeeRateMin.text)

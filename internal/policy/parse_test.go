@@ -58,6 +58,7 @@ func TestTheTemplateIsAPolicy(t *testing.T) {
 	want := policy.Rule{From: cold.ID, To: []spend.WalletID{warm.ID, hot.ID}, TransactionMax: money.Sats(2_000_000_000),
 		FeeMax: money.Sats(500_000), FeePartsMax: 10_000, FeeRateMax: 300_000, FeeRateMin: 1000, Approvals: 2, IndexGapMax: 1000,
 		LockTimeAheadMax: 6, Replaceable: true, LifetimeMax: 72 * time.Hour, ClockSkewMax: 10 * time.Minute, DustMin: money.Sats(1000), RefusalsMax: 5,
+		TimelockAbove: money.Sats(1_000_000_000), Timelock: 24 * time.Hour,
 		Windows: []policy.Window{{Length: time.Hour, Max: money.Sats(2_500_000_000)}, {Length: 24 * time.Hour, Max: money.Sats(5_000_000_000)}}}
 	if !ok || fmt.Sprintf("%+v", rule) != fmt.Sprintf("%+v", want) {
 		t.Errorf("rule\n%+v, want\n%+v", rule, want)
@@ -109,6 +110,8 @@ func parseTells() []struct{ old, new, code string } {
 		{"index_gap_max: 1000", "index_gap_max: 100001", invalid + "rules[0].index_gap_max"}, {"locktime_ahead_max: 6", "locktime_ahead_max: 1009", invalid + "rules[0].locktime_ahead_max"},
 		{"\"0.00001 BTC\"", "\"0.00000329 BTC\"", invalid + "rules[0].dust_min"}, {"refusals_max: 5", "refusals_max: 0", invalid + "rules[0].refusals_max"},
 		{"name: \"warm-a\"", "name: cold-a", invalid + "wallets[1].name"}, {"name: \"cold-a\"", "name: " + strings.Repeat("x", 33), invalid + "wallets[0].name"},
+		{"to_book: false", "to_book: no", invalid + "rules[0].to_book"}, {"\"10 BTC\"", "\"0 BTC\"", invalid + "rules[0].timelock_above"},
+		{"timelock: 24h", "timelock: 72h", invalid + "rules[0].timelock"}, {"timelock: 24h", "timelock: 0h", invalid + "rules[0].timelock"},
 		{"id: \"c0", "id: \"C0", invalid + "wallets[0].id"}, {"tier: warm", "tier: cold", invalid + "rules[0].to[0]"},
 	}
 }
@@ -172,6 +175,9 @@ func TestEveryCodeIsListedAndShown(t *testing.T) {
 		}
 	}
 	for _, c := range parseTells() {
+		shown[strings.Fields(c.code)[0]] = true
+	}
+	for _, c := range bookTells() {
 		shown[strings.Fields(c.code)[0]] = true
 	}
 	listed := map[string]bool{}

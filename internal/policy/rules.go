@@ -34,6 +34,19 @@
 //	    clock_skew_max: 10m
 //	    dust_min: "0.00001 BTC"
 //	    refusals_max: 5
+//	    to_book: false               # whether payments may go to the pinned address book (see Book)
+//	    timelock_above: "10 BTC"
+//	    timelock: 24h
+//
+// # Time-lock
+//
+// When more than timelock_above would leave, counted together with what left within the time-lock's length before, the
+// signature that completes the threshold m is withheld until timelock after the intent was created. A signer cannot know
+// which signatures exist elsewhere, and two signers may act at the same moment; so the rule looks at nothing but the
+// signer's own place: until then only the keys numbered 1 to m-1 in the wallet sign, all others wait. Each key has one
+// number, which is part of the wallet's identity, so at most m-1 signatures exist before the time, whoever is asked, in
+// whatever order, however often. The lock gives keyholders the time to refuse; it does not replace the threshold, because
+// a stolen key that should wait does not.
 //
 // The version of a policy is the SHA-256 of the file's bytes. What may never happen here: a clock, a disk, a float, an
 // amount that is believed without proof, an error that lets something pass.
@@ -77,6 +90,9 @@ type Rule struct {
 	ClockSkewMax     time.Duration // an intent may be created this much ahead of the signer's clock
 	DustMin          money.Amount  // least output
 	RefusalsMax      int           // this many refusals lock the wallet until a quorum resets it
+	ToBook           bool          // payments to entries of the address book are allowed
+	TimelockAbove    money.Amount  // what leaves within Timelock, beyond which the last signature waits
+	Timelock         time.Duration // from the creation of the intent
 }
 
 // Rules are a parsed policy. They come from Parse alone; the zero Rules refuse everything.

@@ -39,18 +39,21 @@ type unit struct {
 type bounds struct{ least, most uint64 }
 
 // reader turns scalars into values and collects every refusal.
-type reader struct{ errs []error }
+type reader struct {
+	kind string // of the file, "policy" or "book"; it begins every code
+	errs []error
+}
 
 func (r *reader) invalid(where, expected, found string) {
-	r.errs = append(r.errs, &spend.Refusal{Kind: spend.Unreadable, Code: "policy-field-invalid", Where: where,
-		Expected: expected, Found: found, Fix: "correct the policy file, then pin it: coldsign trust add FILE"})
+	r.errs = append(r.errs, &spend.Refusal{Kind: spend.Unreadable, Code: r.kind + "-field-invalid", Where: where,
+		Expected: expected, Found: found, Fix: "correct the " + r.kind + " file, then pin it: coldsign trust add FILE"})
 }
 
 // present refuses an absent or empty field. No field has a default: a limit that nobody wrote is no limit.
 func (r *reader) present(where string, s scalar) bool {
 	if s.line == 0 || s.text == "" {
-		r.errs = append(r.errs, &spend.Refusal{Kind: spend.Unreadable, Code: "policy-field-missing", Where: where,
-			Expected: "a value", Found: "none", Fix: "add the field to the policy file, then pin it: coldsign trust add FILE"})
+		r.errs = append(r.errs, &spend.Refusal{Kind: spend.Unreadable, Code: r.kind + "-field-missing", Where: where,
+			Expected: "a value", Found: "none", Fix: "add the field to the " + r.kind + " file, then pin it: coldsign trust add FILE"})
 		return false
 	}
 	return true
@@ -67,6 +70,10 @@ func (r *reader) oneOf(where string, s scalar, values ...string) string {
 		r.invalid(where, strings.Join(values, " or "), s.text)
 	}
 	return s.text
+}
+
+func (r *reader) network(where string, s scalar) spend.Network {
+	return spend.Network(r.oneOf(where, s, string(spend.BitcoinMainnet), string(spend.BitcoinTestnet), string(spend.BitcoinSignet), string(spend.BitcoinRegtest)))
 }
 
 func (r *reader) quoted(where string, s scalar) bool {

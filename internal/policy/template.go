@@ -55,4 +55,7 @@ const templateLimits = `    transaction_max: "20 BTC"    # leaving in one transa
     clock_skew_max: 10m          # an intent may seem to come from the future by this much
     dust_min: "0.00001 BTC"      # least output
     refusals_max: 5              # then the wallet is locked until a quorum resets it
+    to_book: false               # true: payments may go to the entries of the pinned address book
+    timelock_above: "10 BTC"     # leaving within the next line's time; beyond it the last signature waits
+    timelock: 24h                # from the creation of the intent, so that any keyholder can refuse
 `

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/money"
+	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // The pages, in the order of Plain.
@@ -89,6 +90,8 @@ func (s *sheet) why(o chain.Output) string {
 		return "stays in this wallet"
 	case o.Role == chain.Destination:
 		return "destination"
+	case s.wanted(o):
+		return markAlarm + "PAYMENT OUTSIDE" + markPlain
 	}
 	return markAlarm + "EXTERNAL" + markPlain
 }
@@ -100,6 +103,9 @@ func (s *sheet) whose(o chain.Output) string {
 		return place(s.FromName, o) + ", rebuilt from our keys" + s.largest(o)
 	case chain.Destination:
 		return place(s.ToName, o) + ", derived from the pinned wallet " + o.Wallet.Short()
+	}
+	if s.wanted(o) {
+		return "entry " + place(s.ToName, o) + " of the address book that the keyholders signed"
 	}
 	return "no pinned wallet derives this output"
 }
@@ -207,8 +213,16 @@ func (s *sheet) hashes() []block {
 	}
 	in := s.Intent
 	return append(out,
-		full("from "+printable(s.FromName, 64), in.From.String()), full("to "+printable(s.ToName, 64), in.To.String()),
+		full("from "+printable(s.FromName, 64), in.From.String()), s.to(full),
 		full("network and purpose", printable(string(in.Network), 40)+" "+printable(string(in.Purpose), 20)),
 		full("issuer and serial", fmt.Sprintf("%s %d", printable(in.Issuer, 64), in.Serial)), full("proposer", printable(in.Proposer, 128)),
 		full("created and expires", utc(in.CreatedAt)+" to "+utc(in.ExpiresAt)))
+}
+
+// to is the destination in full.
+func (s *sheet) to(full func(name, value string) block) block {
+	if s.Intent.Purpose == spend.Payment {
+		return full("to entry "+printable(s.Intent.Entry, 64), printable(s.Payee, addressMax))
+	}
+	return full("to "+printable(s.ToName, 64), s.Intent.To.String())
 }

@@ -35,6 +35,7 @@ type Request struct {
 	Limits    []string // one line for each limit, from policy.Limits
 	FromName  string   // names as this signer pinned them
 	ToName    string
+	Payee     string // of a payment: the address of its entry in the pinned book; ToName is the entry's name
 	Now       time.Time
 	Notes     []string // what a person must know beside the facts, e.g. "third issue of this intent"
 	Claim     string   // text from outside that nobody verified; shown quoted
@@ -98,8 +99,8 @@ func (s *sheet) contradictions() {
 		s.refuse("outputs", "one output that pays", fmt.Sprint(len(s.paid)))
 	}
 	for _, out := range s.paid {
-		if out.Role != chain.Destination || out.Wallet != s.Intent.To {
-			s.refuse(fmt.Sprintf("output %d", out.Position), "the wallet of the intent", out.Wallet.String())
+		if !s.wanted(out) {
+			s.refuse(fmt.Sprintf("output %d", out.Position), "the destination of the intent", "another one")
 		}
 	}
 	for _, out := range s.change {
@@ -112,6 +113,14 @@ func (s *sheet) contradictions() {
 			s.refuse(fmt.Sprintf("output %d", out.Position), fmt.Sprintf("an address of 1 to %d characters", addressMax), fmt.Sprint(len(out.Address)))
 		}
 	}
+}
+
+// wanted reports whether an output goes where the intent says.
+func (s *sheet) wanted(out chain.Output) bool {
+	if s.Intent.Purpose == spend.Payment {
+		return out.Role == chain.External && s.Payee != "" && out.Address == s.Payee
+	}
+	return out.Role == chain.Destination && out.Wallet == s.Intent.To
 }
 
 // addressMax is the longest address that is shown, and so the longest that can be confirmed. Bitcoin's longest has 90.

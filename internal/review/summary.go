@@ -95,7 +95,14 @@ func (s *sheet) send() block {
 	if s.consolidates() {
 		label, why = "STAYS", "NOTHING LEAVES: derived from the wallet's own pinned keys"
 	}
-	lines := []string{tagged(amountLine(out.Amount)+" -> "+place(s.ToName, out), "[verified]")}
+	if out.Role == chain.External {
+		label, why = "PAY", markAlarm+"OUTSIDE OUR WALLETS"+markPlain+": an entry of the book that the keyholders signed"
+	}
+	tag := "[verified]"
+	if out.Role == chain.External {
+		tag = "[from the book]"
+	}
+	lines := []string{tagged(amountLine(out.Amount)+" -> "+place(s.ToName, out), tag)}
 	lines = append(lines, grouped(out.Address)...)
 	return labelled(label, append(lines, why)...)
 }
@@ -105,8 +112,11 @@ func amountLine(a money.Amount) string {
 	return fmt.Sprintf("%16s %s", a.Grouped(), printable(a.Asset().Symbol, 8))
 }
 
-// place names a wallet and where in it an output lies.
+// place names a wallet and where in it an output lies, or an entry of the address book.
 func place(name string, out chain.Output) string {
+	if out.Role == chain.External {
+		return printable(name, headWide)
+	}
 	branch := 0
 	if out.Role == chain.Change {
 		branch = 1

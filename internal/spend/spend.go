@@ -60,12 +60,15 @@ const (
 // Purpose says what kind of movement an intent asks for.
 type Purpose string
 
-// TopUp moves coins from one pinned wallet to the next index of another pinned wallet.
-const TopUp Purpose = "topup"
+// The purposes.
+const (
+	TopUp   Purpose = "topup"   // moves coins from one pinned wallet to the next index of another pinned wallet
+	Payment Purpose = "payment" // pays an entry of the address book that a quorum of keyholders signed
+)
 
 // Intent is what was asked, by whom, until when. People approve its exact encoded bytes (room bundle encodes it), and
-// every signer judges a payload against it. It names wallets by identity and destinations by index: no address in it
-// is ever typed.
+// every signer judges a payload against it. It names wallets by identity and destinations by index, or by the name of
+// an entry in the signers' address book: no address in it is ever typed.
 type Intent struct {
 	Network   Network
 	Purpose   Purpose
@@ -74,6 +77,7 @@ type Intent struct {
 	From      WalletID
 	To        WalletID
 	ToIndex   uint32 // receive index of To that the destination is derived from
+	Entry     string // of a payment: the entry of the address book that is paid; To and ToIndex are zero
 	Amount    money.Amount
 	Proposer  string // person in the roster, or the issuer's name when the tier watch proposed it
 	CreatedAt int64  // Unix seconds, UTC
