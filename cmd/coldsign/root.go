@@ -43,7 +43,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.PersistentFlags().StringVar(&a.homeDir, "home", defaultHome(), "folder with this keyholder's keys, pins and signer ledger")
 	root.PersistentFlags().Lookup("home").DefValue = "$COLDSIGN_HOME, or ~/.coldsign" // help is the same on every machine
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
-	return command.Root(root, newInitCmd(a), newKeyCmd(a), newWalletCmd(a), newTrustCmd(a), newPolicyCmd(a), newRosterCmd(a), newInspectCmd(a),
+	return command.Root(root, newInitCmd(a), newKeyCmd(a), newWalletCmd(a), newTrustCmd(a), newPolicyCmd(a), newRosterCmd(a), newBookCmd(a), newInspectCmd(a),
 		newSignCmd(a), newRefuseCmd(a), newShowCmd(a), newScanCmd(a), newWordsCmd(a), newLedgerCmd(a))
 }
 

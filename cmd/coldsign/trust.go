@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,18 +26,18 @@ type keyInfo = keystore.Info
 const trustFileMax = 256 << 10
 
 func newTrustCmd(a *app) *cobra.Command {
-	return command.Group("trust", "Pin whom and what this signer believes: issuers, roster, policy", newTrustAddCmd(a), newTrustListCmd(a))
+	return command.Group("trust", "Pin whom and what this signer believes: issuers, roster, policy, address book", newTrustAddCmd(a), newTrustListCmd(a))
 }
 
 func newTrustAddCmd(a *app) *cobra.Command {
 	var o trustOptions
 	cmd := &cobra.Command{
-		Use: "add FILE", Short: "Pin an issuer file, a roster or a policy", Args: command.Arguments(1, 1),
+		Use: "add FILE", Short: "Pin an issuer file, a roster, a policy or an address book", Args: command.Arguments(1, 1),
 		Long: "Pins a file that this signer will believe: an issuer (the daemon whose seals count), the roster (the people whose\n" +
-			"approvals count) or the policy (this signer's limits). The kind is read from the file. A roster or policy needs the\n" +
-			"signatures of as many keyholders as the wallet's threshold: see `coldsign policy sign`. The twelve words of the file are\n" +
-			"compared with the other keyholders' screens, and the file is sealed with a key of this home. A new roster or policy\n" +
-			"takes the place of the old one, which stays in the folder.",
+			"approvals count), the policy (this signer's limits) or the address book (whom it may pay besides wallets). The kind is\n" +
+			"read from the file. All but an issuer need the signatures of as many keyholders as the wallet's threshold: see\n" +
+			"`coldsign policy sign`. The twelve words of the file are compared with the other keyholders' screens, and the file is\n" +
+			"sealed with a key of this home. A new file takes the place of the old one, which stays in the folder.",
 		Example: "  coldsign trust add issuer.json --key a\n  coldsign trust add roster --signature roster.sig-a --signature roster.sig-b --key a\n" +
 			"  coldsign trust add policy.yaml --signature policy.sig-a --signature policy.sig-b --key a",
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -46,7 +47,7 @@ func newTrustAddCmd(a *app) *cobra.Command {
 	}
 	o.register(cmd)
 	cmd.Flags().StringVar(&o.words, "words", "", "the twelve words as another keyholder read them, instead of the question on the terminal")
-	cmd.Flags().StringArrayVar(&o.signatures, "signature", nil, "file with a keyholder's signature under a roster or policy; repeat it for each")
+	cmd.Flags().StringArrayVar(&o.signatures, "signature", nil, "file with a keyholder's signature under a roster, policy or book; repeat it for each")
 	return cmd
 }
 
@@ -131,6 +132,9 @@ func readTrust(raw []byte) (home.Pin, []string, error) {
 		}
 		return home.Pin{Kind: home.PolicyPin, Name: "policy", Data: raw}, []string{fmt.Sprintf("policy %d for %s", rules.Serial(), rules.Network())}, nil
 	}
+	if strings.Contains(string(raw), "coldsign: address-book/v1") {
+		return readBook(raw)
+	}
 	roster, err := approvals.ParseRoster(raw)
 	if err != nil {
 		return home.Pin{}, nil, fmt.Errorf("it is no issuer file and no policy, and as a roster: %w", err)
@@ -142,6 +146,22 @@ func readTrust(raw []byte) (home.Pin, []string, error) {
 		}
 	}
 	return home.Pin{Kind: home.RosterPin, Name: "roster", Data: raw}, lines, nil
+}
+
+func readBook(raw []byte) (home.Pin, []string, error) {
+	book, err := policy.ParseBook(raw)
+	if err != nil {
+		return home.Pin{}, nil, err
+	}
+	lines := []string{fmt.Sprintf("address book %d for %s", book.Serial(), book.Network())}
+	for _, e := range book.Entries() {
+		line := fmt.Sprintf("%s at %s", e.Name, e.Address)
+		if e.Confirmed {
+			line += ", CONFIRMED although it looks like another address"
+		}
+		lines = append(lines, line)
+	}
+	return home.Pin{Kind: home.BookPin, Name: "book", Data: raw}, lines, nil
 }
 
 // mayTrust refuses a file for another network, an older policy in the place of a newer one, and a file without the
@@ -160,6 +180,12 @@ func (a *app) mayTrust(u *unlocked, p home.Pin) error {
 	case serial < least:
 		return spend.Refuse(string(p.Kind)+"-not-newer", string(p.Kind), fmt.Sprintf("a version above %d", least-1), fmt.Sprint(serial),
 			"raise the version in the file; an old one is never taken back")
+	case p.Kind == home.BookPin:
+		book, err := policy.ParseBook(p.Data)
+		if err != nil {
+			return err
+		}
+		return errors.Join(beliefs.CheckBook(book), beliefs.Vouched(p))
 	case p.Kind.NeedsQuorum():
 		return beliefs.Vouched(p)
 	case len(p.Signatures) > 0:
@@ -181,6 +207,12 @@ func edition(p home.Pin, b signing.Beliefs) (network spend.Network, serial, leas
 			return rules.Network(), 0, 0, err
 		}
 		return rules.Network(), rules.Serial(), b.Rules.Serial() + 1, err
+	case home.BookPin:
+		book, err := policy.ParseBook(p.Data)
+		if book.Version() == b.Book.Version() {
+			return book.Network(), 0, 0, err
+		}
+		return book.Network(), book.Serial(), b.Book.Serial() + 1, err
 	}
 	return "", 0, 0, nil
 }
@@ -221,6 +253,9 @@ func runTrustList(a *app, key string) error {
 	if beliefs.Rules.Serial() > 0 {
 		version := beliefs.Rules.Version()
 		list = append(list, row{"policy", fmt.Sprintf("version %d", beliefs.Rules.Serial()), fmt.Sprintf("sha256 %x", version[:8])})
+	}
+	for _, e := range beliefs.Book.Entries() {
+		list = append(list, row{"entry", e.Name, e.Address})
 	}
 	if a.json {
 		return a.JSON("coldsign.trust-list/v1", map[string]any{"pinned_by": info.Name, "trust": list})

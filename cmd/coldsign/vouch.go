@@ -7,9 +7,9 @@ import (
 	"os"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
-	"github.com/coldsign/coldsign/internal/policy"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/words"
 	"github.com/spf13/cobra"
@@ -17,6 +17,10 @@ import (
 
 func newRosterCmd(a *app) *cobra.Command {
 	return command.Group("roster", "Stand behind a roster as a keyholder", newVouchCmd(a, home.RosterPin))
+}
+
+func newBookCmd(a *app) *cobra.Command {
+	return command.Group("book", "Stand behind an address book as a keyholder", newVouchCmd(a, home.BookPin))
 }
 
 type vouchOptions struct {
@@ -86,12 +90,9 @@ func runVouch(a *app, kind home.Kind, o vouchOptions) error {
 
 // sameNetwork refuses to sign rules of another network: a drill's policy must not carry a real key's signature.
 func sameNetwork(u *unlocked, p home.Pin) error {
-	if p.Kind != home.PolicyPin {
-		return nil
-	}
-	rules, err := policy.Parse(p.Data)
-	if err == nil && rules.Network() != u.home.Network() {
-		err = mismatch(p, u.home.Network(), rules.Network())
+	network, _, _, err := edition(p, signing.Beliefs{})
+	if err == nil && network != "" && network != u.home.Network() {
+		err = mismatch(p, u.home.Network(), network)
 	}
 	return err
 }

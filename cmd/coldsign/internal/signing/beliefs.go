@@ -26,6 +26,7 @@ type Beliefs struct {
 	Issuers []bundle.Issuer
 	Roster  approvals.Roster
 	Rules   policy.Rules
+	Book    policy.Book // of addresses outside; none needs to be pinned
 	Wallets []wallet.Wallet
 
 	key     string // its name in the home
@@ -39,9 +40,9 @@ type Beliefs struct {
 func Load(h *home.Home, l *home.Ledger, key string, receipt ssh.PublicKey) (Beliefs, error) {
 	b := Beliefs{Network: h.Network(), key: key, receipt: receipt}
 	readers := map[home.Kind]func([]byte) error{
-		home.IssuerPin: b.takeIssuer, home.RosterPin: b.takeRoster, home.PolicyPin: b.takeRules, home.WalletPin: b.takeWallet,
+		home.IssuerPin: b.takeIssuer, home.RosterPin: b.takeRoster, home.PolicyPin: b.takeRules, home.BookPin: b.takeBook, home.WalletPin: b.takeWallet,
 	}
-	for _, kind := range []home.Kind{home.IssuerPin, home.RosterPin, home.PolicyPin, home.WalletPin} {
+	for _, kind := range []home.Kind{home.IssuerPin, home.RosterPin, home.PolicyPin, home.BookPin, home.WalletPin} {
 		pins, err := h.Pins(l, kind, key, receipt)
 		if err != nil {
 			return Beliefs{}, err
@@ -73,6 +74,11 @@ func (b *Beliefs) takeRoster(data []byte) (err error) {
 func (b *Beliefs) takeRules(data []byte) (err error) {
 	b.Rules, err = policy.Parse(data)
 	b.hasRules = err == nil
+	return err
+}
+
+func (b *Beliefs) takeBook(data []byte) (err error) {
+	b.Book, err = policy.ParseBook(data)
 	return err
 }
 

@@ -22,13 +22,16 @@ const IndexMax = 1 << 20
 // Examination is a bundle that was opened and whose effects are proven, with everything that was found.
 type Examination struct {
 	Opened    bundle.Opened
-	Packet    *bitcoin.Packet
+	Proven    *bitcoin.Proven // the payload, proven once: everything signed comes from it
 	Scope     bitcoin.Scope
 	Effects   chain.Effects
 	Approvers []approvals.Approver
 	Verdict   spend.Verdict
 	Rules     policy.Rules
 	Limits    []string
+	Lock      policy.Lock
+	Payee     policy.Entry // of a payment
+	KeyNumber int          // place of the believing key in the spending wallet, from 1; 0 when it has none
 	Now       time.Time
 }
 
@@ -49,21 +52,26 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 	if err := b.standing(x.Scope.From); err != nil {
 		return Examination{}, err
 	}
-	if x.Packet, err = bitcoin.Join(opened.Payload, opened.Proofs); err != nil {
+	packet, err := bitcoin.Join(opened.Payload, opened.Proofs)
+	if err != nil {
 		return Examination{}, err
 	}
-	if x.Effects, err = bitcoin.Prove(x.Packet, x.Scope); err != nil {
+	if x.Proven, err = bitcoin.Establish(packet, x.Scope); err != nil {
 		return Examination{}, err
 	}
+	x.Effects = x.Proven.Effects()
 	rule, _ := b.Rules.Rule(opened.Intent.From)
 	var checks []spend.Check
 	x.Approvers, checks = b.Roster.Judge(opened.Intent, opened.Body.Intent, opened.Approvals, max(rule.Approvals, 2), now)
 	in := b.remember(l, opened.Intent)
+	in.Book, in.KeyNumber = b.Book, b.keyNumber(x.Scope.From)
 	in.Effects, in.Approvals, in.ApproverCount, in.Now = x.Effects, checks, len(x.Approvers), now
 	if err := history(l, opened, &in); err != nil {
 		return Examination{}, err
 	}
-	x.Verdict, x.Limits = policy.Judge(b.Rules, in), policy.Limits(b.Rules, in)
+	x.Verdict, x.Limits, x.Lock = policy.Judge(b.Rules, in), policy.Limits(b.Rules, in), policy.TimeLock(b.Rules, in)
+	x.Payee, _ = b.Book.Entry(opened.Intent.Entry)
+	x.KeyNumber = in.KeyNumber
 	return x, nil
 }
 
@@ -76,6 +84,9 @@ func (b Beliefs) scope(intent spend.Intent) (bitcoin.Scope, error) {
 	from, ok := b.Wallet(intent.From)
 	if !ok {
 		return bitcoin.Scope{}, unpinned("from", intent.From)
+	}
+	if intent.Purpose == spend.Payment { // its destination is an address of the book, which is for policy to find
+		return bitcoin.Scope{From: from, IndexMax: IndexMax}, nil
 	}
 	to, ok := b.Wallet(intent.To)
 	if !ok {
@@ -137,10 +148,19 @@ func (x Examination) Request() review.Request {
 	r := review.Request{Intent: x.Opened.Intent, Effects: x.Effects, Verdict: x.Verdict, Bundle: x.Opened.ID,
 		Policy: x.Rules.Version(), Need: max(rule.Approvals, 2), Limits: x.Limits,
 		FromName: x.Scope.From.Name(), ToName: x.Scope.To.Name(), Now: x.Now}
+	wallets := []wallet.Wallet{x.Scope.From}
+	if x.Opened.Intent.Purpose == spend.Payment {
+		r.ToName, r.Payee = x.Payee.Name, x.Payee.Address
+	} else {
+		wallets = append(wallets, x.Scope.To)
+	}
 	for _, a := range x.Approvers {
 		r.Approvers = append(r.Approvers, a.Person+" ("+a.Role+", "+a.Site+", "+a.Device+")")
 	}
-	for _, w := range []wallet.Wallet{x.Scope.From, x.Scope.To} {
+	if x.Lock.Applies && x.Now.Before(x.Lock.Until) {
+		r.Notes = append(r.Notes, "time-locked: the last signature waits until "+x.Lock.Until.UTC().Format(time.RFC3339)+"; any keyholder can refuse until then")
+	}
+	for _, w := range wallets {
 		if n := len(w.Unproven()); n > 0 {
 			r.Notes = append(r.Notes, w.Name()+" has keys without proof of possession")
 		}

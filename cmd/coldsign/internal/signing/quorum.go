@@ -46,13 +46,18 @@ func (b Beliefs) standing(from wallet.Wallet) error {
 }
 
 // own reports whether the key whose beliefs these are is one of a wallet's.
-func (b Beliefs) own(w wallet.Wallet) bool {
-	for _, k := range w.Keys() {
+func (b Beliefs) own(w wallet.Wallet) bool { return b.keyNumber(w) > 0 }
+
+// keyNumber is the place of this key in a wallet, from 1; 0 when it is none of its keys. It is the last place when there
+// are several, because earlier places may do more (policy's time-lock).
+func (b Beliefs) keyNumber(w wallet.Wallet) int {
+	number := 0
+	for i, k := range w.Keys() {
 		if k.Receipt != "" && k.Receipt == seal.KeyLine(b.receipt) {
-			return true
+			number = i + 1
 		}
 	}
-	return false
+	return number
 }
 
 // circle is the keyholders of a wallet. Keys in foreign devices have no receipt key, so their holders cannot sign a
