@@ -48,7 +48,7 @@ type Entry struct {
 	Wallet    string    `json:"wallet,omitempty"`   // spending wallet, hexadecimal
 	Outpoints []string  `json:"outpoints,omitempty"`
 	Leaving   string    `json:"leaving,omitempty"` // satoshi that leave the wallet, fee not counted
-	To        string    `json:"to,omitempty"`      // destination wallet, hexadecimal
+	To        string    `json:"to,omitempty"`      // destination wallet, hexadecimal; of a payment its address
 	ToIndex   uint32    `json:"to_index,omitempty"`
 	Change    uint32    `json:"change,omitempty"`  // change index made
 	Counter   uint64    `json:"counter,omitempty"` // of the receipt; rises by one with each reservation of a key

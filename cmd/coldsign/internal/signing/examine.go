@@ -142,6 +142,14 @@ func history(l *home.Ledger, opened bundle.Opened, in *policy.Input) error {
 	return nil
 }
 
+// destination says in the ledger who is paid: a wallet's identity, or the address of an entry of the book.
+func (x Examination) destination() string {
+	if x.Opened.Intent.Purpose == spend.Payment {
+		return x.Payee.Address
+	}
+	return x.Opened.Intent.To.String()
+}
+
 // Request is what the review screen shows.
 func (x Examination) Request() review.Request {
 	rule, _ := x.Rules.Rule(x.Opened.Intent.From)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
@@ -57,7 +58,7 @@ func (s *Session) Sign(ctx context.Context, raw []byte) (Result, error) {
 		return Result{}, err
 	}
 	position, ours := Position(x.Scope.From, s.Key.Record())
-	if !ours {
+	if !ours || position+1 != x.KeyNumber {
 		return Result{}, spend.Refuse("key-not-in-wallet", "wallet "+x.Scope.From.Name(), "a wallet that key "+s.KeyName+" belongs to",
 			"other keys", "sign with one of the wallet's keys: coldsign key list")
 	}
@@ -109,26 +110,53 @@ func (s *Session) mayReserve(x Examination, id string) error {
 	return errors.Join(errs...)
 }
 
-// conflicts refuses coins that this key signed away before. The one exception is a bundle that names the earlier one as
-// replaced and lets no more leave: both spend the same coin, so the chain itself takes at most one of them.
+// conflicts refuses coins that this key signed away before. The one exception is a bundle that replaces an earlier one,
+// pays the same place and lets no more leave. It must share a coin with every bundle of that line, and not only with the
+// one it names: two that share none could both be confirmed.
 func (s *Session) conflicts(x Examination, id string) []*spend.Refusal {
 	var out []*spend.Refusal
-	replaced := hex.EncodeToString(x.Opened.Replaces[:])
-	for _, c := range s.Ledger.Conflicts(id, s.KeyName, outpoints(x.Effects)) {
-		if c.By.Bundle == replaced && s.leavesNoMore(x, c.By) {
+	line := s.replaces(x, id)
+	found := s.Ledger.Conflicts(id, s.KeyName, outpoints(x.Effects))
+	for _, c := range found {
+		if slices.Contains(line, c.By.Bundle) && s.leavesNoMore(x, c.By) {
 			continue
 		}
 		out = append(out, spend.Refuse("coin-already-signed", "input "+c.Outpoint, "a coin that this key never signed away",
 			fmt.Sprintf("it was signed for bundle %s on %s", c.By.Bundle[:16], c.By.Time.Format(time.RFC3339)),
 			"treasury staff: finish that bundle, or issue one that replaces it and lets no more leave"))
 	}
+	for _, earlier := range line {
+		if !slices.ContainsFunc(found, func(c home.Conflict) bool { return c.By.Bundle == earlier }) {
+			out = append(out, spend.Refuse("replacement-shares-no-coin", "bundle "+id[:16], "a coin in common with every bundle that it replaces",
+				"none in common with bundle "+earlier[:16], "treasury staff: build the replacement from the coins of the first bundle"))
+		}
+	}
 	return out
 }
 
+// replaces lists the bundles in whose place x is to stand: the one it names, if this key signed it, and every other that
+// shares a coin with that one. By this rule each of them shares a coin with each.
+func (s *Session) replaces(x Examination, id string) []string {
+	named := hex.EncodeToString(x.Opened.Replaces[:])
+	earlier, signed := s.Ledger.Reservation(named, s.KeyName)
+	if !signed {
+		return nil
+	}
+	line := []string{named}
+	for _, c := range s.Ledger.Conflicts(named, s.KeyName, earlier.Outpoints) {
+		if c.By.Bundle != id {
+			line = append(line, c.By.Bundle)
+		}
+	}
+	return line
+}
+
+// leavesNoMore reports whether x pays the place that an earlier bundle paid, and no more than that one did.
 func (s *Session) leavesNoMore(x Examination, earlier home.Entry) bool {
 	before, err := money.ParseU128(earlier.Leaving)
 	now, errNow := policy.Leaving(x.Effects.Facts())
-	return err == nil && errNow == nil && now.Units().Cmp(before) <= 0 && earlier.To == x.Opened.Intent.To.String()
+	intent := x.Opened.Intent
+	return err == nil && errNow == nil && now.Units().Cmp(before) <= 0 && earlier.To == x.destination() && earlier.ToIndex == intent.ToIndex
 }
 
 func outpoints(e chain.Effects) []string {
@@ -151,7 +179,7 @@ func (s *Session) reserve(x Examination, id string) (home.Entry, error) {
 	}
 	intent := x.Opened.Intent
 	e := home.Entry{Event: home.Reserved, Bundle: id, Key: s.KeyName, Wallet: intent.From.String(), Outpoints: outpoints(x.Effects),
-		Leaving: leaving.Units().String(), To: intent.To.String(), ToIndex: intent.ToIndex, Change: changeIndex(x.Effects),
+		Leaving: leaving.Units().String(), To: x.destination(), ToIndex: intent.ToIndex, Change: changeIndex(x.Effects),
 		Counter: s.Ledger.NextCounter(s.KeyName), Expires: intent.ExpiresAt}
 	return e, s.Ledger.Append(s.Now(), e)
 }
@@ -165,9 +193,10 @@ func changeIndex(e chain.Effects) uint32 {
 	return 0
 }
 
-// signatures uses the key, once for each input, and verifies every signature by two implementations before it goes on.
+// signatures uses the key, once for each input. The key store verifies every signature with btcec against the public key
+// of the task before it gives it out, and here each is verified by our own implementation before it goes on.
 func (s *Session) signatures(ctx context.Context, x Examination, position int) ([]bitcoin.Signature, error) {
-	tasks, err := bitcoin.Tasks(x.Packet, x.Scope, position)
+	tasks, err := x.Proven.Tasks(position)
 	if err != nil {
 		return nil, err
 	}
@@ -178,17 +207,13 @@ func (s *Session) signatures(ctx context.Context, x Examination, position int) (
 	}
 	out := make([]bitcoin.Signature, 0, len(tasks))
 	for _, task := range tasks {
-		der, pub, err := s.Key.Sign(ctx, task.Branch, task.Index, task.Digest)
+		der, err := s.Key.SignAt(ctx, keystore.Place{Branch: task.Branch, Index: task.Index, PubKey: task.PubKey}, task.Digest)
 		if err != nil {
 			return nil, fmt.Errorf("input %d: %w", task.Input, err)
 		}
-		if pub != task.PubKey {
-			return nil, spend.Distrust("key-mismatch", fmt.Sprintf("input %d", task.Input), hex.EncodeToString(task.PubKey[:]),
-				hex.EncodeToString(pub[:]), "the key device gave a signature by another key; do not use it")
-		}
-		out = append(out, bitcoin.Signature{Input: uint32(task.Input), PubKey: pub, Signature: append(der, sighashAll)})
+		out = append(out, bitcoin.Signature{Input: uint32(task.Input), PubKey: task.PubKey, Signature: append(der, sighashAll)})
 	}
-	return out, bitcoin.VerifySignatures(x.Packet, x.Scope, out)
+	return out, x.Proven.VerifyOwn(out)
 }
 
 // sighashAll is the last byte of every signature: all inputs and all outputs are signed.
