@@ -20,7 +20,8 @@ function verify(psbt, { path, fingerprint }) {
   });
 }
 
-const described = (keys) => keys.map(({ key, path, fingerprint }) => ({ xpub: key, path, rootFingerprint: fingerprint }));
+// described is the shape in which Caravan keeps extended public keys.
+const described = (keys) => keys.map(({ key, path, fingerprint }) => ({ base58String: key, path, rootFingerprint: fingerprint }));
 
 await serve({
   combine({ psbts, cosigner }) {
@@ -39,6 +40,8 @@ await serve({
     verify(psbt, cosigner);
     return {};
   },
+  // version2 writes the packet in the form of BIP370.
+  version2: ({ psbt }) => ({ psbt: PsbtV2.FromV0(psbt).serialize('base64') }),
   address({ threshold, keys, branch, index }) {
     if (keys.some((key) => key.fixed)) {
       const pubkeys = keys.map(({ key, fixed }) => (fixed ? key : deriveChildPublicKey(key, `m/${branch}/${index}`, network)));

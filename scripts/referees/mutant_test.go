@@ -7,57 +7,104 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 )
 
 // mutants is how many spoiled packets are tried, and acceptedMin how many of them we must find nothing wrong with: a
 // property of packets that we accept needs some.
 const (
-	mutants     = 6000
-	acceptedMin = 40
+	mutants     = 1000
+	acceptedMin = 150
 )
 
-// Where a referee refuses a packet, we do too: thousands of packets, each an honest one with one to three changes, are
-// put before us, and those that we would sign before the referees. One that a referee will not sign is either a check
-// that we lack or a strictness that we should know of.
+// difference is a strictness of a referee that we know of and do not share, with the reason.
+type difference struct{ referee, says, why string }
+
+// differences were all that 60,000 mutants showed.
+func differences() []difference {
+	const derived = "we derive the script from the pinned wallet, and need nobody to tell it"
+	const assigned = "a field that a later BIP assigned; we count it as unknown, and the review says how many there are"
+	return []difference{
+		{bitcoinjs, "witnessScript missing", derived},
+		{scure, "wsh without witnessScript", derived},
+		{caravan, "reading 'toString'", derived},
+		{caravan, "Signing key details not included", "we look for our key in the wallet, not among the paths in the packet"},
+		{caravan, "tx version less than 2", "both versions mean the same without relative lock times, which we refuse"},
+		{scure, "Proprietary key: expected BIP174 identifier", "a proprietary field that names no owner is carried like one that does"},
+		{scure, "element bigger than MAX_SAFE_INTEGER", "a field type that JavaScript cannot count to"},
+		{scure, "genericSignedMessage", assigned}, // global 0x09, BIP322
+		{scure, "dnssecProof", assigned},          // output 0x35, BIP353
+		{scure, "Reader(name)", assigned},         // the same, cut short
+		{scure, "spTweak", assigned},              // input 0x20
+		{scure, "Reader(): readBytes", assigned},  // input 0x1f and 0x20, cut short
+		{scure, "left after unpack", assigned},    // the same, too long
+	}
+}
+
+// Where a referee refuses a packet, we do too: many packets, each an honest one with one to three changes, are put
+// before us, and those that we would sign before the referees. One that a referee will not sign is either a check that
+// we lack or a strictness that we know of.
 func TestWhatWeAcceptEveryRefereeAccepts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	honest := b.vault.packet(t).Bytes()
 	random := rand.New(rand.NewPCG(8, 75))
-	seen, accepted := map[string]bool{string(honest): true}, 0
+	var accepted []mutant
+	seen := map[string]bool{string(honest): true}
 	for range mutants {
-		raw, what := mutate(t, random, honest)
-		if seen[string(raw)] || b.ours(raw) != nil {
-			continue
+		m := mutate(t, random, honest)
+		if !seen[string(m.raw)] && b.ours(m.raw) == nil {
+			accepted = append(accepted, m)
 		}
-		seen[string(raw)] = true
-		accepted++
-		for _, r := range b.referees {
-			if v := b.present(r, raw); v.Refuses != "" {
-				t.Errorf("%s refuses what we accept: %s\nafter %q\n%s", r.name, v.Refuses, what, text(raw))
-			}
+		seen[string(m.raw)] = true
+	}
+	if len(accepted) < acceptedMin {
+		t.Errorf("we accepted only %d of %d mutants: the property was hardly tried", len(accepted), mutants)
+	}
+	var done sync.WaitGroup
+	for _, r := range b.referees {
+		done.Go(func() { b.accepts(r, accepted) })
+	}
+	done.Wait()
+}
+
+// accepts presents packets to a referee, which must sign all but those that it is known to be stricter about.
+func (b *bench) accepts(r *referee, packets []mutant) {
+	stricter := 0
+	for _, m := range packets {
+		v := b.present(r, m.raw)
+		switch {
+		case v.Refuses == "":
+		case slices.ContainsFunc(differences(), func(d difference) bool { return d.referee == r.name && strings.Contains(v.Refuses, d.says) }):
+			stricter++
+		default:
+			b.t.Errorf("%s refuses what we accept: %s\nafter %q\n%s", r.name, v.Refuses, m.what, text(m.raw))
 		}
 	}
-	t.Logf("%d of %d mutants were accepted, by us and by all referees", accepted, mutants)
-	if accepted < acceptedMin {
-		t.Errorf("we accepted only %d of %d mutants: the property was hardly tried", accepted, mutants)
-	}
+	b.t.Logf("%s accepts %d of the %d packets that we accept, and is stricter as known about %d", r.name, len(packets)-stricter, len(packets), stricter)
+}
+
+// mutant is a changed packet.
+type mutant struct {
+	raw  []byte
+	what []string // was changed
 }
 
 // mutate changes one to three things and says which.
-func mutate(t testing.TB, random *rand.Rand, honest []byte) (raw []byte, what []string) {
-	d := open(t, honest)
+func mutate(t testing.TB, random *rand.Rand, honest []byte) mutant {
+	d, m := open(t, honest), mutant{}
 	for range 1 + random.IntN(3) {
-		what = append(what, d.mutation(random))
+		m.what = append(m.what, d.mutation(random))
 	}
-	raw = d.bytes()
+	m.raw = d.bytes()
 	if random.IntN(10) == 0 {
-		at := random.IntN(len(raw))
-		raw[at] ^= 1 << random.IntN(8)
-		what = append(what, fmt.Sprintf("flip a bit of byte %d", at))
+		at := random.IntN(len(m.raw))
+		m.raw[at] ^= 1 << random.IntN(8)
+		m.what = append(m.what, fmt.Sprintf("flip a bit of byte %d", at))
 	}
-	return raw, what
+	return m
 }
 
 func (d *draft) mutation(random *rand.Rand) string {

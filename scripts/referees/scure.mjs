@@ -22,6 +22,8 @@ await serve({
     });
     return { psbt: toBase64(tx.toPSBT()) };
   },
+  // version2 writes the packet in the form of BIP370.
+  version2: ({ psbt }) => ({ psbt: toBase64(Transaction.fromPSBT(fromBase64(psbt), { unknown: 'ignore' }).toPSBT(2)) }),
   address({ threshold, keys, branch, index }) {
     const multi = p2ms(threshold, sorted(keys.map((key) => publicKey(key, branch, index))));
     return { address: p2wsh(multi, network).address, script: toHex(multi.script) };
