@@ -92,7 +92,7 @@ func newKeyExportCmd(a *app) *cobra.Command {
 			if err != nil {
 				return keyError(err)
 			}
-			return a.give(out, info.Record.Marshal())
+			return a.handOver(out, info.Record.Marshal())
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "-", "file to write; - is standard output")
@@ -110,6 +110,15 @@ func (a *app) give(out string, data []byte) error {
 	}
 	a.Say("wrote %s", out)
 	return nil
+}
+
+// handOver is give for commands whose only data is a file. With --json the object says what was written; where the file
+// goes to standard output, it is the data.
+func (a *app) handOver(out string, data []byte) error {
+	if err := a.give(out, data); err != nil || !a.json || out == "-" {
+		return err
+	}
+	return a.JSON("coldsign.written/v1", map[string]any{"out": out, "bytes": len(data)})
 }
 
 // columns lays words out for copying by hand, four a line, numbered.

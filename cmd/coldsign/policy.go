@@ -27,7 +27,7 @@ func newPolicyTemplateCmd(a *app) *cobra.Command {
 			for _, w := range beliefs.Wallets {
 				wallets = append(wallets, policy.Wallet{ID: w.ID(), Name: w.Name(), Tier: w.Tier()})
 			}
-			return a.give(out, policy.Template(beliefs.Network, wallets...))
+			return a.handOver(out, policy.Template(beliefs.Network, wallets...))
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "name of the key whose pinned wallets to use (default: the only one of this home)")

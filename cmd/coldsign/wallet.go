@@ -47,6 +47,9 @@ func newWalletCreateCmd(a *app) *cobra.Command {
 			if err := a.give(out, w.Marshal()); err != nil {
 				return err
 			}
+			if a.json && out != "-" {
+				return a.JSON("coldsign.wallet/v1", viewWallet(w, ""))
+			}
 			a.Say("%s %d of %d, words: %s", w.Name(), w.Threshold(), len(w.Keys()), w.Words())
 			return nil
 		},
@@ -253,10 +256,11 @@ type walletView struct {
 	Tier       string   `json:"tier"`
 	Network    string   `json:"network"`
 	Threshold  int      `json:"threshold"`
-	Keys       []string `json:"keys"`
+	Keys       int      `json:"keys"`
+	KeyNames   []string `json:"key_names"`
 	Unproven   int      `json:"unproven_keys"`
 	Descriptor string   `json:"descriptor"`
-	PinnedBy   string   `json:"pinned_by"`
+	PinnedBy   string   `json:"pinned_by,omitempty"`       // not of a file that is only written
 	Policy     string   `json:"policy_template,omitempty"` // BIP388; a wallet with a token key has none
 	NoProof    []string `json:"keys_without_proof,omitempty"`
 	Indexes    uint32   `json:"indexes,omitempty"` // of a wallet with a pool of token keys
@@ -264,13 +268,13 @@ type walletView struct {
 
 func viewWallet(w wallet.Wallet, key string) walletView {
 	v := walletView{Name: w.Name(), ID: w.ID().String(), Words: w.Words(), Tier: string(w.Tier()), Network: string(w.Network()),
-		Threshold: w.Threshold(), Unproven: len(w.Unproven()), Descriptor: w.Descriptor(), PinnedBy: key}
+		Threshold: w.Threshold(), Keys: len(w.Keys()), Unproven: len(w.Unproven()), Descriptor: w.Descriptor(), PinnedBy: key}
 	v.Policy, _ = w.Policy()
 	if limited(w) {
 		v.Indexes = w.Indexes()
 	}
 	for _, k := range w.Keys() {
-		v.Keys = append(v.Keys, k.Name)
+		v.KeyNames = append(v.KeyNames, k.Name)
 		if k.Unproven() {
 			v.NoProof = append(v.NoProof, k.Name)
 		}

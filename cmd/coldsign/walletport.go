@@ -189,5 +189,5 @@ func runWalletExport(a *app, o walletExportOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.give(o.out, data)
+	return a.handOver(o.out, data)
 }
