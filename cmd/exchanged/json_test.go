@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/scripts/jsondoc"
+)
+
+// listens serves the rig's daemon until the test ends, and returns its ready line.
+func (r *rig) listens() string {
+	r.t.Helper()
+	read, write := io.Pipe()
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() {
+		served <- r.serve(ctx, &app{Console: &console.Console{Name: "exchanged", Out: write, Err: io.Discard, Now: r.clock}})
+		write.Close()
+	}()
+	r.t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			r.t.Error(err)
+		}
+	})
+	return must(bufio.NewReader(read).ReadString('\n'))
+}
+
+// Every object that exchanged prints for --json is as docs/json.md says, and every schema there is printed.
+func TestJSONIsAsDocumented(t *testing.T) {
+	doc := must(jsondoc.Read("../../docs/json.md"))
+	seen := map[string]bool{}
+	documented := func(line string) {
+		t.Helper()
+		schema, err := doc.Check("exchanged", []byte(line))
+		if err != nil {
+			t.Error(err)
+		}
+		seen[schema] = true
+	}
+	r := newRig(t)
+	prints := func(args ...string) {
+		t.Helper()
+		documented(r.mustCommand(append(args, "--json")...))
+	}
+	_, request, err := admin.NewPersonKey("alice", rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prints("wallet", "add", r.file("hot", r.hot.Marshal()))
+	prints("wallet", "list")
+	prints("roster", "show")
+	prints("staff", "enroll", "alice", "--csr", r.file("csr", request), "--out", filepath.Join(t.TempDir(), "alice.crt"))
+	prints("staff", "list")
+	prints("staff", "revoke", "alice")
+	prints("tls", "renew", "--host", "admin.internal")
+	documented(r.listens())
+	code, out, errs := r.command("status", "--json")
+	documented(out)
+	if code != console.Done {
+		documented(errs)
+	}
+	code, out, errs = r.command("frobnicate", "--json")
+	documented(errs)
+	if code != console.Usage || out != "" {
+		t.Errorf("exit %d, standard output %q", code, out)
+	}
+	stopped := newRig(t)
+	if err := stopped.store.Halt(context.Background(), "nonce-reused", "key a gave two signatures with one nonce"); err != nil {
+		t.Fatal(err)
+	}
+	stopped.kill()
+	documented(stopped.mustCommand("halt", "list", "--json"))
+	documented(stopped.mustCommand("events", "verify", "--json"))
+	other := &rig{t: t, dir: filepath.Join(t.TempDir(), "data"), time: noon}
+	documented(other.mustCommand("init", "--network", "regtest", "--json"))
+	if got, want := slices.Sorted(maps.Keys(seen)), slices.Sorted(slices.Values(append(doc.Schemas("exchanged"), doc.Schemas(jsondoc.Everywhere)...))); !slices.Equal(got, want) {
+		t.Errorf("schemas seen:\n%s\nof docs/json.md:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	stopped.start() // the rig closes its records at the end
+}
