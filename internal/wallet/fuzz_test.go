@@ -60,6 +60,7 @@ func FuzzParseKeyRecord(f *testing.F) {
 func FuzzParse(f *testing.F) {
 	f.Add(pinned(f, spend.BitcoinRegtest).Marshal())
 	f.Add(pinned(f, spend.BitcoinMainnet).Marshal())
+	f.Add(pooled(f, 4).Marshal())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		w, err := wallet.Parse(raw)
 		if !readOrRefused(t, err) {

@@ -411,3 +411,20 @@ func FuzzPoolRecord(f *testing.F) {
 		}
 	})
 }
+
+// What every signer and the daemon pay at each start for the largest wallet there may be.
+func BenchmarkParseThreeFullPools(b *testing.B) {
+	var all []wallet.KeyRecord
+	for i := range byte(3) {
+		all = append(all, pool(b, i, wallet.PoolKeysMax, spend.BitcoinRegtest).record)
+	}
+	w, err := wallet.New("FULL", spend.Cold, 2, all)
+	must(b, err)
+	file := w.Marshal()
+	b.SetBytes(int64(len(file)))
+	for b.Loop() {
+		if _, err := wallet.Parse(file); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
