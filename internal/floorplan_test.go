@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"internal/money", "internal/spend", "internal/words", "internal/chain/internal/proof", "internal/chain"},
 	{"internal/seal", "internal/wallet", "internal/chain/bitcoin", "internal/approvals", "internal/bundle", "internal/transport",
 		"internal/policy", "internal/review"},
-	{"internal/treasury", "cmd/coldsign/internal/keystore", "cmd/coldsign/internal/home", "cmd/coldsign/internal/signing"},
+	{"internal/matching", "internal/treasury", "cmd/coldsign/internal/keystore", "cmd/coldsign/internal/home", "cmd/coldsign/internal/signing"},
 	{"hsm", "internal/console", "internal/command", "internal/node", "internal/store", "internal/admin"},
 	{"cmd/coldsign", "cmd/warmctl", "cmd/exchanged"},
 }

@@ -1,0 +1,123 @@
+package matching
+
+// limitOf is the worst price an order may trade at: its own, or for market orders the edge of the band.
+func (b *Book) limitOf(r *resting) Price {
+	switch {
+	case r.typ != Market:
+		return r.price
+	case r.side == Sell:
+		return max(b.limits.PriceMin, 1)
+	case b.limits.PriceMax > 0:
+		return b.limits.PriceMax
+	}
+	return PriceMax
+}
+
+// take trades an order against the other side, best price and oldest first, until it is filled, its limit or quote is
+// reached, or self-trade prevention ends it. An order by quote has no quantity; what it may still spend counts instead.
+func (b *Book) take(r *resting, quote int64, out []Event) ([]Event, Reason) {
+	other, limit := 1-r.side, b.limitOf(r)
+	byQuote := quote > 0
+	for b.best[other] != 0 && (r.qty > 0 || byQuote) {
+		v := &b.sides[other].levels[b.best[other]]
+		if !crosses(r.side, limit, v.price) {
+			break
+		}
+		s := v.head
+		maker := &b.orders[s]
+		if maker.owner == r.owner && r.self != Allow {
+			if r.self != ExpireTaker {
+				out = b.cancel(s, SelfTraded, out)
+			}
+			if r.self != ExpireMaker {
+				return out, SelfTraded
+			}
+			continue
+		}
+		qty := min(maker.shown, r.qty)
+		if byQuote {
+			if qty = min(maker.shown, Qty(quote/int64(v.price))); qty == 0 {
+				break
+			}
+			quote -= int64(qty) * int64(v.price)
+		} else {
+			r.qty -= qty
+		}
+		b.last = v.price
+		out = append(out, Event{Kind: Traded, Side: r.side, Order: r.id, Owner: r.owner, Maker: maker.id, MakerOwner: maker.owner,
+			Price: v.price, Qty: qty, Rest: r.qty, MakerRest: maker.qty - qty})
+		b.fill(s, v, qty)
+	}
+	return out, Unfilled
+}
+
+// fill takes a quantity from a resting order. An iceberg whose visible part is gone shows more, behind the others.
+func (b *Book) fill(s slot, v *level, qty Qty) {
+	o := &b.orders[s]
+	o.qty -= qty
+	o.shown -= qty
+	v.total -= qty
+	v.shown -= qty
+	switch {
+	case o.qty == 0:
+		b.forget(s)
+	case o.shown == 0:
+		o.shown = min(o.peak, o.qty)
+		v.shown += o.shown
+		b.toTail(s, v)
+	}
+}
+
+// toTail moves an order behind the others of its level.
+func (b *Book) toTail(s slot, v *level) {
+	if v.tail == s {
+		return
+	}
+	o := &b.orders[s]
+	if o.prev != 0 {
+		b.orders[o.prev].next = o.next
+	} else {
+		v.head = o.next
+	}
+	b.orders[o.next].prev = o.prev
+	o.prev, o.next = v.tail, 0
+	b.orders[v.tail].next = s
+	v.tail = s
+}
+
+// reachable is how much of an order the other side would fill now, by its limit and its self-trade mode.
+func (b *Book) reachable(o *Order) Qty {
+	r := resting{typ: o.Type, side: o.Side, price: o.Price}
+	other, limit := 1-o.Side, b.limitOf(&r)
+	careful := o.SelfTrade != Allow && b.owners.get(OrderID(o.Owner)) != 0
+	sum := Qty(0)
+	for at := b.best[other]; at != 0 && sum < o.Qty; at = b.behind(other, at) {
+		v := &b.sides[other].levels[at]
+		if !crosses(o.Side, limit, v.price) {
+			break
+		}
+		if !careful {
+			sum += v.total
+			continue
+		}
+		for s := v.head; s != 0; s = b.orders[s].next {
+			maker := &b.orders[s]
+			if maker.owner != o.Owner {
+				sum += maker.qty
+			} else if o.SelfTrade != ExpireMaker {
+				return sum + b.beforeOwn(v, o, sum)
+			}
+		}
+	}
+	return sum
+}
+
+// beforeOwn answers for a level that holds an order of the taker itself, which ends the taker: nothing behind the visible
+// parts in front of it can be counted on, so an order that is not filled by then is not filled whole.
+func (b *Book) beforeOwn(v *level, o *Order, sum Qty) Qty {
+	front := Qty(0)
+	for s := v.head; s != 0 && b.orders[s].owner != o.Owner; s = b.orders[s].next {
+		front += b.orders[s].shown - b.orders[s].qty // sum has counted the hidden part already
+	}
+	return front
+}
