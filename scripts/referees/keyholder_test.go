@@ -25,9 +25,9 @@ import (
 )
 
 const (
-	network = spend.BitcoinRegtest
-	hard    = hdkeychain.HardenedKeyStart
-	account = "m/48'/1'/0'/2'" // BIP48, native segwit, coins without worth
+	network     = spend.BitcoinRegtest
+	hard        = hdkeychain.HardenedKeyStart
+	accountPath = "m/48'/1'/0'/2'" // BIP48, native segwit, coins without worth
 )
 
 // keyholder has a private key of a test wallet in the open: the referees are given it, to sign with.
@@ -126,14 +126,17 @@ func vaults(t testing.TB) map[string]vault {
 }
 
 func hotWallet(t testing.TB) wallet.Wallet {
-	return newVault(t, 2, newKeyholder(t, "x"), newKeyholder(t, "y"), newKeyholder(t, "z")).wallet
+	t.Helper()
+	w, err := wallet.New("HOT", spend.Hot, 2, []wallet.KeyRecord{newKeyholder(t, "x").record, newKeyholder(t, "y").record, newKeyholder(t, "z").record})
+	must(t, err)
+	return w
 }
 
 // public describes the wallet's keys to a referee.
 func public(w wallet.Wallet) []map[string]any {
 	var keys []map[string]any
 	for _, r := range w.Keys() {
-		keys = append(keys, map[string]any{"key": r.Key, "fixed": r.Kind == wallet.Fixed, "path": account,
+		keys = append(keys, map[string]any{"key": r.Key, "fixed": r.Kind == wallet.Fixed, "path": accountPath,
 			"fingerprint": hex.EncodeToString(r.Fingerprint[:])})
 	}
 	return keys
@@ -142,7 +145,7 @@ func public(w wallet.Wallet) []map[string]any {
 // electrumKeys are the keys of a wallet in which Electrum holds the seed at a position.
 func (v vault) electrumKeys(position int) []map[string]any {
 	keys := public(v.wallet)
-	keys[position] = map[string]any{"seed": hex.EncodeToString(v.holders[position].seed[:]), "path": account}
+	keys[position] = map[string]any{"seed": hex.EncodeToString(v.holders[position].seed[:]), "path": accountPath}
 	return keys
 }
 
