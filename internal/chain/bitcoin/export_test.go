@@ -5,6 +5,7 @@ import (
 	"math/big"
 
 	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/coldsign/coldsign/internal/wallet"
 )
 
 // CheckSignature is the whole check of one signature, without a packet.
@@ -152,4 +153,34 @@ func FinishChanged(p *Packet, s Scope, answers [][]Signature, change func(*wire.
 	change(tx)
 	_, err = found.finish(p, tx)
 	return err
+}
+
+// DeriveTogether gives the scripts that the quick derivation finds, for branch/index pairs.
+func DeriveTogether(w wallet.Wallet, places [][2]uint32) map[[2]uint32]wallet.Derived {
+	h := newHeirs(w)
+	found, out := map[place]wallet.Derived{}, map[[2]uint32]wallet.Derived{}
+	var all []place
+	for _, p := range places {
+		all = append(all, place{wallet.Branch(p[0]), p[1]})
+	}
+	h.derive(all, found)
+	for at, d := range found {
+		out[[2]uint32{uint32(at.branch), at.index}] = d
+	}
+	return out
+}
+
+// CombSums adds k·G to each key, all side by side. Where points met, there is no sum.
+func CombSums(keys [][33]byte, ks []*big.Int) (sums [][33]byte, known []bool) {
+	lanes := make([]lane, len(keys))
+	for i, key := range keys {
+		lanes[i].sum, _ = decompress(key)
+		lanes[i].digits = combDigits(limbsOf(ks[i]))
+	}
+	newComb().addMultiples(lanes)
+	for i := range lanes {
+		known = append(known, !lanes[i].broken)
+		sums = append(sums, lanes[i].sum.compressed())
+	}
+	return sums, known
 }

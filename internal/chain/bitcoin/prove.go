@@ -34,6 +34,7 @@ type prover struct {
 	packet   *Packet
 	scope    Scope
 	known    map[place]wallet.Derived // scripts of From, derived once
+	foreseen map[place]wallet.Derived // those that inputs point to, derived together
 	inputs   []provenInput
 	outputs  []chain.Output
 	refusals []error

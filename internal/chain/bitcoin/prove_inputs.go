@@ -16,6 +16,7 @@ func outpointText(raw []byte) string {
 
 // proveInputs fills v.inputs with one coin for each input, in order, or refuses.
 func (v *prover) proveInputs() {
+	v.foresee()
 	for i := range v.packet.tx.inputs {
 		before := len(v.refusals)
 		where := fmt.Sprintf("input %d", i)
@@ -90,10 +91,13 @@ func (v *prover) owner(claims []field, where string) (wallet.Derived, bool) {
 		v.refuse("index-beyond-limit", where, fmt.Sprintf("an index up to %d", v.scope.IndexMax), fmt.Sprint(at.index))
 		return wallet.Derived{}, false
 	}
-	derived, err := v.derive(at)
-	if err != nil {
-		v.refuse("derivation-impossible", where, "a script of the wallet", err.Error())
-		return wallet.Derived{}, false
+	derived, foreseen := v.foreseen[at]
+	if !foreseen {
+		var err error
+		if derived, err = v.derive(at); err != nil {
+			v.refuse("derivation-impossible", where, "a script of the wallet", err.Error())
+			return wallet.Derived{}, false
+		}
 	}
 	return derived, v.claimsHold(claims, derived, where)
 }

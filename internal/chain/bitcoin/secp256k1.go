@@ -1,6 +1,10 @@
 package bitcoin
 
-import "math/big"
+import (
+	"math/big"
+	"math/bits"
+	"slices"
+)
 
 // A second ECDSA verifier over secp256k1 (this file, point.go and field.go), written from the formulas. It shares no
 // code with btcec, so a wrong carry in one of them shows as a disagreement instead of as a stolen coin. The tests hold it
@@ -30,9 +34,9 @@ func basePoint() affine {
 }
 
 func curveOver(base affine) *curve {
-	n, ok := new(big.Int).SetString("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16)
-	if !ok {
-		panic("bitcoin: the order of the curve is not hexadecimal")
+	n, limbs := new(big.Int), order()
+	for _, limb := range slices.Backward(limbs[:]) {
+		n.Lsh(n, 64).Or(n, new(big.Int).SetUint64(limb))
 	}
 	var odd [1 << (baseWindow - 2)]point
 	oddMultiples(odd[:], base.point())
@@ -47,6 +51,19 @@ func oddMultiples(out []point, q point) {
 	for i := 1; i < len(out); i++ {
 		out[i].add(&out[i-1], &twice)
 	}
+}
+
+// order returns n.
+func order() [4]uint64 {
+	return [4]uint64{0xbfd25e8cd0364141, 0xbaaedce6af48a03b, 0xfffffffffffffffe, 0xffffffffffffffff}
+}
+
+func less(a, b [4]uint64) bool {
+	borrow := uint64(0)
+	for i := range a {
+		_, borrow = bits.Sub64(a[i], b[i], borrow)
+	}
+	return borrow == 1
 }
 
 // limbsOf is a number below 2²⁵⁶ in four limbs.

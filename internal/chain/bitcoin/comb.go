@@ -1,0 +1,108 @@
+package bitcoin
+
+// comb holds multiples of the base point, so that a multiple is a sum without doublings: row i has 1 to 16 times 32ⁱ.
+// It takes a quarter of a millisecond to make, and pays when tens of public keys are to be derived.
+type comb []affine
+
+const (
+	combBits = 5
+	combHalf = 1 << (combBits - 1) // a digit is from -15 to 16, because a negative point costs nothing
+	combRows = 52                  // 260 bits: 256 and a carry
+)
+
+func newComb() comb {
+	points := make([]point, combRows*combHalf)
+	first := basePoint().point()
+	for row := range combRows {
+		at := points[row*combHalf : (row+1)*combHalf]
+		at[0] = first
+		for i := 1; i < combHalf; i++ {
+			at[i].add(&at[i-1], &first)
+		}
+		first.double(&at[combHalf-1])
+	}
+	return normalise(points)
+}
+
+// combDigits writes k as a sum of digits times powers of 32.
+func combDigits(k [4]uint64) (out [combRows]int8) {
+	carry := uint64(0)
+	for row := range out {
+		at := uint(row * combBits)
+		digit := carry
+		if at < 256 {
+			digit += k[at/64] >> (at % 64) & (2*combHalf - 1)
+			if at%64 > 64-combBits && at/64 < 3 {
+				digit += k[at/64+1] << (64 - at%64) & (2*combHalf - 1)
+			}
+		}
+		carry = 0
+		if digit > combHalf {
+			carry = 1
+		}
+		out[row] = int8(digit) - int8(carry*2*combHalf)
+	}
+	return out
+}
+
+// lane is one sum among many that are computed side by side.
+type lane struct {
+	digits [combRows]int8
+	sum    affine
+	run    element // of the row: the sum's distance in x, and the product of those before it
+	before element
+	broken bool // two equal points or opposite ones met: the sum is not known
+}
+
+// addMultiples adds to each lane's sum the multiple of the base point that its digits say. An addition in affine
+// coordinates divides, and one division serves a whole row of lanes.
+func (c comb) addMultiples(lanes []lane) {
+	for row := range combRows {
+		table, product := c[row*combHalf:(row+1)*combHalf], element{1}
+		for i := range lanes {
+			l := &lanes[i]
+			if term, adds := l.term(table, row); adds {
+				l.run.sub(&term.x, &l.sum.x)
+				if l.broken = l.run.isZero(); !l.broken {
+					l.before = product
+					product.mul(&product, &l.run)
+				}
+			}
+		}
+		product.invert(&product)
+		for i := len(lanes) - 1; i >= 0; i-- {
+			l := &lanes[i]
+			if term, adds := l.term(table, row); adds {
+				l.before.mul(&l.before, &product) // 1/run
+				product.mul(&product, &l.run)
+				l.add(&term)
+			}
+		}
+	}
+}
+
+// term is what a row adds to the lane, if anything.
+func (l *lane) term(table []affine, row int) (affine, bool) {
+	switch d := l.digits[row]; {
+	case l.broken || d == 0:
+		return affine{}, false
+	case d < 0:
+		return table[-d-1].negated(), true
+	default:
+		return table[d-1], true
+	}
+}
+
+// add is the chord through two points: its slope is the distance in y over that in x.
+func (l *lane) add(term *affine) {
+	var slope, x, y element
+	slope.sub(&term.y, &l.sum.y)
+	slope.mul(&slope, &l.before)
+	x.square(&slope)
+	x.sub(&x, &l.sum.x)
+	x.sub(&x, &term.x)
+	y.sub(&l.sum.x, &x)
+	y.mul(&y, &slope)
+	l.sum.y.sub(&y, &l.sum.y)
+	l.sum.x = x
+}
