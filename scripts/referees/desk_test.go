@@ -168,7 +168,9 @@ func (d *desk) seal(p *bitcoin.Packet, s bitcoin.Scope, sats int64) string {
 // sign is a person at coldsign's screen, who reads every output and retypes amount and address.
 func (d *desk) sign(holder, request string, w wallet.Wallet) []bitcoin.Signature {
 	d.t.Helper()
-	var facts struct{ Outputs []struct{ Amount, Address, Role string } }
+	var facts struct {
+		Outputs []struct{ Amount, Address, Role string }
+	}
 	must(d.t, json.Unmarshal([]byte(d.must(holder, "inspect", request, "--json")), &facts))
 	confirmation := ""
 	for _, o := range facts.Outputs {
