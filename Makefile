@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := build/bin
 STORIES := ./scripts/demo
 
-.PHONY: help demo demo-shell test lint docs setup build tools fuzz clean
+.PHONY: help demo demo-shell test referees lint docs setup build tools fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,17 @@ demo-shell: setup build ## start node and daemon, and open a shell for the READM
 
 test: setup build ## all tests: unit, fuzz seeds, SoftHSM, command stories, end to end on a real node
 	$(GO) test ./...
+	@$(MAKE) --no-print-directory referees
+
+referees: ## have bitcoinjs, scure, Caravan, bitcoinerlab and Electrum judge our Bitcoin work (needs Node.js and npm)
+	@sh scripts/setup.sh referees
+	$(GO) test -tags referees -count=1 -v ./scripts/referees
 
 lint: setup ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l cmd internal hsm scripts)" || { gofmt -l cmd internal hsm scripts; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(BIN)/staticcheck ./...
+	$(BIN)/staticcheck -tags referees ./scripts/referees
 
 docs: ## write docs/cli.md and docs/man from what the programs print for --help
 	$(GO) run ./scripts/gendocs

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the build, the tests and the demo need and this machine lacks. Safe to run again: it does only what is
-# missing, says what it does, and where it may not install, says what to type.
+# missing, says what it does, and where it may not install, says what to type. With the argument "referees" it installs
+# also what scripts/referees runs: Electrum, and packages of npm into that folder.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,10 +19,19 @@ softhsm_module() {
 	return 1
 }
 
+referees=""
+if [ "${1:-}" = referees ]; then
+	referees=scripts/referees
+	command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && node -e \
+		'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+		fail "the referees need Node.js 20.19 or newer with npm: install both (https://nodejs.org has packages), then type: make referees"
+fi
+
 want=""
 [ -z "${missing_cc:-}" ] || want="$want gcc libc6-dev"
 softhsm_module || want="$want softhsm2"
 command -v ssh-keygen >/dev/null 2>&1 || want="$want openssh-client"
+[ -z "$referees" ] || /usr/bin/python3 -I -c 'import electrum' 2>/dev/null || want="$want electrum"
 
 if [ -n "$want" ]; then
 	command -v apt-get >/dev/null 2>&1 || fail "missing:$want. This machine has no apt-get: install them with its own package manager, then run this again"
@@ -31,6 +41,14 @@ if [ -n "$want" ]; then
 	$as_root apt-get update -qq >/dev/null
 	# shellcheck disable=SC2086  # one word a package
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $want >/dev/null
+fi
+
+installed=$referees/node_modules/.package-lock.json
+if [ -n "$referees" ] && { [ ! -e "$installed" ] || [ $referees/package-lock.json -nt "$installed" ]; }; then
+	say "installing the referees of npm, exactly as $referees/package-lock.json says"
+	(cd $referees && npm ci --ignore-scripts --loglevel=error >/dev/null) ||
+		fail "npm could not install the referees: check that it reaches its registry, then type: make referees"
+	touch "$installed"
 fi
 
 stamp=build/bin/.tools
