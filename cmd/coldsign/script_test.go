@@ -128,7 +128,13 @@ func size(ts *testscript.TestScript, _ bool, args []string) {
 // signatures of keyholders a and b where its kind needs a quorum.
 func pin(ts *testscript.TestScript, _ bool, args []string) {
 	file, raw := args[0], ts.ReadFile(args[0])
-	kind := map[bool]string{true: "policy", false: "roster"}[strings.Contains(raw, "coldsign: policy/v1")]
+	kind := "roster"
+	switch {
+	case strings.Contains(raw, "coldsign: policy/v1"):
+		kind = "policy"
+	case strings.Contains(raw, "coldsign: address-book/v1"):
+		kind = "book"
+	}
 	flags := ""
 	for _, holder := range []string{"a", "b"} {
 		if strings.Contains(raw, `"issuer/v1"`) {
