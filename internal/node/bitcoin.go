@@ -116,11 +116,11 @@ func (b *Bitcoin) BlockHash(ctx context.Context, height uint32) (chainhash.Hash,
 // readHash insists on all 64 digits: chainhash pads shorter text with zeros.
 func readHash(text string) (chainhash.Hash, error) {
 	if len(text) != 2*chainhash.HashSize {
-		return chainhash.Hash{}, spend.Malformed("node-answer-malformed", "node", "a hash of %d digits", len(text))
+		return chainhash.Hash{}, badAnswer("a hash of %d digits", len(text))
 	}
 	hash, err := chainhash.NewHashFromStr(text)
 	if err != nil {
-		return chainhash.Hash{}, spend.Malformed("node-answer-malformed", "node", "a hash that is not hexadecimal")
+		return chainhash.Hash{}, badAnswer("a hash that is not hexadecimal")
 	}
 	return *hash, nil
 }
@@ -133,7 +133,7 @@ func (b *Bitcoin) Block(ctx context.Context, hash chainhash.Hash) (*wire.MsgBloc
 	}
 	raw, err := hex.DecodeString(text)
 	if err != nil {
-		return nil, spend.Malformed("block-malformed", "block "+hash.String(), "text that is not hexadecimal")
+		return nil, badBlock("block "+hash.String(), "text that is not hexadecimal")
 	}
 	return ReadBlock(raw, hash, b.params)
 }
@@ -174,14 +174,20 @@ func (b *Bitcoin) has(ctx context.Context, txid chainhash.Hash) bool {
 
 func readTxID(raw []byte) (chainhash.Hash, error) {
 	if len(raw) > transactionBytesMax {
-		return chainhash.Hash{}, spend.Malformed("transaction-malformed", "transaction", "%d bytes, at most %d", len(raw), transactionBytesMax)
+		return chainhash.Hash{}, badTransaction("%d bytes, at most %d", len(raw), transactionBytesMax)
 	}
 	var tx wire.MsgTx
 	r := bytes.NewReader(raw)
 	if err := tx.Deserialize(r); err != nil || r.Len() != 0 {
-		return chainhash.Hash{}, spend.Malformed("transaction-malformed", "transaction", "%d bytes that are not one transaction", len(raw))
+		return chainhash.Hash{}, badTransaction("%d bytes that are not one transaction", len(raw))
 	}
 	return tx.TxHash(), nil
+}
+
+// badTransaction refuses our own bytes: nobody but the daemon hands them over.
+func badTransaction(format string, args ...any) *spend.Refusal {
+	return &spend.Refusal{Kind: spend.Unreadable, Code: "transaction-malformed", Where: "transaction", Expected: "one whole transaction",
+		Found: fmt.Sprintf(format, args...), Fix: "report this as a defect: the daemon made these bytes"}
 }
 
 func rejected(txid chainhash.Hash, reason string) *spend.Refusal {
@@ -205,7 +211,7 @@ func (b *Bitcoin) TestAccept(ctx context.Context, raw []byte) error {
 		return err
 	}
 	if len(results) != 1 || results[0].TxID != txid.String() {
-		return spend.Malformed("node-answer-malformed", "node", "a verdict on another transaction")
+		return badAnswer("a verdict on another transaction")
 	}
 	if results[0].Allowed || b.has(ctx, txid) {
 		return nil
@@ -241,7 +247,7 @@ func (b *Bitcoin) Unspent(ctx context.Context, out wire.OutPoint) (Unspent, bool
 	value, exact, err := satoshi(answer.Value)
 	script, err2 := hex.DecodeString(answer.ScriptPubKey.Hex)
 	if err != nil || !exact || err2 != nil {
-		return Unspent{}, false, spend.Malformed("node-answer-malformed", "node", "a coin without a whole amount or script")
+		return Unspent{}, false, badAnswer("a coin without a whole amount or script")
 	}
 	return Unspent{Value: value, ScriptPubKey: script, Confirmations: answer.Confirmations}, true, nil
 }

@@ -25,7 +25,7 @@ const (
 func ReadBlock(raw []byte, want chainhash.Hash, params *chaincfg.Params) (*wire.MsgBlock, error) {
 	where := "block " + want.String()
 	if len(raw) < headerBytes || len(raw) > blockBytesMax {
-		return nil, spend.Malformed("block-malformed", where, "%d bytes, from %d to %d", len(raw), headerBytes, blockBytesMax)
+		return nil, badBlock(where, "%d bytes, from %d to %d", len(raw), headerBytes, blockBytesMax)
 	}
 	if got := chainhash.DoubleHashH(raw[:headerBytes]); got != want {
 		return nil, forged("block-hash-mismatch", where, "the block asked for", "header with hash "+got.String())
@@ -33,10 +33,10 @@ func ReadBlock(raw []byte, want chainhash.Hash, params *chaincfg.Params) (*wire.
 	var block wire.MsgBlock
 	r := bytes.NewReader(raw)
 	if err := block.Deserialize(r); err != nil {
-		return nil, spend.Malformed("block-malformed", where, "bytes that are not a block: %.100s", err)
+		return nil, badBlock(where, "bytes that are not a block: %.100s", err)
 	}
 	if r.Len() != 0 || block.SerializeSize() != len(raw) {
-		return nil, spend.Malformed("block-malformed", where, "%d bytes behind the block", r.Len())
+		return nil, badBlock(where, "%d bytes behind the block", r.Len())
 	}
 	if err := checkWork(want, block.Header.Bits, params); err != nil {
 		return nil, err
@@ -49,6 +49,16 @@ func ReadBlock(raw []byte, want chainhash.Hash, params *chaincfg.Params) (*wire.
 
 func forged(code, where, expected, found string) *spend.Refusal {
 	return spend.Distrust(code, where, expected, found, "the operator distrusts this node and connects the daemon to another")
+}
+
+func badBlock(where, format string, args ...any) *spend.Refusal {
+	return unreadable("block-malformed", where, "one block, as the network writes it", fmt.Sprintf(format, args...))
+}
+
+// unreadable refuses what a node said and nobody can read.
+func unreadable(code, where, expected, found string) *spend.Refusal {
+	return &spend.Refusal{Kind: spend.Unreadable, Code: code, Where: where, Expected: expected, Found: found,
+		Fix: "the operator looks at the node and its version; when it repeats, connects the daemon to another"}
 }
 
 // checkWork proves that the header's hash is as rare as its bits say, and that the bits are not easier than the network

@@ -187,7 +187,7 @@ func (c *client) call(ctx context.Context, method string, out any, params ...any
 // node may choose.
 func readAnswer(answer []byte, id uint64, out any) error {
 	if len(answer) > answerBytesMax {
-		return spend.Malformed("node-answer-malformed", "node", "more than %d bytes", answerBytesMax)
+		return badAnswer("more than %d bytes", answerBytesMax)
 	}
 	var envelope struct {
 		Result json.RawMessage `json:"result"`
@@ -202,13 +202,17 @@ func readAnswer(answer []byte, id uint64, out any) error {
 		return envelope.Error
 	}
 	if envelope.ID == nil || *envelope.ID != id {
-		return spend.Malformed("node-answer-malformed", "node", "an answer to another request")
+		return badAnswer("an answer to another request")
 	}
 	if out == nil {
 		return nil
 	}
 	if err := json.Unmarshal(envelope.Result, out); err != nil {
-		return spend.Malformed("node-answer-malformed", "node", "a result of another shape: %.100s", err)
+		return badAnswer("a result of another shape: %.100s", err)
 	}
 	return nil
+}
+
+func badAnswer(format string, args ...any) *spend.Refusal {
+	return unreadable("node-answer-malformed", "node", "the answer that the call has", fmt.Sprintf(format, args...))
 }

@@ -7,8 +7,6 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
-
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 const (
@@ -64,7 +62,7 @@ func satoshi(number json.Number) (int64, bool, error) {
 		_, ok = rat.SetString(text)
 	}
 	if !ok || rat.Sign() < 0 {
-		return 0, false, spend.Malformed("node-answer-malformed", "node", "an amount %.40q", text)
+		return 0, false, badAnswer("an amount %.40q", text)
 	}
 	rat.Mul(rat, big.NewRat(satoshiPerCoin, 1))
 	whole, rest := new(big.Int).QuoRem(rat.Num(), rat.Denom(), new(big.Int))
@@ -72,7 +70,7 @@ func satoshi(number json.Number) (int64, bool, error) {
 		whole.Add(whole, big.NewInt(1))
 	}
 	if !whole.IsInt64() {
-		return 0, false, spend.Malformed("node-answer-malformed", "node", "an amount %.40q", text)
+		return 0, false, badAnswer("an amount %.40q", text)
 	}
 	return whole.Int64(), rest.Sign() == 0, nil
 }
