@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"regexp"
@@ -31,12 +32,12 @@ func newRefuseCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			u, err := a.unlock(flags)
+			k, err := a.choose(flags)
 			if err != nil {
 				return err
 			}
-			defer u.close()
-			return a.refuse(u, raw, reason, out)
+			defer k.close()
+			return a.refuse(k, raw, reason, out)
 		},
 	}
 	flags.register(cmd)
@@ -45,17 +46,13 @@ func newRefuseCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) refuse(u *unlocked, raw []byte, reason, out string) error {
-	beliefs, err := signing.Load(u.home, u.ledger, u.info.Name, u.key.Receipt().PublicKey())
+func (a *app) refuse(k *keyed, raw []byte, reason, out string) error {
+	session := signing.Session{Home: k.home, Ledger: k.ledger, Info: k.info, Unlock: k.unlock, Now: a.Now, Rand: rand.Reader}
+	x, err := session.Examine(raw)
 	if err != nil {
 		return err
 	}
-	x, err := signing.Examine(beliefs, u.ledger, raw, a.Now())
-	if err != nil {
-		return err
-	}
-	session := signing.Session{Home: u.home, Ledger: u.ledger, KeyName: u.info.Name, Key: u.key, Now: a.Now, Rand: rand.Reader}
-	sealed, err := session.Refuse(x, reason)
+	sealed, err := session.Refuse(context.Background(), x, reason)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -105,27 +106,19 @@ func (u *unlockFlags) register(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&u.pinFD, "pin-fd", -1, "read the token's PIN from this file descriptor, not the terminal")
 }
 
-// unlocked is a home with one of its keys unlocked and its ledger locked for writing.
-type unlocked struct {
+// keyed is a home with its ledger locked for writing and one of its keys chosen, still sealed.
+type keyed struct {
+	app    *app
+	flags  unlockFlags
 	home   *home.Home
+	store  *keystore.Store
 	ledger *home.Ledger
 	info   keystore.Info
-	key    *keystore.Key
+	key    *keystore.Key // once unlocked
 }
 
-func (u *unlocked) close() { errors.Join(u.key.Close(), u.ledger.Close()) }
-
-func (u *unlocked) signatory() home.Signatory {
-	return home.Signatory{Key: u.info.Name, Receipt: u.key.Receipt()}
-}
-
-// pin seals a file with the unlocked key.
-func (a *app) pin(u *unlocked, p home.Pin) error {
-	return u.home.Pin(u.ledger, a.Now(), p, u.signatory(), rand.Reader)
-}
-
-// unlock takes the ledger's lock first, so that a second coldsign is refused before anybody types a passphrase.
-func (a *app) unlock(f unlockFlags) (*unlocked, error) {
+// choose takes the ledger's lock first, so that a second coldsign is refused before anybody types a passphrase.
+func (a *app) choose(f unlockFlags) (*keyed, error) {
 	h, err := a.open()
 	if err != nil {
 		return nil, err
@@ -142,16 +135,64 @@ func (a *app) unlock(f unlockFlags) (*unlocked, error) {
 	if err != nil {
 		return nil, err
 	}
-	prompt, fd := "passphrase of key "+info.Name, f.passphraseFD
-	if info.Kind == keystore.InToken {
-		prompt, fd = "PIN of token "+info.Token.Label+" for key "+info.Name, f.pinFD
+	return &keyed{app: a, flags: f, home: h, store: store, ledger: ledger, info: info}, nil
+}
+
+func (k *keyed) close() {
+	if k.key != nil {
+		k.key.Close()
 	}
-	key, err := a.unlockWith(store, info.Name, prompt, fd)
+	k.ledger.Close()
+}
+
+// passphraseTries is how often a passphrase may be mistyped at a terminal. A PIN is asked for once: tokens count.
+const passphraseTries = 3
+
+// unlock asks for the passphrase or PIN and opens the key.
+func (k *keyed) unlock(context.Context) (*keystore.Key, error) {
+	prompt, fd, tries := "passphrase of key "+k.info.Name, k.flags.passphraseFD, passphraseTries
+	if k.info.Kind == keystore.InToken {
+		prompt, fd, tries = "PIN of token "+k.info.Token.Label+" for key "+k.info.Name, k.flags.pinFD, 1
+	}
+	if fd >= 0 {
+		tries = 1
+	}
+	for ; ; tries-- {
+		key, err := k.app.unlockWith(k.store, k.info.Name, prompt, fd)
+		if err == nil {
+			k.key = key
+			return key, nil
+		}
+		if tries <= 1 || console.CodeOf(err) != console.KeyUnavailable {
+			return nil, err
+		}
+		// Said in the prompt itself: what is typed before the terminal hides it again would be shown.
+		prompt = fmt.Sprintf("not that (%d more tries); passphrase of key %s", tries-1, k.info.Name)
+	}
+}
+
+// unlocked is a home with one of its keys unlocked and its ledger locked for writing.
+type unlocked struct{ *keyed }
+
+func (a *app) unlock(f unlockFlags) (*unlocked, error) {
+	k, err := a.choose(f)
 	if err != nil {
-		ledger.Close()
 		return nil, err
 	}
-	return &unlocked{h, ledger, info, key}, nil
+	if _, err := k.unlock(context.Background()); err != nil {
+		k.close()
+		return nil, err
+	}
+	return &unlocked{k}, nil
+}
+
+func (u *unlocked) signatory() home.Signatory {
+	return home.Signatory{Key: u.info.Name, Receipt: u.key.Receipt()}
+}
+
+// pin seals a file with the unlocked key.
+func (a *app) pin(u *unlocked, p home.Pin) error {
+	return u.home.Pin(u.ledger, a.Now(), p, u.signatory(), rand.Reader)
 }
 
 // ledger reads the signer ledger, and with write takes its lock.

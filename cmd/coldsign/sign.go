@@ -32,7 +32,7 @@ func newSignCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sign FILE --out FILE", Short: "Judge a bundle, show what it does, and sign it with one key", Args: command.Arguments(1, 1),
 		Long: "Opens a bundle, verifies its seal, its approvals and its expiry, proves every amount, judges it by the pinned policy, and\n" +
-			"shows what its bytes will do. After every output was seen, and the amount and the end of the address were retyped, it\nwrites the signer ledger, signs, verifies its own signatures, and writes an answer. A bundle that this key signed before\n" +
+			"shows what its bytes will do. After every output was seen, and the amount and the end of the address were retyped, it\nasks for the passphrase or PIN, writes the signer ledger, signs, verifies its own signatures, and writes an answer. A bundle that this key signed before\n" +
 			"gives the same answer again.",
 		Example: "  coldsign sign request.bundle --key a --out a.answer",
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -75,12 +75,12 @@ func runSign(a *app, o signOptions) error {
 	if err != nil {
 		return err
 	}
-	u, err := a.unlock(o.unlockFlags)
+	k, err := a.choose(o.unlockFlags)
 	if err != nil {
 		return err
 	}
-	defer u.close()
-	session := signing.Session{Home: u.home, Ledger: u.ledger, KeyName: u.info.Name, Key: u.key, Now: a.Now, Rand: rand.Reader,
+	defer k.close()
+	session := signing.Session{Home: k.home, Ledger: k.ledger, Info: k.info, Unlock: k.unlock, Now: a.Now, Rand: rand.Reader,
 		Ask: func(r review.Request) error { return a.ask(r, o.plain) }}
 	result, err := session.Sign(context.Background(), raw)
 	if err != nil {
@@ -89,7 +89,7 @@ func runSign(a *app, o signOptions) error {
 	if err := writeAnswer(o.out, result.Answer); err != nil {
 		return err
 	}
-	return a.signed(o, u.info.Name, result)
+	return a.signed(o, k.info.Name, result)
 }
 
 // free refuses a name that is taken, before a key is used or the ledger says something that then does not leave.

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,21 +19,23 @@ import (
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/policy"
 	"github.com/coldsign/coldsign/internal/review"
+	"github.com/coldsign/coldsign/internal/seal"
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // ErrDeclined says that the person at the screen refused, or confirmed wrongly three times.
 var ErrDeclined = errors.New("refused by the keyholder")
 
-// Session is one key about to sign, with everything it needs of the world outside as arguments.
+// Session is one key about to sign, with everything it needs of the world outside as arguments. Whoever gives Unlock
+// closes the key afterwards.
 type Session struct {
-	Home    *home.Home
-	Ledger  *home.Ledger // opened for writing
-	KeyName string
-	Key     *keystore.Key
-	Now     func() time.Time
-	Rand    io.Reader
-	Ask     func(review.Request) error // shows the screen; nil means the person confirmed
+	Home   *home.Home
+	Ledger *home.Ledger  // opened for writing
+	Info   keystore.Info // public part of the key
+	Unlock func(context.Context) (*keystore.Key, error)
+	Now    func() time.Time
+	Rand   io.Reader
+	Ask    func(review.Request) error // shows the screen; nil means the person confirmed
 }
 
 // Result is what a signing act gave.
@@ -45,31 +48,32 @@ type Result struct {
 	Examination Examination
 }
 
-// Sign opens raw, judges it, asks the keyholder, and gives the answer. A bundle that this key signed before gives the
-// stored answer again, byte for byte, and uses no key.
+// Sign opens raw, judges it, asks the keyholder, unlocks the key, and gives the answer. The key is unlocked last: while a
+// person reads, it lies sealed. A bundle that this key signed before gives the stored answer again, byte for byte, and
+// needs no key.
 func (s *Session) Sign(ctx context.Context, raw []byte) (Result, error) {
 	digest := sha256.Sum256(raw)
-	beliefs, err := Load(s.Home, s.Ledger, s.KeyName, s.Key.Receipt().PublicKey())
+	x, err := s.Examine(raw)
 	if err != nil {
 		return Result{}, err
 	}
-	x, err := Examine(beliefs, s.Ledger, raw, s.Now())
-	if err != nil {
-		return Result{}, err
-	}
-	position, ours := Position(x.Scope.From, s.Key.Record())
+	position, ours := Position(x.Scope.From, s.Info.Record)
 	if !ours || position+1 != x.KeyNumber {
-		return Result{}, spend.Refuse("key-not-in-wallet", "wallet "+x.Scope.From.Name(), "a wallet that key "+s.KeyName+" belongs to",
+		return Result{}, spend.Refuse("key-not-in-wallet", "wallet "+x.Scope.From.Name(), "a wallet that key "+s.Info.Name+" belongs to",
 			"other keys", "sign with one of the wallet's keys: coldsign key list")
 	}
 	id := hex.EncodeToString(x.Opened.ID[:])
-	if e, ok := s.Ledger.Answered(id, s.KeyName); ok {
+	if e, ok := s.Ledger.Answered(id, s.Info.Name); ok {
 		return Result{Answer: e.Answer, Counter: e.Counter, Again: true, Position: position, Examination: x}, nil
 	}
 	if err := s.mayReserve(x, id); err != nil {
 		return Result{}, err
 	}
 	if err := s.Ask(x.Request()); err != nil {
+		return Result{}, err
+	}
+	key, err := s.unlock(ctx)
+	if err != nil {
 		return Result{}, err
 	}
 	reservation, err := s.reserve(x, id)
@@ -79,11 +83,42 @@ func (s *Session) Sign(ctx context.Context, raw []byte) (Result, error) {
 	if sha256.Sum256(raw) != digest || x.Opened.Digest != digest {
 		return Result{}, spend.Distrust("bundle-changed", "bundle", "the bytes that were reviewed", "other bytes", "stop, and examine this machine")
 	}
-	signatures, err := s.signatures(ctx, x, position)
+	signatures, err := s.signatures(ctx, key, x, position)
 	if err != nil {
 		return Result{}, err
 	}
-	return s.answer(x, position, reservation, signatures)
+	return s.answer(key, x, position, reservation, signatures)
+}
+
+// Examine does everything that comes before a person is asked.
+func (s *Session) Examine(raw []byte) (Examination, error) {
+	beliefs, err := s.beliefs()
+	if err != nil {
+		return Examination{}, err
+	}
+	return Examine(beliefs, s.Ledger, raw, s.Now())
+}
+
+// beliefs reads what the key has sealed, by the receipt key of its public record. That record is only as good as its
+// file until the key is unlocked, which unlock checks.
+func (s *Session) beliefs() (Beliefs, error) {
+	receipt, err := seal.ParseKey(s.Info.Record.Receipt)
+	if err != nil {
+		return Beliefs{}, err
+	}
+	return Load(s.Home, s.Ledger, s.Info.Name, receipt)
+}
+
+// unlock opens the key and compares it with the public record that everything so far was believed by.
+func (s *Session) unlock(ctx context.Context) (*keystore.Key, error) {
+	key, err := s.Unlock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(key.Record().Marshal(), s.Info.Record.Marshal()) || seal.KeyLine(key.Receipt().PublicKey()) != s.Info.Record.Receipt {
+		return nil, spend.Distrust("key-mismatch", "key "+s.Info.Name, "the key of its public record", "another one", "treat this home as tampered with: stop")
+	}
+	return key, nil
 }
 
 // mayReserve refuses a bundle whose verdict is not clean, and one whose coins this key gave away already.
@@ -103,7 +138,7 @@ func (s *Session) mayReserve(x Examination, id string) error {
 	if len(refusals) > 0 {
 		first = refusals[0].Code
 	}
-	if err := s.Ledger.Append(s.Now(), home.Entry{Event: home.Declined, Bundle: id, Key: s.KeyName, Reason: first,
+	if err := s.Ledger.Append(s.Now(), home.Entry{Event: home.Declined, Bundle: id, Key: s.Info.Name, Reason: first,
 		Wallet: x.Opened.Intent.From.String()}); err != nil {
 		errs = append(errs, err)
 	}
@@ -116,7 +151,7 @@ func (s *Session) mayReserve(x Examination, id string) error {
 func (s *Session) conflicts(x Examination, id string) []*spend.Refusal {
 	var out []*spend.Refusal
 	line := s.replaces(x, id)
-	found := s.Ledger.Conflicts(id, s.KeyName, outpoints(x.Effects))
+	found := s.Ledger.Conflicts(id, s.Info.Name, outpoints(x.Effects))
 	for _, c := range found {
 		if slices.Contains(line, c.By.Bundle) && s.leavesNoMore(x, c.By) {
 			continue
@@ -138,12 +173,12 @@ func (s *Session) conflicts(x Examination, id string) []*spend.Refusal {
 // shares a coin with that one. By this rule each of them shares a coin with each.
 func (s *Session) replaces(x Examination, id string) []string {
 	named := hex.EncodeToString(x.Opened.Replaces[:])
-	earlier, signed := s.Ledger.Reservation(named, s.KeyName)
+	earlier, signed := s.Ledger.Reservation(named, s.Info.Name)
 	if !signed {
 		return nil
 	}
 	line := []string{named}
-	for _, c := range s.Ledger.Conflicts(named, s.KeyName, earlier.Outpoints) {
+	for _, c := range s.Ledger.Conflicts(named, s.Info.Name, earlier.Outpoints) {
 		if c.By.Bundle != id {
 			line = append(line, c.By.Bundle)
 		}
@@ -170,7 +205,7 @@ func outpoints(e chain.Effects) []string {
 // reserve is the write-ahead: after it returns, this key has promised these coins to this bundle, whatever happens.
 // A reservation that a crash left without an answer is taken up again with its own counter.
 func (s *Session) reserve(x Examination, id string) (home.Entry, error) {
-	if e, ok := s.Ledger.Reservation(id, s.KeyName); ok {
+	if e, ok := s.Ledger.Reservation(id, s.Info.Name); ok {
 		return e, nil
 	}
 	leaving, err := policy.Leaving(x.Effects.Facts())
@@ -178,9 +213,9 @@ func (s *Session) reserve(x Examination, id string) (home.Entry, error) {
 		return home.Entry{}, err
 	}
 	intent := x.Opened.Intent
-	e := home.Entry{Event: home.Reserved, Bundle: id, Key: s.KeyName, Wallet: intent.From.String(), Outpoints: outpoints(x.Effects),
+	e := home.Entry{Event: home.Reserved, Bundle: id, Key: s.Info.Name, Wallet: intent.From.String(), Outpoints: outpoints(x.Effects),
 		Leaving: leaving.Units().String(), To: x.destination(), ToIndex: intent.ToIndex, Change: changeIndex(x.Effects),
-		Counter: s.Ledger.NextCounter(s.KeyName), Expires: intent.ExpiresAt}
+		Counter: s.Ledger.NextCounter(s.Info.Name), Expires: intent.ExpiresAt}
 	return e, s.Ledger.Append(s.Now(), e)
 }
 
@@ -195,7 +230,7 @@ func changeIndex(e chain.Effects) uint32 {
 
 // signatures uses the key, once for each input. The key store verifies every signature with btcec against the public key
 // of the task before it gives it out, and here each is verified by our own implementation before it goes on.
-func (s *Session) signatures(ctx context.Context, x Examination, position int) ([]bitcoin.Signature, error) {
+func (s *Session) signatures(ctx context.Context, key *keystore.Key, x Examination, position int) ([]bitcoin.Signature, error) {
 	tasks, err := x.Proven.Tasks(position)
 	if err != nil {
 		return nil, err
@@ -207,7 +242,7 @@ func (s *Session) signatures(ctx context.Context, x Examination, position int) (
 	}
 	out := make([]bitcoin.Signature, 0, len(tasks))
 	for _, task := range tasks {
-		der, err := s.Key.SignAt(ctx, keystore.Place{Branch: task.Branch, Index: task.Index, PubKey: task.PubKey}, task.Digest)
+		der, err := key.SignAt(ctx, keystore.Place{Branch: task.Branch, Index: task.Index, PubKey: task.PubKey}, task.Digest)
 		if err != nil {
 			return nil, fmt.Errorf("input %d: %w", task.Input, err)
 		}
@@ -219,16 +254,16 @@ func (s *Session) signatures(ctx context.Context, x Examination, position int) (
 // sighashAll is the last byte of every signature: all inputs and all outputs are signed.
 const sighashAll = 0x01
 
-func (s *Session) answer(x Examination, position int, reservation home.Entry, signatures []bitcoin.Signature) (Result, error) {
+func (s *Session) answer(key *keystore.Key, x Examination, position int, reservation home.Entry, signatures []bitcoin.Signature) (Result, error) {
 	a := bundle.Answer{Bundle: x.Opened.ID, Wallet: x.Scope.From.ID(), Position: position, Counter: reservation.Counter, Policy: x.Rules.Version()}
 	for _, sig := range signatures {
 		a.Signatures = append(a.Signatures, bundle.AnswerSignature{Input: sig.Input, PubKey: sig.PubKey, Signature: sig.Signature})
 	}
-	sealed, err := bundle.SealAnswer(a, s.Key.Receipt(), s.Rand)
+	sealed, err := bundle.SealAnswer(a, key.Receipt(), s.Rand)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := s.Ledger.Append(s.Now(), home.Entry{Event: home.Signed, Bundle: reservation.Bundle, Key: s.KeyName, Wallet: reservation.Wallet,
+	if err := s.Ledger.Append(s.Now(), home.Entry{Event: home.Signed, Bundle: reservation.Bundle, Key: s.Info.Name, Wallet: reservation.Wallet,
 		Counter: reservation.Counter, Answer: sealed}); err != nil {
 		return Result{}, err
 	}
@@ -236,21 +271,25 @@ func (s *Session) answer(x Examination, position int, reservation home.Entry, si
 }
 
 // Refuse seals a refusal: the daemon and auditors see that this keyholder saw the bundle, and why it was not signed.
-func (s *Session) Refuse(x Examination, code string) ([]byte, error) {
-	position, ours := Position(x.Scope.From, s.Key.Record())
+func (s *Session) Refuse(ctx context.Context, x Examination, code string) ([]byte, error) {
+	position, ours := Position(x.Scope.From, s.Info.Record)
 	if !ours {
-		return nil, spend.Refuse("key-not-in-wallet", "wallet "+x.Scope.From.Name(), "a wallet that key "+s.KeyName+" belongs to", "other keys", "")
+		return nil, spend.Refuse("key-not-in-wallet", "wallet "+x.Scope.From.Name(), "a wallet that key "+s.Info.Name+" belongs to", "other keys", "")
 	}
 	id := hex.EncodeToString(x.Opened.ID[:])
-	if _, signed := s.Ledger.Reservation(id, s.KeyName); signed {
+	if _, signed := s.Ledger.Reservation(id, s.Info.Name); signed {
 		return nil, spend.Refuse("already-signed", "bundle "+id[:16], "a bundle that this key did not sign", "a reservation in the signer ledger",
 			"tell treasury staff: a signature that left cannot be taken back")
 	}
-	a := bundle.Answer{Bundle: x.Opened.ID, Wallet: x.Scope.From.ID(), Position: position, Policy: x.Rules.Version(), Refusal: code}
-	sealed, err := bundle.SealAnswer(a, s.Key.Receipt(), s.Rand)
+	key, err := s.unlock(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return sealed, s.Ledger.Append(s.Now(), home.Entry{Event: home.Declined, Bundle: id, Key: s.KeyName, Reason: code,
+	a := bundle.Answer{Bundle: x.Opened.ID, Wallet: x.Scope.From.ID(), Position: position, Policy: x.Rules.Version(), Refusal: code}
+	sealed, err := bundle.SealAnswer(a, key.Receipt(), s.Rand)
+	if err != nil {
+		return nil, err
+	}
+	return sealed, s.Ledger.Append(s.Now(), home.Entry{Event: home.Declined, Bundle: id, Key: s.Info.Name, Reason: code,
 		Wallet: x.Opened.Intent.From.String(), Answer: sealed})
 }

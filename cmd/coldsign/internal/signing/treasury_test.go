@@ -199,7 +199,8 @@ func (tr *treasury) bundle(t testing.TB, to wallet.Wallet, p *bitcoin.Packet) []
 
 // sign is `coldsign sign` without its terminal.
 func (tr *treasury) sign(ledger *home.Ledger, raw []byte, ask func(review.Request) error) (signing.Result, error) {
-	s := signing.Session{Home: tr.home, Ledger: ledger, KeyName: "COLD-A-0", Key: tr.key, Now: func() time.Time { return noon },
+	s := signing.Session{Home: tr.home, Ledger: ledger, Info: keystore.Info{Name: "COLD-A-0", Record: tr.key.Record()},
+		Unlock: func(context.Context) (*keystore.Key, error) { return tr.key, nil }, Now: func() time.Time { return noon },
 		Rand: noise("session", 0), Ask: ask}
 	return s.Sign(context.Background(), raw)
 }
