@@ -204,7 +204,7 @@ func (s *Store) Intent(ctx context.Context, serial uint64) (Intent, error) {
 func intentOf(ctx context.Context, q querier, serial uint64) (Intent, error) {
 	i, err := scanIntent(q.QueryRowContext(ctx, selectIntent, int64(serial)))
 	if errors.Is(err, sql.ErrNoRows) {
-		return i, spend.Refuse("intent-unknown", fmt.Sprintf("intent %d", serial), "the serial of a proposed intent", "none", "list the intents")
+		return i, spend.Refuse("intent-unknown", fmt.Sprintf("intent %d", serial), "the serial of a proposed intent", "none", "see which there are: warmctl topup list")
 	}
 	return i, err
 }
@@ -252,14 +252,14 @@ func inState(i Intent, allowed ...State) error {
 		}
 		expected.WriteString(string(state))
 	}
-	return spend.Refuse("intent-state", fmt.Sprintf("intent %d", i.Serial), expected.String(), string(i.State), "show the intent to see what happened to it")
+	return spend.Refuse("intent-state", fmt.Sprintf("intent %d", i.Serial), expected.String(), string(i.State), fmt.Sprintf("see what happened to it: warmctl topup show %d", i.Serial))
 }
 
 // unexpired refuses an intent whose time is over, whether or not Expire has seen it.
 func (s *Store) unexpired(i Intent) error {
 	if now := s.now(); now >= i.ExpiresAt {
 		return spend.Distrust("intent-expired", fmt.Sprintf("intent %d", i.Serial), "a time before "+time.Unix(i.ExpiresAt, 0).UTC().Format(time.RFC3339),
-			time.Unix(now, 0).UTC().Format(time.RFC3339), "treasury staff propose a new intent")
+			time.Unix(now, 0).UTC().Format(time.RFC3339), "treasury staff propose it again: warmctl topup propose")
 	}
 	return nil
 }

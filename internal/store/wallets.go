@@ -150,7 +150,7 @@ func counterOf(ctx context.Context, q querier, wallet spend.WalletID, branch uin
 	err = q.QueryRowContext(ctx, selectCounter, wallet[:], branch).Scan(&c.Next, &c.Watched)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, spend.Refuse("wallet-unknown", "wallet "+wallet.Short(), "a wallet pinned in the daemon", fmt.Sprintf("no branch %d of it", branch),
-			"the operator pins the wallet file first")
+			"the operator registers the wallet: exchanged wallet add FILE")
 	}
 	return c, err
 }
