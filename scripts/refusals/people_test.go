@@ -12,7 +12,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/coldsign/coldsign/internal/seal"
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // edKey is the Ed25519 key whose seed is the hash of a name, so that every run has the same fingerprints.
@@ -94,11 +93,4 @@ func armoured(message string, change func(*sshsig)) []byte {
 func rosterLine(name, role, device string, public ssh.PublicKey) string {
 	return fmt.Sprintf("%s namespaces=\"coldsign-approve-v1\",valid-after=\"20260101Z\",valid-before=\"20280101Z\" %s role=%s site=zurich device=%s\n",
 		name, seal.KeyLine(public), role, device)
-}
-
-// regtest is the intent of topUp on a test network, where keys may lie in files.
-func regtest() spend.Intent {
-	intent := topUp().Intent
-	intent.Network = spend.BitcoinRegtest
-	return intent
 }
