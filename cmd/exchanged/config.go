@@ -28,6 +28,8 @@ type config struct {
 	Admin           adminConfig   `yaml:"admin"`
 	Tiers           []tierConfig  `yaml:"tiers"`
 	Fee             feeConfig     `yaml:"fee"`
+	Bundle          bundleConfig  `yaml:"bundle"`
+	VetoAbove       amountText    `yaml:"veto_above"`
 	IntentLifetime  time.Duration `yaml:"intent_lifetime"`
 	Confirmations   uint32        `yaml:"confirmations"`
 	ApprovalsNeeded int           `yaml:"approvals_needed"`
@@ -60,6 +62,12 @@ type feeConfig struct {
 	Blocks int   `yaml:"blocks"` // aim of the estimate
 }
 
+// bundleConfig keeps bundles within what a signer and a QR session can take.
+type bundleConfig struct {
+	InputsMax int `yaml:"inputs_max"`
+	FramesMax int `yaml:"frames_max"` // 0: bundles travel as files
+}
+
 // amountText is money in a configuration: a quoted decimal. An unquoted 1.0 is a float to YAML and is refused, because
 // a float cannot hold every amount.
 type amountText struct{ money.Amount }
@@ -80,7 +88,7 @@ func (a *amountText) UnmarshalYAML(value *yaml.Node) error {
 // parseConfig reads and checks a configuration.
 func parseConfig(raw []byte) (config, error) {
 	c := config{Confirmations: 6, ApprovalsNeeded: 2, IntentLifetime: 72 * time.Hour, Poll: time.Second,
-		Fee: feeConfig{Floor: 1000, Cap: 100_000, Blocks: 6}}
+		Fee: feeConfig{Floor: 1000, Cap: 100_000, Blocks: 6}, Bundle: bundleConfig{InputsMax: 500, FramesMax: 600}}
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil {
@@ -113,7 +121,8 @@ func parseConfig(raw []byte) (config, error) {
 
 func (c config) rules() treasury.Rules {
 	r := treasury.Rules{Network: c.network, Issuer: c.Issuer, Lifetime: c.IntentLifetime, Confirmations: c.Confirmations,
-		Need: c.ApprovalsNeeded, FeeBlocks: c.Fee.Blocks}
+		Need: c.ApprovalsNeeded, FeeBlocks: c.Fee.Blocks, FeeRateMax: c.Fee.Cap, InputsMax: c.Bundle.InputsMax, FramesMax: c.Bundle.FramesMax,
+		VetoAbove: c.VetoAbove.Amount}
 	for _, tier := range c.Tiers {
 		r.Tiers = append(r.Tiers, treasury.Tier{Wallet: tier.Wallet, From: tier.From, Floor: tier.Floor.Amount, Target: tier.Target.Amount})
 	}

@@ -34,9 +34,13 @@ func (o *outage) write(act func() error) error {
 	return errPower
 }
 
-func (o *outage) Propose(ctx context.Context, request string, to spend.WalletID, write func(treasury.Draft) (spend.Intent, []byte, error)) (i treasury.Intent, fresh bool, err error) {
-	err = o.write(func() error { i, fresh, err = o.Records.Propose(ctx, request, to, write); return err })
+func (o *outage) Propose(ctx context.Context, p treasury.Proposal, write func(treasury.Draft) (spend.Intent, []byte, error)) (i treasury.Intent, fresh bool, err error) {
+	err = o.write(func() error { i, fresh, err = o.Records.Propose(ctx, p, write); return err })
 	return i, fresh, err
+}
+
+func (o *outage) Cancel(ctx context.Context, serial uint64, by, reason string) error {
+	return o.write(func() error { return o.Records.Cancel(ctx, serial, by, reason) })
 }
 
 func (o *outage) Approve(ctx context.Context, serial uint64, a treasury.Approval, judge func(treasury.Intent, []treasury.Approval) (bool, error)) (i treasury.Intent, err error) {

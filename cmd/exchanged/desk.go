@@ -59,7 +59,7 @@ func (k desk) Wallets(ctx context.Context) ([]admin.Wallet, error) {
 	list, err := k.d.treasury.Holdings(ctx)
 	out := []admin.Wallet{}
 	for _, h := range list {
-		out = append(out, admin.Wallet{ID: h.ID, Name: h.Name, Tier: h.Tier, Threshold: h.Threshold, Keys: h.Keys, Words: h.Words,
+		out = append(out, admin.Wallet{ID: h.ID, Name: h.Name, Tier: h.Tier, Threshold: h.Threshold, Keys: h.Keys, Unproven: h.Unproven, Words: h.Words,
 			Balance: admin.AmountOf(money.Sats(h.Balance.Total)), Reserved: admin.AmountOf(money.Sats(h.Balance.Reserved)),
 			Spendable: admin.AmountOf(money.Sats(h.Balance.Spendable))})
 	}
@@ -141,6 +141,14 @@ func (k desk) Answer(ctx context.Context, by admin.Actor, raw []byte) (admin.Ans
 	return admin.Answered{TopUp: topUpOf(v), Changed: fresh}, nil
 }
 
+func (k desk) Returned(ctx context.Context, by admin.Actor, psbt []byte) (admin.Answered, error) {
+	v, fresh, err := k.d.treasury.Returned(ctx, personOf(by), psbt)
+	if err != nil {
+		return admin.Answered{}, err
+	}
+	return admin.Answered{TopUp: topUpOf(v), Changed: fresh}, nil
+}
+
 func personOf(by admin.Actor) treasury.Person {
 	return treasury.Person{Name: by.Person, Address: by.Address, Certificate: by.Certificate}
 }
@@ -163,10 +171,19 @@ func topUpOr(v treasury.View, err error) (admin.TopUp, error) {
 
 func topUpOf(v treasury.View) admin.TopUp {
 	i := v.Intent
-	t := admin.TopUp{ID: strconv.FormatUint(i.Serial, 10), State: string(i.State), Intent: i.Bytes, IntentHash: hex.EncodeToString(i.ID[:]),
+	t := admin.TopUp{ID: strconv.FormatUint(i.Serial, 10), Kind: admin.KindTopUp, State: string(i.State), Intent: i.Bytes, IntentHash: hex.EncodeToString(i.ID[:]),
 		Words: words.Line(i.ID), From: v.From, To: v.To, ToIndex: i.ToIndex, Amount: admin.AmountOf(i.Amount), Proposer: i.Proposer,
 		CreatedAt: time.Unix(i.CreatedAt, 0).UTC(), ExpiresAt: time.Unix(i.ExpiresAt, 0).UTC(), Need: v.Need, Approvals: []admin.Approval{},
-		Signers: v.Threshold, Answers: []admin.Answer{}, TxID: v.TxID, Confirmations: int(v.Confirmations), Waiting: v.Waiting}
+		Signers: v.Threshold, Answers: []admin.Answer{}, TxID: v.TxID, Confirmations: int(v.Confirmations), Waiting: v.Waiting,
+		Replaced: v.Replaced, Replacing: v.Replacing(), RefusedBy: v.Refusals()}
+	if i.Merges() {
+		t.Kind = admin.KindConsolidation
+	}
+	if v.Plan != nil {
+		plan := planOf(*v.Plan)
+		plan.Exact = v.Bundle != nil
+		t.Plan = &plan
+	}
 	for _, a := range v.Approvers {
 		t.Approvals = append(t.Approvals, admin.Approval{Person: a.Person, Role: a.Role, Device: a.Device, Key: a.Key})
 	}
@@ -183,7 +200,14 @@ func topUpOf(v treasury.View) admin.TopUp {
 		if a.Position >= 0 && a.Position < len(v.KeyNames) {
 			name = v.KeyNames[a.Position]
 		}
-		t.Answers = append(t.Answers, admin.Answer{Position: a.Position, Key: name, At: time.Unix(a.At, 0).UTC(), Signed: a.Refusal == "", Refusal: a.Refusal})
+		t.Answers = append(t.Answers, admin.Answer{Position: a.Position, Key: name, At: time.Unix(a.At, 0).UTC(), Signed: a.Refusal == "", Refusal: a.Refusal,
+			Receipt: !a.Bare})
 	}
 	return t
+}
+
+func planOf(p treasury.Plan) admin.Plan {
+	return admin.Plan{Amount: admin.AmountOf(money.Sats(p.Amount)), Fee: admin.AmountOf(money.Sats(p.Fee)), FeeRate: admin.RateOf(p.FeeRate),
+		Change: admin.AmountOf(money.Sats(p.Change)), VirtualBytes: p.VirtualBytes, Inputs: p.Inputs, PayloadBytes: p.PayloadBytes,
+		BundleBytes: p.BundleBytes, Frames: p.Frames, Seconds: p.Seconds(), Bundles: max(p.Bundles, 1)}
 }

@@ -135,7 +135,7 @@ func (f folder) walletFiles() (map[string][]byte, error) {
 	return out, nil
 }
 
-// wallets parses the registered wallets.
+// wallets parses the registered wallets. Whoever registered keys without proof had to name that risk.
 func (f folder) wallets() ([]wallet.Wallet, error) {
 	files, err := f.walletFiles()
 	if err != nil {
@@ -143,7 +143,7 @@ func (f folder) wallets() ([]wallet.Wallet, error) {
 	}
 	var out []wallet.Wallet
 	for name, raw := range files {
-		w, err := wallet.Parse(raw)
+		w, err := wallet.Parse(raw, wallet.AcceptUnproven())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

@@ -169,8 +169,12 @@ tiers: []
 #     from: COLD-BTC-A
 fee:
   floor: 1000                # satoshi per 1000 vB
-  cap: 100000
+  cap: 100000                # of the estimate, and of what a bump may ask for
   blocks: 6
+bundle:
+  inputs_max: 500            # coins that one bundle spends at most
+  frames_max: 600            # frames of its QR series at most, 5 a second; 0 when bundles travel as files
+# veto_above: "100.0"        # from this amount on, one keyholder's signed refusal cancels
 intent_lifetime: 72h
 confirmations: %d
 approvals_needed: 2

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
 
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/store"
@@ -16,8 +17,8 @@ type ledger struct{ store *store.Store }
 
 var _ treasury.Records = ledger{}
 
-func (l ledger) Propose(ctx context.Context, request string, to spend.WalletID, write func(treasury.Draft) (spend.Intent, []byte, error)) (treasury.Intent, bool, error) {
-	intent, fresh, err := l.store.Propose(ctx, request, to, func(d store.Draft) (spend.Intent, []byte, error) { return write(treasury.Draft(d)) })
+func (l ledger) Propose(ctx context.Context, p treasury.Proposal, write func(treasury.Draft) (spend.Intent, []byte, error)) (treasury.Intent, bool, error) {
+	intent, fresh, err := l.store.Propose(ctx, store.Proposal(p), func(d store.Draft) (spend.Intent, []byte, error) { return write(treasury.Draft(d)) })
 	return intentOf(intent), fresh, err
 }
 
@@ -51,10 +52,18 @@ func (l ledger) Intents(ctx context.Context, states ...treasury.State) ([]treasu
 	return out, err
 }
 
+func (l ledger) Planned(ctx context.Context, serial uint64) ([]wire.OutPoint, error) {
+	return l.store.Planned(ctx, serial)
+}
+
+func (l ledger) Cancel(ctx context.Context, serial uint64, by, reason string) error {
+	return l.store.Cancel(ctx, serial, by, reason)
+}
+
 func (l ledger) Expire(ctx context.Context) ([]uint64, error) { return l.store.Expire(ctx) }
 
 func (l ledger) Seal(ctx context.Context, s treasury.Sealing) error {
-	return l.store.Seal(ctx, store.Sealing{Bundle: store.Bundle(s.Bundle), Coins: s.Coins, HasChange: s.HasChange, ChangeIndex: s.ChangeIndex})
+	return l.store.Seal(ctx, store.Sealing{Bundle: store.Bundle(s.Bundle), Coins: s.Coins, HasChange: s.HasChange, ChangeIndex: s.ChangeIndex, Replaces: s.Replaces})
 }
 
 func (l ledger) LiveBundle(ctx context.Context, serial uint64) (treasury.Bundle, error) {
@@ -67,8 +76,17 @@ func (l ledger) Bundle(ctx context.Context, id [32]byte) (treasury.Bundle, error
 	return treasury.Bundle(b), err
 }
 
+func (l ledger) BundleOf(ctx context.Context, txid chainhash.Hash) (treasury.Bundle, error) {
+	b, err := l.store.BundleOf(ctx, txid)
+	return treasury.Bundle(b), err
+}
+
+func (l ledger) Lineage(ctx context.Context, serial uint64) ([][32]byte, error) {
+	return l.store.Lineage(ctx, serial)
+}
+
 func (l ledger) AddAnswer(ctx context.Context, a treasury.Answer) (bool, error) {
-	out := store.Answer{Bundle: a.Bundle, Position: a.Position, Bytes: a.Bytes, Counter: a.Counter, Refusal: a.Refusal, At: a.At}
+	out := store.Answer{Bundle: a.Bundle, Position: a.Position, Bytes: a.Bytes, Counter: a.Counter, Bare: a.Bare, Refusal: a.Refusal, At: a.At}
 	for _, n := range a.Nonces {
 		out.Nonces = append(out.Nonces, store.Nonce(n))
 	}
@@ -79,7 +97,7 @@ func (l ledger) Answers(ctx context.Context, bundle [32]byte) ([]treasury.Answer
 	list, err := l.store.Answers(ctx, bundle)
 	var out []treasury.Answer
 	for _, a := range list {
-		out = append(out, treasury.Answer{Bundle: a.Bundle, Position: a.Position, Bytes: a.Bytes, Counter: a.Counter, Refusal: a.Refusal, At: a.At})
+		out = append(out, treasury.Answer{Bundle: a.Bundle, Position: a.Position, Bytes: a.Bytes, Counter: a.Counter, Bare: a.Bare, Refusal: a.Refusal, At: a.At})
 	}
 	return out, err
 }
@@ -177,7 +195,7 @@ func (l ledger) Halts(ctx context.Context) ([]treasury.Halt, error) {
 }
 
 func intentOf(i store.Intent) treasury.Intent {
-	return treasury.Intent{Intent: i.Intent, ID: i.ID, Bytes: i.Bytes, State: treasury.State(i.State), Request: i.Request, UpdatedAt: i.UpdatedAt}
+	return treasury.Intent{Intent: i.Intent, ID: i.ID, Bytes: i.Bytes, State: treasury.State(i.State), Request: i.Request, Plan: i.Plan, UpdatedAt: i.UpdatedAt}
 }
 
 func approvalsOf(list []store.Approval) []treasury.Approval {

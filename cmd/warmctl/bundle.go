@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -161,7 +162,11 @@ func runBundleShow(a *app, o showOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := a.give(o.psbt, packet.Bytes()); err != nil {
+		plain, err := packet.Plain()
+		if err != nil {
+			return err
+		}
+		if err := a.give(o.psbt, plain); err != nil {
 			return err
 		}
 		written["psbt"] = o.psbt
@@ -243,16 +248,20 @@ func (a *app) animate(raw []byte) error {
 	})
 }
 
-const answerMax = 1 << 20
+// What can be imported, in bytes: an answer of a thousand inputs has 120 kB, a plain PSBT in base64 much more.
+const importMax = 12 << 20
 
 func newImportCmd(a *app) *cobra.Command {
 	var images string
 	cmd := &cobra.Command{
 		Use:   "import (FILE | --images DIR)",
-		Short: "Hand a signer's answer to the daemon",
+		Short: "Hand a signer's answer, or a PSBT that another wallet signed, to the daemon",
 		Long: "Takes an answer from a file (or - for standard input), or reads the pictures in a folder with a QR decoder. Answers come\n" +
-			"in any order; the same answer again changes nothing.",
-		Example: "  warmctl bundle import answer-a.cbor\n  warmctl bundle import --images photos",
+			"in any order; the same answer again changes nothing.\n\n" +
+			"A plain PSBT (binary or base64) is taken too, for cosigners whose devices know no bundles: export it with\n" +
+			"`warmctl bundle show ID --psbt FILE`, sign it in that wallet, and import what it gives back. Only signatures are\n" +
+			"taken from it, and only of keys that have no receipt key; they are recorded as without receipt.",
+		Example: "  warmctl bundle import answer-a.cbor\n  warmctl bundle import --images photos\n  warmctl bundle import signed-by-electrum.psbt",
 		Args:    command.Arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if (len(args) == 1) == (images != "") {
@@ -277,10 +286,17 @@ func runImport(a *app, get func() ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
-	if bundle.Sniff(raw) != bundle.KindAnswer {
-		return spend.Malformed("answer-unreadable", "import", "%d bytes that are no answer of coldsign", len(raw))
+	var answered admin.Answered
+	switch bundle.Sniff(raw) {
+	case bundle.KindAnswer:
+		answered, err = client.Answer(context.Background(), raw)
+	case bundle.KindPSBT:
+		answered, err = client.Returned(context.Background(), raw)
+	case bundle.KindBase64PSBT: // wallets end the line
+		answered, err = client.Returned(context.Background(), bytes.TrimSpace(raw))
+	default:
+		err = spend.Malformed("answer-unreadable", "import", "%d bytes that are no answer of coldsign and no PSBT", len(raw))
 	}
-	answered, err := client.Answer(context.Background(), raw)
 	if err != nil {
 		return err
 	}
@@ -305,11 +321,11 @@ func runImport(a *app, get func() ([]byte, error)) error {
 
 func (a *app) readAnswer(path string) ([]byte, error) {
 	if path != "-" {
-		return console.ReadFile(path, answerMax)
+		return console.ReadFile(path, importMax)
 	}
-	raw, err := io.ReadAll(io.LimitReader(a.In, answerMax+1))
-	if err == nil && len(raw) > answerMax {
-		err = fmt.Errorf("standard input has more than %d bytes", answerMax)
+	raw, err := io.ReadAll(io.LimitReader(a.In, importMax+1))
+	if err == nil && len(raw) > importMax {
+		err = fmt.Errorf("standard input has more than %d bytes", importMax)
 	}
 	return raw, err
 }
@@ -355,7 +371,7 @@ func (a *app) readImages(dir string) ([]byte, error) {
 		return nil, errors.Join(append([]error{spend.Malformed("frames-missing", dir, "%d of %d frames", have, need)}, skipped...)...)
 	}
 	kind, raw, err := joiner.Payload()
-	if err == nil && kind != transport.CBOR {
+	if err == nil && kind != transport.CBOR && kind != transport.PSBT {
 		err = spend.Malformed("answer-unreadable", dir, "a series of type %s", kind)
 	}
 	return raw, err

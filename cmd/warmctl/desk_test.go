@@ -72,6 +72,9 @@ type daemon struct {
 	topUp    admin.TopUp
 	approved [][]byte
 	answers  [][]byte
+	returned [][]byte
+	asked    []any // of the endpoints that plan and change
+	plan     admin.Plan
 	bundle   []byte
 	issuer   ssh.Signer
 }
@@ -100,6 +103,28 @@ func (d *daemon) Answer(_ context.Context, _ admin.Actor, raw []byte) (admin.Ans
 	defer d.mu.Unlock()
 	d.answers = append(d.answers, raw)
 	return admin.Answered{TopUp: d.topUp, Changed: len(d.answers) == 1}, nil
+}
+func (d *daemon) Returned(_ context.Context, _ admin.Actor, psbt []byte) (admin.Answered, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.returned = append(d.returned, psbt)
+	return admin.Answered{TopUp: d.topUp, Changed: true}, nil
+}
+func (d *daemon) Plan(_ context.Context, p admin.Planning) (admin.Plan, error) {
+	d.asked = append(d.asked, p)
+	return d.plan, nil
+}
+func (d *daemon) Consolidate(_ context.Context, _ admin.Actor, c admin.Consolidation) (admin.TopUp, error) {
+	d.asked = append(d.asked, c)
+	return d.topUp, nil
+}
+func (d *daemon) Bump(_ context.Context, _ admin.Actor, id string, b admin.Bumping) (admin.TopUp, error) {
+	d.asked = append(d.asked, id, b)
+	return d.topUp, nil
+}
+func (d *daemon) Cancel(_ context.Context, _ admin.Actor, id string, c admin.Cancelling) (admin.TopUp, error) {
+	d.asked = append(d.asked, id, c.Reason, len(c.AcceptRisk))
+	return d.topUp, nil
 }
 func (d *daemon) Enrolled(string, *x509.Certificate) bool { return true }
 
@@ -180,7 +205,7 @@ func (r *rig) serve() *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &admin.Server{Views: r.daemon, TopUps: r.daemon, Bundles: r.daemon, Staff: r.daemon, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: r.now}
+	server := &admin.Server{Views: r.daemon, TopUps: r.daemon, Bundles: r.daemon, Plans: r.daemon, Changes: r.daemon, Staff: r.daemon, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: r.now}
 	config := must(server.TLS(authority.CertPEM(), cert, key))
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -12,7 +12,6 @@ import (
 
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/bundle"
-	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 	"github.com/coldsign/coldsign/internal/words"
@@ -70,6 +69,9 @@ func (r reading) pinnedBoth() error {
 	return nil
 }
 
+// merges reports whether the wallet pays itself.
+func (r reading) merges() bool { return r.intent.From == r.intent.To }
+
 func (r reading) fromName() string { return walletName(r.from, r.fromKnown, r.intent.From) }
 func (r reading) toName() string   { return walletName(r.to, r.known, r.intent.To) }
 
@@ -94,11 +96,12 @@ func groups(address string) string {
 
 // write says the intent in words.
 func (r reading) write(to io.Writer, now time.Time) {
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(to, "%-11s%s\n", name, console.Printable(fmt.Sprintf(format, args...)))
-	}
+	line := func(name, format string, args ...any) { line(to, name, format, args...) }
 	i := r.intent
 	line("TOP-UP", "%d on %s, issued by %s", i.Serial, i.Network, i.Issuer)
+	if r.merges() {
+		line("STAYS", "NOTHING LEAVES: a consolidation, the wallet pays itself")
+	}
 	line("AMOUNT", "%s %s", i.Amount.Grouped(), i.Amount.Asset().Symbol)
 	if r.fromKnown {
 		line("FROM", "%s, %s wallet, %s", r.from.Name(), r.from.Tier(), i.From.Short())
@@ -130,6 +133,10 @@ func (r reading) view(t admin.TopUp) map[string]any {
 	t.From, t.To, t.ToIndex = r.fromName(), r.toName(), r.intent.ToIndex
 	t.Amount, t.Proposer = admin.AmountOf(r.intent.Amount), r.intent.Proposer
 	t.CreatedAt, t.ExpiresAt = time.Unix(r.intent.CreatedAt, 0).UTC(), time.Unix(r.intent.ExpiresAt, 0).UTC()
+	t.Kind = admin.KindTopUp
+	if r.merges() {
+		t.Kind = admin.KindConsolidation
+	}
 	view := without(t)
 	view["network"], view["issuer"] = r.intent.Network, r.intent.Issuer
 	view["from_id"], view["to_id"] = r.intent.From.String(), r.intent.To.String()

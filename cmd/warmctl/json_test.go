@@ -47,7 +47,9 @@ func (r *rig) settle() {
 	fee := admin.AmountOf(money.Sats(612))
 	r.topUp.State, r.topUp.TxID, r.topUp.Fee, r.topUp.Confirmations, r.topUp.Waiting = "confirmed", "00", &fee, 1, "a person"
 	r.topUp.Approvals = []admin.Approval{{Person: "bob", Role: "approver", Device: "file", Key: "SHA256:x"}}
-	r.topUp.Answers = []admin.Answer{{Position: 0, Key: "a", At: noon, Signed: true}, {Position: 1, Key: "b", At: noon, Refusal: "unexpected"}}
+	r.topUp.Answers = []admin.Answer{{Position: 0, Key: "a", At: noon, Signed: true, Receipt: true}, {Position: 1, Key: "b", At: noon, Refusal: "unexpected", Receipt: true}}
+	r.plan.Exact = true
+	r.topUp.Plan, r.topUp.Replaced, r.topUp.Replacing, r.topUp.RefusedBy = &r.plan, 1, true, []string{"key b: unexpected"}
 	r.topUp.BundleWords = "abandon"
 }
 
@@ -59,7 +61,7 @@ func (r *rig) enrollsAtABusyDesk(prints func(...string)) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	server := &admin.Server{Views: busyDesk{r.daemon}, TopUps: r.daemon, Bundles: r.daemon, Staff: r.daemon, Log: slog.New(slog.DiscardHandler), Now: r.now}
+	server := &admin.Server{Views: busyDesk{r.daemon}, TopUps: r.daemon, Bundles: r.daemon, Plans: r.daemon, Changes: r.daemon, Staff: r.daemon, Log: slog.New(slog.DiscardHandler), Now: r.now}
 	config, listener := must(server.TLS(authority.CertPEM(), cert, key)), must(net.Listen("tcp", "127.0.0.1:0"))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -98,7 +100,11 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	}
 	documented(line)
 	prints("key", "list")
+	r.plan = admin.Plan{Amount: r.topUp.Amount, Fee: admin.AmountOf(money.Sats(612)), FeeRate: admin.RateOf(2000), Change: admin.AmountOf(money.Sats(49999388)),
+		VirtualBytes: 306, Inputs: 3, PayloadBytes: 1212, BundleBytes: 3537, Frames: 5, Seconds: 1, Bundles: 1}
+	prints("topup", "plan")
 	prints("topup", "propose")
+	prints("topup", "cancel", "7", "--reason", "typo")
 	prints("topup", "approve", "7", "--identity", r.identity, "--yes-amount", "2.5")
 	r.sealBundle(r.topUp.Intent)
 	r.settle()

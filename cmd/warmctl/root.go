@@ -41,7 +41,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.PersistentFlags().StringVar((*string)(&a.home), "home", defaultHome(), "folder with this person's certificate, pinned wallets and keys")
 	root.PersistentFlags().Lookup("home").DefValue = "$WARMCTL_HOME, or ~/.warmctl" // help is the same on every machine
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
-	return command.Root(root, newInitCmd(a), newEnrollCmd(a), newWalletCmd(a), newKeyCmd(a), newStatusCmd(a), newTopUpCmd(a),
+	return command.Root(root, newInitCmd(a), newEnrollCmd(a), newWalletCmd(a), newKeyCmd(a), newStatusCmd(a), newTopUpCmd(a), newConsolidationCmd(a),
 		newBundleCmd(a), newEventsCmd(a))
 }
 

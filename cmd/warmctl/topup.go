@@ -11,6 +11,7 @@ import (
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/wallet"
 )
 
 func newTopUpCmd(a *app) *cobra.Command {
@@ -39,7 +40,7 @@ func newTopUpCmd(a *app) *cobra.Command {
 		RunE:    func(_ *cobra.Command, args []string) error { return runTopUpShow(a, args[0], out) },
 	}
 	show.Flags().StringVar(&out, "out", "", "file for the exact intent bytes, or - for standard output")
-	return command.Group("topup", "Top-ups: warm or cold to hot", propose, list, show, newApproveCmd(a))
+	return command.Group("topup", "Top-ups: warm or cold to hot", newPlanCmd(a), propose, list, show, newApproveCmd(a), newBumpCmd(a), newCancelCmd(a))
 }
 
 // look gets one top-up and reads it with this home's wallets.
@@ -52,6 +53,11 @@ func (a *app) look(ctx context.Context, client *admin.Client, id string) (admin.
 	if err != nil {
 		return t, reading{}, err
 	}
+	return a.about(t, id, list)
+}
+
+// about reads a top-up and makes sure that it is the one that was asked about.
+func (a *app) about(t admin.TopUp, id string, list []wallet.Wallet) (admin.TopUp, reading, error) {
 	if t.ID != id {
 		return t, reading{}, fmt.Errorf("asked for top-up %s, the daemon gave %s", id, t.ID)
 	}
@@ -60,6 +66,13 @@ func (a *app) look(ctx context.Context, client *admin.Client, id string) (admin.
 }
 
 func runPropose(a *app, wallet string) error {
+	return a.proposed(func(client *admin.Client) (admin.TopUp, error) {
+		return client.Propose(context.Background(), admin.Proposal{Wallet: wallet})
+	})
+}
+
+// proposed asks for something and shows what people are to approve, and what it takes.
+func (a *app) proposed(ask func(*admin.Client) (admin.TopUp, error)) error {
 	client, err := a.client()
 	if err != nil {
 		return err
@@ -68,7 +81,7 @@ func runPropose(a *app, wallet string) error {
 	if err != nil {
 		return err
 	}
-	t, err := client.Propose(context.Background(), admin.Proposal{Wallet: wallet})
+	t, err := ask(client)
 	if err != nil {
 		return err
 	}
@@ -80,6 +93,9 @@ func runPropose(a *app, wallet string) error {
 		return a.JSON(admin.SchemaTopUp, r.view(t))
 	}
 	r.write(a.Out, a.Now())
+	if t.Plan != nil {
+		writePlan(a.Out, *t.Plan)
+	}
 	a.Hint(fmt.Sprintf("%d other people approve with: warmctl topup approve %s --key NAME", t.Need, t.ID))
 	return nil
 }
@@ -133,32 +149,45 @@ func runTopUpShow(a *app, id, out string) error {
 	return writeProgress(a, t)
 }
 
-// writeProgress says how far a top-up came, in the daemon's words.
+// writeProgress says how far a top-up came, in the daemon's words. A keyholder's refusal comes first.
 func writeProgress(a *app, t admin.TopUp) error {
 	var b bytes.Buffer
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-11s%s\n", name, console.Printable(fmt.Sprintf(format, args...)))
+	for _, refusal := range t.RefusedBy {
+		line(&b, "REFUSED BY", "%s", refusal)
 	}
-	line("STATE", "%s", t.State)
+	line(&b, "STATE", "%s", t.State)
 	for _, approval := range t.Approvals {
-		line("APPROVED", "%s, %s", approval.Person, approval.Device)
+		line(&b, "APPROVED", "%s, %s", approval.Person, approval.Device)
+	}
+	if t.Plan != nil {
+		writePlan(&b, *t.Plan)
 	}
 	if t.Bundle != "" {
-		line("BUNDLE", "%s", t.BundleWords)
+		line(&b, "WORDS", "%s", t.BundleWords)
+	}
+	if t.Replaced > 0 {
+		line(&b, "REPLACES", "%d earlier bundles; the same coins, amount and destination", t.Replaced)
 	}
 	for _, answer := range t.Answers {
 		what := "signed"
 		if !answer.Signed {
 			what = "refused: " + answer.Refusal
+		} else if !answer.Receipt {
+			what += ", without receipt"
 		}
-		line("ANSWER", "key %s %s", answer.Key, what)
+		line(&b, "ANSWER", "key %s %s", answer.Key, what)
 	}
 	if t.TxID != "" {
-		line("TXID", "%s, %d confirmations", t.TxID, t.Confirmations)
+		line(&b, "TXID", "%s, %d confirmations", t.TxID, t.Confirmations)
 	}
 	if t.Waiting != "" {
-		line("WAITS FOR", "%s", strings.TrimSpace(t.Waiting))
+		line(&b, "WAITS FOR", "%s", strings.TrimSpace(t.Waiting))
 	}
-	_, err := a.Out.Write(b.Bytes())
-	return err
+	if _, err := a.Out.Write(b.Bytes()); err != nil {
+		return err
+	}
+	if len(t.RefusedBy) > 0 && t.State == "sealed" {
+		a.Hint("to end it: warmctl topup cancel " + t.ID + " --reason TEXT")
+	}
+	return nil
 }

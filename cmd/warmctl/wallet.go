@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -12,7 +13,11 @@ import (
 	"github.com/coldsign/coldsign/internal/wallet"
 )
 
+// unprovenRisk must be named to pin a wallet with keys that nobody proved to hold, as other wallets' devices have.
+const unprovenRisk = "unproven-keys"
+
 func newWalletCmd(a *app) *cobra.Command {
+	var risks []string
 	add := &cobra.Command{
 		Use:   "add FILE",
 		Short: "Pin a wallet, so that names and addresses are derived here",
@@ -20,8 +25,9 @@ func newWalletCmd(a *app) *cobra.Command {
 			"with theirs.",
 		Example: "  warmctl wallet add COLD-BTC-A.wallet",
 		Args:    command.Arguments(1, 1),
-		RunE:    func(_ *cobra.Command, args []string) error { return runWalletAdd(a, args[0]) },
+		RunE:    func(_ *cobra.Command, args []string) error { return runWalletAdd(a, args[0], risks) },
 	}
+	add.Flags().StringSliceVar(&risks, "accept-risk", nil, "accept a named risk: "+unprovenRisk)
 	list := &cobra.Command{
 		Use: "list", Short: "List the pinned wallets", Example: "  warmctl wallet list", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runWalletList(a) },
@@ -41,24 +47,54 @@ type walletJSON struct {
 	Network   string `json:"network"`
 	Threshold int    `json:"threshold"`
 	Keys      int    `json:"keys"`
+	Unproven  int    `json:"unproven_keys"` // keys that nobody proved to hold
 	Words     string `json:"words"`
 }
 
-func jsonOf(w wallet.Wallet) walletJSON {
-	return walletJSON{w.ID().String(), w.Name(), string(w.Tier()), string(w.Network()), w.Threshold(), len(w.Keys()), w.Words()}
+// keysOf says how many keys a wallet has and needs, and how many nobody proved to hold.
+func keysOf(w wallet.Wallet) string {
+	text := fmt.Sprintf("%d of %d", w.Threshold(), len(w.Keys()))
+	if n := len(w.Unproven()); n > 0 {
+		text += fmt.Sprintf(", %d unproven", n)
+	}
+	return text
 }
 
-func runWalletAdd(a *app, path string) error {
+func jsonOf(w wallet.Wallet) walletJSON {
+	return walletJSON{w.ID().String(), w.Name(), string(w.Tier()), string(w.Network()), w.Threshold(), len(w.Keys()), len(w.Unproven()), w.Words()}
+}
+
+// readWallet reads a wallet file. Keys without proof of possession take a consent by name.
+func readWallet(path string, risks []string) (w wallet.Wallet, err error) {
+	raw, err := console.ReadFile(path, walletMax)
+	if err != nil {
+		return w, err
+	}
+	var consent []wallet.Option
+	for _, risk := range risks {
+		if risk != unprovenRisk {
+			return w, console.Fail(console.Usage, fmt.Errorf("no risk is named %q", console.Printable(risk)), "the one that can be accepted here is "+unprovenRisk)
+		}
+		consent = append(consent, wallet.AcceptUnproven())
+	}
+	w, err = wallet.Parse(raw, consent...)
+	var refusal *spend.Refusal
+	if errors.As(err, &refusal) && refusal.Code == "key-unproven" {
+		return w, console.Fail(console.CodeOf(err), err, "if its holder's device cannot prove it, compare the key on that device's own screen, then: warmctl wallet add "+path+" --accept-risk "+unprovenRisk)
+	}
+	if err != nil {
+		return w, fmt.Errorf("%s: %w", path, err)
+	}
+	return w, nil
+}
+
+func runWalletAdd(a *app, path string, risks []string) error {
 	if _, err := a.home.identity(); err != nil {
 		return err
 	}
-	raw, err := console.ReadFile(path, walletMax)
+	w, err := readWallet(path, risks)
 	if err != nil {
 		return err
-	}
-	w, err := wallet.Parse(raw)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	known, err := a.home.wallets()
 	if err != nil {
@@ -85,6 +121,9 @@ func runWalletAdd(a *app, path string) error {
 		}{jsonOf(w), fresh})
 	}
 	a.Say("wallet %s pinned: %d of %d, tier %s", w.Name(), w.Threshold(), len(w.Keys()), w.Tier())
+	if n := len(w.Unproven()); n > 0 {
+		a.Say("%d of its keys were never proven: nobody has shown to hold them", n)
+	}
 	a.Say("words: %s", w.Words())
 	return nil
 }
@@ -103,7 +142,7 @@ func runWalletList(a *app) error {
 	}
 	var rows [][]string
 	for _, w := range list {
-		rows = append(rows, []string{w.Name(), string(w.Tier()), fmt.Sprintf("%d of %d", w.Threshold(), len(w.Keys())), w.Words()})
+		rows = append(rows, []string{w.Name(), string(w.Tier()), keysOf(w), w.Words()})
 	}
 	return console.Table(a.Out, []string{"NAME", "TIER", "KEYS", "WORDS"}, rows)
 }

@@ -63,6 +63,22 @@ func (d *desk) Answer(_ context.Context, by Actor, raw []byte) (Answered, error)
 	return Answered{Changed: true, TopUp: TopUp{Waiting: string(raw)}}, d.note(by)
 }
 
+func (d *desk) Returned(_ context.Context, by Actor, raw []byte) (Answered, error) {
+	return Answered{Changed: true, TopUp: TopUp{Waiting: string(raw)}}, d.note(by)
+}
+func (d *desk) Plan(_ context.Context, p Planning) (Plan, error) {
+	return Plan{Inputs: len(p.Wallet), FeeRate: RateOf(12_500)}, d.fail
+}
+func (d *desk) Consolidate(_ context.Context, by Actor, c Consolidation) (TopUp, error) {
+	return TopUp{From: c.Wallet, To: c.Wallet, Waiting: c.Below}, d.note(by)
+}
+func (d *desk) Bump(_ context.Context, by Actor, id string, b Bumping) (TopUp, error) {
+	return TopUp{ID: id, Waiting: b.FeeRate}, d.note(by)
+}
+func (d *desk) Cancel(_ context.Context, by Actor, id string, c Cancelling) (TopUp, error) {
+	return TopUp{ID: id, Waiting: c.Reason + strings.Join(c.AcceptRisk, ",")}, d.note(by)
+}
+
 // staff is a list of enrolled certificates by their identity.
 type staff struct {
 	mu   sync.Mutex
@@ -116,7 +132,7 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &Server{Views: h.desk, TopUps: h.desk, Bundles: h.desk, Staff: h.staff, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: h.clock}
+	server := &Server{Views: h.desk, TopUps: h.desk, Bundles: h.desk, Plans: h.desk, Changes: h.desk, Staff: h.staff, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: h.clock}
 	config, err := server.TLS(authority.CertPEM(), cert, key)
 	if err != nil {
 		t.Fatal(err)
@@ -167,6 +183,44 @@ func (h *house) client(c Credentials) *Client {
 	return client
 }
 
+// alsoAnswers asks the endpoints that plan and change.
+func (h *house) alsoAnswers(c *Client) {
+	t, ctx := h.t, context.Background()
+	t.Helper()
+	if a, err := c.Returned(ctx, []byte("psbt")); err != nil || a.TopUp.Waiting != "psbt" || a.Schema != SchemaAnswered {
+		t.Errorf("returned: %+v, %v", a, err)
+	}
+	if p, err := c.Plan(ctx, Planning{Kind: KindTopUp, Wallet: "HOT"}); err != nil || p.Inputs != 3 || p.FeeRate != (Amount{"12.500", "sat/vB"}) || p.Schema != SchemaPlan {
+		t.Errorf("plan: %+v, %v", p, err)
+	}
+	var problem *Problem
+	if _, err := c.Plan(ctx, Planning{Kind: "theft"}); !errors.As(err, &problem) || problem.Kind != Misused {
+		t.Errorf("a plan of another kind: %v", err)
+	}
+	if u, err := c.Consolidate(ctx, Consolidation{"COLD", "0.1"}); err != nil || u.To != "COLD" || u.Waiting != "0.1" || u.Schema != SchemaTopUp {
+		t.Errorf("consolidate: %+v, %v", u, err)
+	}
+	if u, err := c.Bump(ctx, "7", Bumping{"12.5"}); err != nil || u.ID != "7" || u.Waiting != "12.5" {
+		t.Errorf("bump: %+v, %v", u, err)
+	}
+	if u, err := c.Cancel(ctx, "7", Cancelling{"typo ", []string{GivenSignatures}}); err != nil || u.ID != "7" || u.Waiting != "typo given-signatures" {
+		t.Errorf("cancel: %+v, %v", u, err)
+	}
+}
+
+func TestFeeRatesAreExact(t *testing.T) {
+	for text, want := range map[string]int64{"1": 1000, "12.5": 12_500, "0.001": 1, "300.125": 300_125, "0": 0, "": 0, "-1": 0, "1e3": 0, "1.0001": 0, "1,5": 0,
+		"99999999999999999999": 0} {
+		got, err := ParseRate(text)
+		if got != want && want != 0 || (err == nil) != (want != 0) {
+			t.Errorf("%q is %d, %v", text, got, err)
+		}
+	}
+	if a := RateOf(300_125); a != (Amount{"300.125", "sat/vB"}) {
+		t.Errorf("written %+v", a)
+	}
+}
+
 func TestEveryEndpointAnswersAnEnrolledPerson(t *testing.T) {
 	h := newHouse(t)
 	c, ctx := h.client(h.enrolled("alice")), context.Background()
@@ -197,6 +251,7 @@ func TestEveryEndpointAnswersAnEnrolledPerson(t *testing.T) {
 	if e, err := c.Events(ctx, 41, "7"); err != nil || e.Events[0].Seq != 42 || e.Events[0].TopUp != "7" {
 		t.Errorf("events: %+v, %v", e, err)
 	}
+	h.alsoAnswers(c)
 	for _, by := range h.desk.asked {
 		if by.Person != "alice" || by.Address != "127.0.0.1" || len(by.Certificate) != 64 {
 			t.Errorf("the daemon was told %+v", by)

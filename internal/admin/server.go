@@ -36,6 +36,19 @@ type TopUpDesk interface {
 type BundleDesk interface {
 	Bundle(ctx context.Context, id string) ([]byte, error)
 	Answer(ctx context.Context, by Actor, raw []byte) (Answered, error)
+	Returned(ctx context.Context, by Actor, psbt []byte) (Answered, error)
+}
+
+// PlanDesk says what things would take, and merges coins.
+type PlanDesk interface {
+	Plan(ctx context.Context, p Planning) (Plan, error)
+	Consolidate(ctx context.Context, by Actor, c Consolidation) (TopUp, error)
+}
+
+// ChangeDesk changes what is under way.
+type ChangeDesk interface {
+	Bump(ctx context.Context, by Actor, id string, b Bumping) (TopUp, error)
+	Cancel(ctx context.Context, by Actor, id string, c Cancelling) (TopUp, error)
 }
 
 // Staff knows which certificates were enrolled and not revoked.
@@ -48,6 +61,8 @@ type Server struct {
 	Views   Views
 	TopUps  TopUpDesk
 	Bundles BundleDesk
+	Plans   PlanDesk
+	Changes ChangeDesk
 	Staff   Staff
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -144,6 +159,11 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/topups/{id}/approvals": s.approve,
 		"GET /v1/topups/{id}/bundle":     s.bundle,
 		"POST /v1/answers":               s.answer,
+		"POST /v1/psbts":                 s.returned,
+		"POST /v1/plans":                 s.plan,
+		"POST /v1/consolidations":        s.consolidate,
+		"POST /v1/topups/{id}/bump":      s.bump,
+		"POST /v1/topups/{id}/cancel":    s.cancel,
 		"GET /v1/events":                 s.events,
 	} {
 		mux.Handle(pattern, s.door(pattern, act))

@@ -15,6 +15,11 @@
 //	POST /v1/topups/{id}/approvals Approving TopUp   an armored SSHSIG over the exact intent bytes
 //	GET  /v1/topups/{id}/bundle           octets     the sealed bundle
 //	POST /v1/answers            octets    Answered   one sealed answer
+//	POST /v1/psbts              octets    Answered   a plain PSBT with another wallet's signatures
+//	POST /v1/plans              Planning  Plan       what a top-up or a consolidation would take
+//	POST /v1/consolidations  Consolidation TopUp     merge a wallet's small coins
+//	POST /v1/topups/{id}/bump   Bumping   TopUp      the same with a higher fee
+//	POST /v1/topups/{id}/cancel Cancelling TopUp     end it, unless it is signed
 //	GET  /v1/events?after=N&topup=ID      Events
 //
 // Nothing here grants authority over money: an approval counts because its signature verifies against the roster, an
@@ -24,6 +29,7 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/money"
@@ -37,6 +43,7 @@ const (
 	SchemaTopUp    = "coldsign.topup/v1"
 	SchemaAnswered = "coldsign.answered/v1"
 	SchemaEvents   = "coldsign.events/v1"
+	SchemaPlan     = "coldsign.plan/v1"
 	SchemaError    = "coldsign.error/v1"
 )
 
@@ -44,6 +51,7 @@ const (
 const (
 	requestMax  = 64 << 10 // an armored signature needs about 1 KiB
 	answerMax   = 1 << 20  // 500 inputs need about 80 KiB
+	psbtMax     = 12 << 20 // a plain PSBT of 8 MiB, in base64
 	bundleMax   = 8 << 20  // a stripped PSBT with the previous transactions of 500 inputs
 	documentMax = 8 << 20  // the longest listing
 )
@@ -103,6 +111,7 @@ type Wallet struct {
 	Tier      string `json:"tier"`
 	Threshold int    `json:"threshold"`
 	Keys      int    `json:"keys"`
+	Unproven  int    `json:"unproven_keys"` // keys that nobody proved to hold
 	Words     string `json:"words"`
 	Balance   Amount `json:"balance"`   // every coin of the wallet in the chain
 	Reserved  Amount `json:"reserved"`  // of these, coins that a live top-up spends
@@ -121,7 +130,8 @@ type TopUps struct {
 type TopUp struct {
 	Schema        string     `json:"schema,omitempty"`
 	ID            string     `json:"id"`
-	State         string     `json:"state"` // proposed, approved, sealed, final, broadcast, settled, expired
+	Kind          string     `json:"kind"`  // topup, or consolidation: the wallet pays itself and nothing leaves
+	State         string     `json:"state"` // proposed, approved, sealed, signed, broadcast, confirmed, cancelled, expired
 	Intent        []byte     `json:"intent"`
 	IntentHash    string     `json:"intent_hash"`
 	Words         string     `json:"words"` // twelve words of the intent's hash
@@ -140,6 +150,10 @@ type TopUp struct {
 	Answers       []Answer   `json:"answers"`
 	TxID          string     `json:"txid,omitempty"`
 	Fee           *Amount    `json:"fee,omitempty"`
+	Plan          *Plan      `json:"plan,omitempty"`       // of the bundle; before it is sealed, as it was planned
+	Replaced      int        `json:"replaced,omitempty"`   // earlier bundles that this one stands for
+	Replacing     bool       `json:"replacing,omitempty"`  // the bundle is to replace TxID, which is under way
+	RefusedBy     []string   `json:"refused_by,omitempty"` // keyholders who refused, each with the reason
 	Confirmations int        `json:"confirmations"`
 	Waiting       string     `json:"waiting,omitempty"` // what it waits for, in a sentence
 }
@@ -159,6 +173,78 @@ type Answer struct {
 	At       time.Time `json:"at"`
 	Signed   bool      `json:"signed"`
 	Refusal  string    `json:"refusal,omitempty"` // code, when the signer refused
+	Receipt  bool      `json:"receipt"`           // sealed by the signer; false for signatures out of a plain PSBT
+}
+
+// Plan is what a bundle asks of signers and of a QR session.
+type Plan struct {
+	Schema       string `json:"schema,omitempty"`
+	Amount       Amount `json:"amount"` // that arrives
+	Fee          Amount `json:"fee"`
+	FeeRate      Amount `json:"fee_rate"` // in sat/vB
+	Change       Amount `json:"change"`
+	VirtualBytes int64  `json:"virtual_bytes"`
+	Inputs       int    `json:"inputs"`
+	PayloadBytes int    `json:"payload_bytes"` // the PSBT, without previous transactions
+	BundleBytes  int    `json:"bundle_bytes"`  // everything that crosses the gap
+	Frames       int    `json:"frames"`        // of the QR series; 0 when there is none that long
+	Seconds      int    `json:"seconds"`       // that the series takes at 5 frames a second
+	Bundles      int    `json:"bundles"`       // that merging every small coin takes, this one with them
+	Exact        bool   `json:"exact"`         // measured on the sealed bytes
+}
+
+// Planning asks what something would take. Kind is topup or consolidation.
+type Planning struct {
+	Kind   string `json:"kind"`
+	Wallet string `json:"wallet"`
+	Below  string `json:"below"` // of a consolidation, as in Consolidation
+}
+
+// Consolidation asks to merge the small coins of a wallet into one at its own next index.
+type Consolidation struct {
+	Wallet string `json:"wallet"`
+	Below  string `json:"below"` // BTC; larger coins are left alone; empty: none is
+}
+
+// Bumping asks for a higher fee.
+type Bumping struct {
+	FeeRate string `json:"fee_rate"` // sat/vB, with up to three decimals
+}
+
+// Cancelling ends a top-up.
+type Cancelling struct {
+	Reason     string   `json:"reason"`
+	AcceptRisk []string `json:"accept_risk"` // named consents; GivenSignatures
+}
+
+// GivenSignatures is the consent to cancel although keyholders have signed already.
+const GivenSignatures = "given-signatures"
+
+// Kinds of top-ups.
+const (
+	KindTopUp         = "topup"
+	KindConsolidation = "consolidation"
+)
+
+// feeRates count satoshi per virtual byte with three decimals, so their units are satoshi per 1000 virtual bytes.
+func feeRates() money.Asset { return money.Asset{Symbol: "sat/vB", Decimals: 3} }
+
+// RateOf writes a fee rate that is given in satoshi per 1000 virtual bytes.
+func RateOf(rate int64) Amount {
+	return AmountOf(money.New(feeRates(), money.U128{Lo: uint64(max(rate, 0))}))
+}
+
+// ParseRate reads a fee rate in sat/vB as satoshi per 1000 virtual bytes.
+func ParseRate(text string) (int64, error) {
+	rate, err := money.Parse(text, feeRates())
+	if err != nil {
+		return 0, err
+	}
+	units, fits := rate.Int64()
+	if !fits || units < 1 {
+		return 0, fmt.Errorf("fee rate %s sat/vB is not above zero", text)
+	}
+	return units, nil
 }
 
 // Proposal asks for a top-up of a watched wallet. An empty wallet means the only one. There is no address and no

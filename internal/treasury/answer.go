@@ -3,15 +3,14 @@ package treasury
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
-	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/seal"
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -37,18 +36,22 @@ func (t *Treasury) Answer(ctx context.Context, by Person, raw []byte) (View, boo
 	if err != nil {
 		return View{}, false, err
 	}
-	intent, err := t.Records.Intent(ctx, sealed.Serial)
-	if err != nil {
-		return View{}, false, err
-	}
 	if fresh {
 		t.Log.Info("answer taken", "topup", sealed.Serial, "key", answer.Position, "refusal", answer.Refusal)
+	}
+	return t.afterAnswer(ctx, sealed.Serial, fresh)
+}
+
+// afterAnswer goes on with a top-up that an answer came to.
+func (t *Treasury) afterAnswer(ctx context.Context, serial uint64, fresh bool) (View, bool, error) {
+	if fresh {
 		if err := t.step(ctx); err != nil {
-			t.Log.Warn("top-up goes no further yet", "topup", sealed.Serial, "error", err.Error())
+			t.Log.Warn("top-up goes no further yet", "topup", serial, "error", err.Error())
 		}
-		if intent, err = t.Records.Intent(ctx, sealed.Serial); err != nil {
-			return View{}, false, err
-		}
+	}
+	intent, err := t.Records.Intent(ctx, serial)
+	if err != nil {
+		return View{}, false, err
 	}
 	view, err := t.view(ctx, intent)
 	return view, fresh, err
@@ -73,15 +76,33 @@ func (t *Treasury) keep(ctx context.Context, answer bundle.Answer, sealed Bundle
 	if answer.Wallet != intent.From {
 		return false, spend.Distrust("answer-other-wallet", "answer", "wallet "+intent.From.Short(), answer.Wallet.Short(), "look for the answer to this bundle")
 	}
-	if err := t.refuseEnded(intent); err != nil && intent.State == Sealed {
+	if err := t.refuseLate(ctx, intent, sealed); err != nil {
 		return false, err
 	}
 	nonces, err := verify(packet, scope, answer)
 	if err != nil {
 		return false, errors.Join(err, t.alarm(ctx, sealed.Serial, answer.Position, err))
 	}
-	return t.Records.AddAnswer(ctx, Answer{Bundle: sealed.ID, Position: answer.Position, Bytes: raw,
+	fresh, err := t.Records.AddAnswer(ctx, Answer{Bundle: sealed.ID, Position: answer.Position, Bytes: raw,
 		Counter: answer.Counter, Refusal: answer.Refusal, Nonces: nonces})
+	if err == nil && fresh && answer.Refusal != "" {
+		err = t.veto(ctx, intent, scope.From.Keys()[answer.Position].Name, answer.Refusal)
+	}
+	return fresh, err
+}
+
+// refuseLate refuses an answer that comes after the intent's time, unless its transaction was finished before: then it
+// changes nothing, and its nonces count.
+func (t *Treasury) refuseLate(ctx context.Context, intent Intent, sealed Bundle) error {
+	err := t.refuseEnded(intent)
+	if err == nil {
+		return nil
+	}
+	tx, known, errTx := t.Records.Transaction(ctx, intent.Serial)
+	if errTx != nil || known && tx.TxID == sealed.TxID {
+		return errTx
+	}
+	return err
 }
 
 // alarm halts everything when signatures that are otherwise good share a nonce: the key that made them is lost or its
@@ -154,15 +175,26 @@ func signaturesOf(answer bundle.Answer) []bitcoin.Signature {
 	return out
 }
 
-// finish makes the final transaction once enough keys signed, and stores it. Which answers are used follows a fixed
-// rule of the chain room, so the same set gives the same bytes.
+// finish makes the final transaction once enough keys signed the live bundle, and stores it. Which answers are used
+// follows a fixed rule of the chain room, so the same set gives the same bytes.
 func (t *Treasury) finish(ctx context.Context, intent Intent) error {
+	tx, known, err := t.Records.Transaction(ctx, intent.Serial)
+	if err != nil {
+		return err
+	}
 	sealed, err := t.Records.LiveBundle(ctx, intent.Serial)
 	if err != nil {
 		return err
 	}
+	if known && (tx.TxID == sealed.TxID || tx.Height > 0) {
+		return nil // a replacement is needed no more, or there is none
+	}
 	stored, err := t.Records.Answers(ctx, sealed.ID)
 	if err != nil {
+		return err
+	}
+	stored = slices.DeleteFunc(stored, func(a Answer) bool { return a.Refusal != "" })
+	if from, err := t.pinned(intent.From); err != nil || len(stored) < from.Threshold() {
 		return err
 	}
 	packet, scope, _, err := t.sealedPacket(ctx, sealed)
@@ -171,17 +203,11 @@ func (t *Treasury) finish(ctx context.Context, intent Intent) error {
 	}
 	var sets [][]bitcoin.Signature
 	for _, s := range stored {
-		if s.Refusal != "" {
-			continue
-		}
-		answer, err := bundle.OpenAnswer(s.Bytes, t.receipt)
+		signatures, err := t.signaturesIn(s, packet, scope)
 		if err != nil {
-			return fmt.Errorf("stored answer of key %d: %w", s.Position, err)
+			return err
 		}
-		sets = append(sets, signaturesOf(answer))
-	}
-	if len(sets) < scope.From.Threshold() {
-		return nil
+		sets = append(sets, signatures)
 	}
 	final, err := bitcoin.Finalise(packet, scope, sets)
 	if err != nil {
@@ -231,13 +257,4 @@ func (t *Treasury) send(ctx context.Context) error {
 		t.sent[txid] = height
 	}
 	return errors.Join(all...)
-}
-
-// feeOf reads the fee back from a stored plan.
-func feeOf(raw []byte) (money.Amount, bool) {
-	var p plan
-	if err := json.Unmarshal(raw, &p); err != nil || p.Fee <= 0 {
-		return money.Amount{}, false
-	}
-	return money.Sats(p.Fee), true
 }

@@ -34,7 +34,19 @@ type Intent struct {
 	Bytes     []byte   // the encoding that people approve
 	State     State
 	Request   string // the proposer's idempotency key
+	Plan      []byte // JSON: what it would take, when it was proposed
 	UpdatedAt int64
+}
+
+// Merges reports whether the intent is a consolidation: the wallet pays itself, and nothing leaves.
+func (i Intent) Merges() bool { return i.From == i.To }
+
+// Proposal is what a new intent is stored with.
+type Proposal struct {
+	Request string
+	To      spend.WalletID
+	Plan    []byte
+	Coins   []wire.OutPoint // that it was planned with, if it was; they are not reserved
 }
 
 // Draft is what the records give a new intent.
@@ -54,12 +66,16 @@ type Approval struct {
 // Intents keeps intents and their approvals.
 type Intents interface {
 	// Propose stores a new intent; the same request again returns the intent it made the first time, and false.
-	Propose(ctx context.Context, request string, to spend.WalletID, write func(Draft) (spend.Intent, []byte, error)) (Intent, bool, error)
+	Propose(ctx context.Context, p Proposal, write func(Draft) (spend.Intent, []byte, error)) (Intent, bool, error)
+	// Planned returns the coins that an intent was planned with.
+	Planned(ctx context.Context, serial uint64) ([]wire.OutPoint, error)
 	// Approve adds an approval and moves proposed to approved when judge finds them enough.
 	Approve(ctx context.Context, serial uint64, a Approval, judge func(Intent, []Approval) (bool, error)) (Intent, error)
 	Approvals(ctx context.Context, serial uint64) ([]Approval, error)
 	Intent(ctx context.Context, serial uint64) (Intent, error)
 	Intents(ctx context.Context, states ...State) ([]Intent, error)
+	// Cancel ends an intent that is not signed; its coins stay reserved until nobody can sign its bundle any more.
+	Cancel(ctx context.Context, serial uint64, by, reason string) error
 	// Expire ends unsigned intents whose time is over, frees their coins and returns their serials.
 	Expire(ctx context.Context) ([]uint64, error)
 }
@@ -69,7 +85,7 @@ type Bundle struct {
 	ID       [32]byte
 	Serial   uint64
 	Bytes    []byte // as sealed
-	Payload  []byte // the PSBT, with its proofs
+	Payload  []byte // the PSBT inside, without its proofs
 	Plan     []byte // JSON: how it was built
 	TxID     chainhash.Hash
 	SealedAt int64
@@ -82,6 +98,7 @@ type Sealing struct {
 	Coins       []wire.OutPoint
 	HasChange   bool
 	ChangeIndex uint32
+	Replaces    *[32]byte // the live bundle that it takes the place of
 }
 
 // Answer is what a signer gave back for a bundle.
@@ -90,6 +107,7 @@ type Answer struct {
 	Position int
 	Bytes    []byte
 	Counter  uint64
+	Bare     bool   // without receipt: Bytes is the packet with the signatures of that key
 	Refusal  string // code; empty when it signed
 	At       int64
 	Nonces   []Nonce
@@ -104,10 +122,15 @@ type Nonce struct {
 
 // Bundles keeps bundles and answers.
 type Bundles interface {
-	// Seal moves approved to sealed, reserves the coins and uses the change index up, all or nothing.
+	// Seal moves approved to sealed, reserves the coins and uses the change index up, all or nothing. With Replaces the
+	// state stays.
 	Seal(ctx context.Context, s Sealing) error
 	LiveBundle(ctx context.Context, serial uint64) (Bundle, error)
 	Bundle(ctx context.Context, id [32]byte) (Bundle, error)
+	// BundleOf returns the bundle that was sealed for a transaction.
+	BundleOf(ctx context.Context, txid chainhash.Hash) (Bundle, error)
+	// Lineage returns the identities of an intent's bundles, the first one first.
+	Lineage(ctx context.Context, serial uint64) ([][32]byte, error)
 	// AddAnswer stores a verified answer; the same bytes again change nothing and give false.
 	AddAnswer(ctx context.Context, a Answer) (fresh bool, err error)
 	Answers(ctx context.Context, bundle [32]byte) ([]Answer, error)
@@ -123,10 +146,12 @@ type Transaction struct {
 
 // Transactions keeps final transactions.
 type Transactions interface {
-	// Finish moves sealed to signed with the final transaction, which may be sent from here on.
+	// Finish moves the intent to signed with the final transaction of the live bundle, which may be sent from here on.
 	Finish(ctx context.Context, bundle [32]byte, raw []byte) (Transaction, error)
 	MarkBroadcast(ctx context.Context, serial uint64) error
+	// Transaction returns the one in a block, else the last that was finished.
 	Transaction(ctx context.Context, serial uint64) (Transaction, bool, error)
+	// Unconfirmed returns, for each intent, the last transaction, unless a block has one.
 	Unconfirmed(ctx context.Context) ([]Transaction, error)
 	Confirmations(ctx context.Context, txid chainhash.Hash) (uint32, error)
 }
@@ -164,8 +189,8 @@ type Coin struct {
 	PrevTx        []byte
 }
 
-// Balance sums the unspent coins of a wallet, in satoshi.
-type Balance struct{ Total, Reserved, Spendable int64 }
+// Balance sums the unspent coins of a wallet, in satoshi. Leaving are the reserved ones that go to another wallet.
+type Balance struct{ Total, Reserved, Leaving, Spendable int64 }
 
 // Coins reads what the chain gave us.
 type Coins interface {

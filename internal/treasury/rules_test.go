@@ -11,6 +11,7 @@ import (
 
 func goodRules() Rules {
 	return Rules{Network: spend.BitcoinRegtest, Issuer: "exchanged-1", Lifetime: time.Hour, Confirmations: 1, Need: 2, FeeBlocks: 6,
+		FeeRateMax: 100_000, InputsMax: 500, FramesMax: 600,
 		Tiers: []Tier{{Wallet: "HOT", From: "COLD", Floor: money.Sats(1), Target: money.Sats(2)}}}
 }
 
@@ -28,6 +29,10 @@ func TestRulesThatMakeNoSenseAreRefused(t *testing.T) {
 		"a wallet filled from itself":   func(r *Rules) { r.Tiers[0].From = "HOT" },
 		"a floor above the target":      func(r *Rules) { r.Tiers[0].Floor = money.Sats(3) },
 		"a floor of nothing":            func(r *Rules) { r.Tiers[0].Floor = money.Sats(0) },
+		"no cap on fees":                func(r *Rules) { r.FeeRateMax = 0 },
+		"bundles of one coin":           func(r *Rules) { r.InputsMax = 1 },
+		"more coins than an answer has": func(r *Rules) { r.InputsMax = 1001 },
+		"more frames than a series has": func(r *Rules) { r.FramesMax = 1296 },
 		"two tiers of one wallet":       func(r *Rules) { r.Tiers = append(r.Tiers, r.Tiers[0]) },
 	} {
 		r := goodRules()
@@ -45,7 +50,7 @@ func TestEveryStateSaysWhatItWaitsFor(t *testing.T) {
 	for state, want := range map[State]string{
 		Proposed:  "1 of 2 approvals by different people; the proposer's own does not count",
 		Approved:  "the bundle to be built",
-		Sealed:    "1 of 2 signatures; refused by 1 of 3 keys",
+		Sealed:    "a decision: refused by 1 of 3 keys (key b: limit-exceeded); ask them, then cancel it or wait for others; 1 of 2 signatures",
 		Signed:    "the node to take the transaction",
 		Broadcast: "0 of 1 confirmations",
 		Confirmed: "", Cancelled: "", Expired: "",

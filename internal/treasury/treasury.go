@@ -6,6 +6,10 @@
 //
 //	need -> proposed -> approved -> sealed -> signed -> broadcast -> confirmed
 //
+// A consolidation goes the same way: a wallet pays itself, so that many small coins become one. While no block has the
+// transaction, its fee may be raised: a bundle that replaces the first spends the same coins to the same destination,
+// and takes from change alone.
+//
 // Step drives every intent as far as it can go now. It is called in a loop and after every event, and it may be killed
 // between any two of its lines: each transition is one durable act of the records, which name the state it leaves, so a
 // Step that runs again finds what is left to do and repeats nothing. What goes to the node was stored before, and only
@@ -15,8 +19,8 @@
 // come from pinned wallets and configured tiers; what signers give back is verified before it is stored, and the final
 // transaction runs through the script engine before it may be sent.
 //
-// What may never happen here: a destination that was typed, a transaction sent that was not stored, two different
-// transactions for one intent, one key counted twice, a chain key.
+// What may never happen here: a destination that was typed, a transaction sent that was not stored, two transactions for
+// one intent that could both be confirmed, one key counted twice, a chain key.
 package treasury
 
 import (
@@ -33,6 +37,7 @@ import (
 	"github.com/coldsign/coldsign/internal/approvals"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/transport"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
 
@@ -52,6 +57,10 @@ type Rules struct {
 	Confirmations uint32        // depth at which coins may be spent
 	Need          int           // different people who must approve
 	FeeBlocks     int           // confirmation target of the fee estimate
+	FeeRateMax    int64         // satoshi per 1000 vB that a bump may ask for
+	InputsMax     int           // coins that a bundle spends at most
+	FramesMax     int           // frames of the QR series of a bundle at most; 0 when bundles travel as files
+	VetoAbove     money.Amount  // from this amount on one keyholder's signed refusal cancels; zero: none does
 }
 
 // Check refuses rules that make no sense together.
@@ -71,6 +80,10 @@ func (r Rules) Check() error {
 	if r.FeeBlocks < 1 || r.FeeBlocks > 1008 {
 		return fmt.Errorf("fee target is %d blocks, between 1 and 1008", r.FeeBlocks)
 	}
+	if r.FeeRateMax < 1 || r.InputsMax < 2 || r.InputsMax > inputsMax || r.FramesMax < 0 || r.FramesMax > transport.FramesMax {
+		return fmt.Errorf("fee cap %d, inputs_max %d, frames_max %d: need a cap, 2 to %d inputs and 0 to %d frames", r.FeeRateMax,
+			r.InputsMax, r.FramesMax, inputsMax, transport.FramesMax)
+	}
 	seen := map[string]bool{}
 	for _, tier := range r.Tiers {
 		if tier.Wallet == "" || tier.From == "" || tier.Wallet == tier.From {
@@ -86,6 +99,9 @@ func (r Rules) Check() error {
 	}
 	return nil
 }
+
+// inputsMax is as many inputs as an answer has room for.
+const inputsMax = 960
 
 // Outside is everything that the treasury does not decide itself.
 type Outside struct {
@@ -106,9 +122,10 @@ type Treasury struct {
 
 	mu      sync.Mutex
 	wallets map[spend.WalletID]wallet.Wallet
-	trouble map[uint64]error  // why an intent did not get further at the last step, by serial
-	needs   []error           // why a tier could not be topped up at the last step
-	sent    map[string]uint32 // height at which a transaction was last handed to the node, by txid
+	trouble map[uint64]error   // why an intent did not get further at the last step, by serial
+	needs   []error            // why a tier could not be topped up at the last step
+	failed  map[string]attempt // what the daemon could not propose, by wallet
+	sent    map[string]uint32  // height at which a transaction was last handed to the node, by txid
 }
 
 // Person is who asks for something, and from where; it goes into the events.
@@ -124,13 +141,13 @@ func New(ctx context.Context, rules Rules, outside Outside) (*Treasury, error) {
 		return nil, err
 	}
 	t := &Treasury{rules: rules, Outside: outside, wallets: map[spend.WalletID]wallet.Wallet{},
-		trouble: map[uint64]error{}, sent: map[string]uint32{}}
+		trouble: map[uint64]error{}, sent: map[string]uint32{}, failed: map[string]attempt{}}
 	pinned, err := outside.Records.Wallets(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("pinned wallets: %w", err)
 	}
 	for _, record := range pinned {
-		w, err := wallet.Parse(record.File)
+		w, err := wallet.Parse(record.File, wallet.AcceptUnproven())
 		if err != nil {
 			return nil, fmt.Errorf("pinned wallet %s: %w", record.Name, err)
 		}
@@ -198,7 +215,8 @@ func (t *Treasury) advance(ctx context.Context, intent Intent) (err error) {
 			return err
 		}
 	}
-	if intent.State == Sealed {
+	switch intent.State {
+	case Sealed, Signed, Broadcast: // the last two while a replacement waits for its signatures
 		return t.finish(ctx, intent)
 	}
 	return nil

@@ -20,7 +20,9 @@ type View struct {
 	KeyNames      []string             // of the spending wallet, by position
 	Bundle        *Bundle              // nil until sealed
 	Answers       []Answer
+	Plan          *Plan        // of the live bundle, before that as it was planned; nil when nobody knows
 	Fee           money.Amount // zero until sealed
+	Replaced      int          // bundles that the live one stands for
 	TxID          string       // empty until there is a final transaction
 	Confirmations uint32
 	Waiting       string // what it waits for
@@ -85,6 +87,9 @@ func (t *Treasury) view(ctx context.Context, intent Intent) (View, error) {
 		return View{}, fmt.Errorf("roster: %w", err)
 	}
 	v.Approvers = t.count(roster, intent, list)
+	if p, ok := planIn(intent.Plan); ok {
+		v.Plan = &p
+	}
 	if err := t.viewBundle(ctx, &v); err != nil {
 		return View{}, err
 	}
@@ -111,9 +116,43 @@ func (t *Treasury) viewBundle(ctx context.Context, v *View) error {
 		return nil // it ended before it was sealed
 	}
 	v.Bundle = &b
-	v.Fee, _ = feeOf(b.Plan)
+	if p, ok := planIn(b.Plan); ok {
+		v.Plan, v.Fee = &p, p.FeeAmount()
+	}
+	lineage, err := t.Records.Lineage(ctx, b.Serial)
+	if err != nil {
+		return err
+	}
+	v.Replaced = len(lineage) - 1
 	v.Answers, err = t.Records.Answers(ctx, b.ID)
 	return err
+}
+
+// Replacing reports whether the live bundle is to take the place of a transaction that is under way.
+func (v View) Replacing() bool {
+	return v.Bundle != nil && v.TxID != "" && v.TxID != v.Bundle.TxID.String() && v.Confirmations == 0
+}
+
+// Refusals lists who refused the live bundle and why, in the order of the keys.
+func (v View) Refusals() []string {
+	var out []string
+	for _, a := range v.Answers {
+		if a.Refusal != "" && a.Position < len(v.KeyNames) {
+			out = append(out, "key "+v.KeyNames[a.Position]+": "+a.Refusal)
+		}
+	}
+	return out
+}
+
+// answered says how far a bundle is signed. A keyholder's refusal comes first: it is the news that people must act on.
+func (v View) answered() string {
+	refused := v.Refusals()
+	text := fmt.Sprintf("%d of %d signatures", len(v.Answers)-len(refused), v.Threshold)
+	if len(refused) > 0 {
+		text = fmt.Sprintf("a decision: refused by %d of %d keys (%s); ask them, then cancel it or wait for others; %s", len(refused), len(v.KeyNames),
+			strings.Join(refused, ", "), text)
+	}
+	return text
 }
 
 // waiting says in a sentence what a top-up waits for.
@@ -121,25 +160,16 @@ func (t *Treasury) waiting(v View) string {
 	if err := t.trouble[v.Intent.Serial]; err != nil && v.Intent.State.Live() {
 		return strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
+	if v.Replacing() && v.Intent.State.Live() {
+		return v.answered() + " to the replacement; transaction " + v.TxID + " is under way until then"
+	}
 	switch v.Intent.State {
 	case Proposed:
 		return fmt.Sprintf("%d of %d approvals by different people; the proposer's own does not count", len(v.Approvers), v.Need)
 	case Approved:
 		return "the bundle to be built"
 	case Sealed:
-		signed, refused := 0, 0
-		for _, a := range v.Answers {
-			if a.Refusal == "" {
-				signed++
-			} else {
-				refused++
-			}
-		}
-		text := fmt.Sprintf("%d of %d signatures", signed, v.Threshold)
-		if refused > 0 {
-			text += fmt.Sprintf("; refused by %d of %d keys", refused, len(v.KeyNames))
-		}
-		return text
+		return v.answered()
 	case Signed:
 		return "the node to take the transaction"
 	case Broadcast:
@@ -150,9 +180,9 @@ func (t *Treasury) waiting(v View) string {
 
 // Holding is a registered wallet and what it holds.
 type Holding struct {
-	ID, Name, Tier, Words string
-	Threshold, Keys       int
-	Balance               Balance
+	ID, Name, Tier, Words     string
+	Threshold, Keys, Unproven int // Unproven: keys that nobody proved to hold
+	Balance                   Balance
 }
 
 // Holdings returns the registered wallets by name.
@@ -165,7 +195,7 @@ func (t *Treasury) Holdings(ctx context.Context) ([]Holding, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Holding{w.ID().String(), w.Name(), string(w.Tier()), w.Words(), w.Threshold(), len(w.Keys()), held})
+		out = append(out, Holding{w.ID().String(), w.Name(), string(w.Tier()), w.Words(), w.Threshold(), len(w.Keys()), len(w.Unproven()), held})
 	}
 	return out, nil
 }

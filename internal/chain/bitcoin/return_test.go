@@ -20,7 +20,7 @@ func (w world) signedBy(t *testing.T, p *bitcoin.Packet, positions ...int) *draf
 	return open(t, raw)
 }
 
-func returned(t *testing.T, ours *bitcoin.Packet, d *draft, s bitcoin.Scope) ([][]bitcoin.Signature, error) {
+func returned(t *testing.T, ours *bitcoin.Packet, d *draft, s bitcoin.Scope) ([]bitcoin.KeySignatures, error) {
 	t.Helper()
 	back, err := bitcoin.Read(d.bytes())
 	must(t, err)
@@ -39,7 +39,10 @@ func TestSignaturesComeBackInAPlainPacket(t *testing.T) {
 			t.Fatalf("keys %v came back as %d sets", positions, len(sets))
 		}
 		for i, position := range positions {
-			for n, s := range sets[i] {
+			if sets[i].Position != position {
+				t.Errorf("key %d came back as key %d", position, sets[i].Position)
+			}
+			for n, s := range sets[i].Signatures {
 				if want := answers[position][n]; s.Input != want.Input || s.PubKey != want.PubKey || !bytes.Equal(s.Signature, want.Signature) {
 					t.Errorf("key %d, input %d came back changed", position, n)
 				}
@@ -58,7 +61,7 @@ func TestAttack071OnlySignaturesAreTakenFromAReturnedPacket(t *testing.T) {
 		"amounts changed":               func(d *draft) { set(d.input(0), []byte{1}, append([]byte{9}, get(d.input(0), 1)[1:]...)) },
 		"another sighash asked for":     func(d *draft) { set(d.input(0), []byte{3}, []byte{2, 0, 0, 0}) },
 		"derivations dropped":           func(d *draft) { drop(d.input(0), 6); drop(d.output(0), 2); drop(d.output(1), 2) },
-		"a note of its own":             func(d *draft) { set(d.input(1), []byte{0xfc, 1, 2}, []byte("note")) },
+		"a note of its own":             func(d *draft) { set(d.input(1), []byte{0xfc, 1, 2, 0}, []byte("note")) },
 	} {
 		d := w.signedBy(t, p, 0)
 		change(d)
