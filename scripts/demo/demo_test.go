@@ -150,7 +150,7 @@ func (s *story) duringCrash(ctx context.Context, c call) error {
 	if err != nil {
 		return err
 	}
-	if r.code != 0 && !strings.Contains(r.errs, "approver-twice") {
+	if r.code != 0 && !strings.Contains(r.errs, "approval-repeated") {
 		return fmt.Errorf("%s again after the crash: exit %d\n%s", c, r.code, r.errs)
 	}
 	return nil
