@@ -133,7 +133,8 @@ func (f file) checkSeal() error {
 }
 
 func unreadable(format string, args ...any) error {
-	return spend.Malformed("key-file-unreadable", "key file", format, args...)
+	return &spend.Refusal{Kind: spend.Unreadable, Code: "key-file-unreadable", Where: "key file", Expected: "a key file as this program writes it",
+		Found: fmt.Sprintf(format, args...), Fix: "restore it from the home's backup, or make it again from the seed words: coldsign key import NAME"}
 }
 
 func (f file) info() Info {

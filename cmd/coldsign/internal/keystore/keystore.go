@@ -143,7 +143,7 @@ func (s *Store) Import(c Creation, m Mnemonic) (wallet.KeyRecord, error) {
 		return wallet.KeyRecord{}, err
 	}
 	if n := len(m.Words()); n != 12 && n != 24 {
-		return wallet.KeyRecord{}, spend.Malformed("seed-words", "seed", "%d words where 12 or 24 make a seed", n)
+		return wallet.KeyRecord{}, badWords("seed-words", "%d words", n)
 	}
 	entropy, err := entropyOf(m.Words())
 	if err != nil {

@@ -3,6 +3,7 @@ package keystore
 import (
 	"crypto/sha256"
 	"crypto/sha512"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,14 +40,14 @@ func wordsOf(entropy []byte) []string {
 // entropyOf reads words back. A refusal says the position of what is wrong and never a word.
 func entropyOf(words []string) ([]byte, error) {
 	if n := len(words); n < 12 || n > 24 || n%3 != 0 {
-		return nil, spend.Malformed("seed-words", "seed", "%d words", n)
+		return nil, badWords("seed-words", "%d words", n)
 	}
 	bits := make([]byte, (len(words)*bitsPerWord+7)/8)
 	defer clear(bits)
 	for i, word := range words {
 		index, known := slices.BinarySearch(wordlists.English, strings.ToLower(word))
 		if !known {
-			return nil, spend.Malformed("seed-words", "seed", "word %d, which is not in the list of BIP39", i+1)
+			return nil, badWords("seed-words", "word %d, which is not in the list of BIP39", i+1)
 		}
 		for j := range bitsPerWord {
 			if index>>(bitsPerWord-1-j)&1 == 1 {
@@ -60,9 +61,15 @@ func entropyOf(words []string) ([]byte, error) {
 	checksumBits := len(words) / 3
 	if given := bits[len(entropy)]; given>>(8-checksumBits) != sum[0]>>(8-checksumBits) {
 		clear(entropy)
-		return nil, spend.Malformed("seed-checksum", "seed", "words whose checksum is wrong: one is mistyped or they are out of order")
+		return nil, badWords("seed-checksum", "words whose checksum is wrong: one is mistyped or they are out of order")
 	}
 	return entropy, nil
+}
+
+// badWords refuses words that are no seed. Nobody sent them: they were read from paper.
+func badWords(code, format string, args ...any) error {
+	return &spend.Refusal{Kind: spend.Unreadable, Code: code, Where: "seed", Expected: "12 or 24 words of the BIP39 list, in their order",
+		Found: fmt.Sprintf(format, args...), Fix: "read the words from the backup again, one by one, and type each in full"}
 }
 
 // seedOf returns the BIP39 seed without a BIP39 passphrase.
