@@ -14,8 +14,12 @@ const (
 	globalXpub       = 0x01
 	globalFirstOfV2  = 0x02
 	globalLastOfV2   = 0x08
+	globalMessage    = 0x09
 	globalVersion    = 0xfb
 )
+
+// proprietary is the type of a field that one program made for itself, in all three maps.
+const proprietary = 0xfc
 
 // Field types of an input map.
 const (
@@ -46,7 +50,9 @@ const (
 	inputMusigSig         = 0x1c
 	inputSilentShare      = 0x1d
 	inputSilentProof      = 0x1e
-	inputLastOfOtherKinds = inputSilentProof
+	inputSilentDerivation = 0x1f
+	inputSilentTweak      = 0x20
+	inputLastOfOtherKinds = inputSilentTweak
 )
 
 // Field types of an output map.
@@ -62,6 +68,7 @@ const (
 	outputMusigKeys      = 0x08
 	outputSilentInfo     = 0x09
 	outputSilentLabel    = 0x0a
+	outputNameProof      = 0x35
 )
 
 // shape says which lengths a field may have.
@@ -113,8 +120,12 @@ func checkGlobalField(f field) error {
 		if depth := int(f.data[4]); len(f.value) != 4+4*depth {
 			return spend.Malformed("psbt-value", where, "a path of %d steps for a key of depth %d", len(f.value)/4-1, depth)
 		}
+	case f.kind == globalMessage:
+		return shape{exactly(0), anything}.check(f, where)
 	case f.kind == globalVersion:
 		return shape{exactly(0), exactly(4)}.check(f, where)
+	case f.kind == proprietary:
+		return checkProprietary(f, where)
 	case f.kind >= globalFirstOfV2 && f.kind <= globalLastOfV2:
 		return spend.Malformed("psbt-version-field", where, "type %#02x of version 2 in a packet of version 0", f.kind)
 	}
@@ -126,12 +137,8 @@ func checkInputField(f field, where string) error {
 		return spend.Malformed("psbt-version-field", where, "type %#02x of version 2 in a packet of version 0", f.kind)
 	}
 	switch f.kind {
-	case inputPreviousTx:
-		if err := (shape{exactly(0), anything}).check(f, where); err != nil {
-			return err
-		}
-		_, err := readTransaction(f.value, where+" previous transaction")
-		return err
+	case inputPreviousTx: // readParents reads it
+		return shape{exactly(0), anything}.check(f, where)
 	case inputWitnessUtxo:
 		if err := (shape{exactly(0), anything}).check(f, where); err != nil {
 			return err
@@ -153,6 +160,10 @@ func checkInputField(f field, where string) error {
 		return spend.Malformed("input-finalised", where, "a finished script or witness; a packet for signing has none")
 	case inputRipemd160, inputSha256, inputHash160, inputHash256:
 		return checkPreimage(f, where)
+	case inputSilentShare, inputSilentProof, inputSilentDerivation, inputSilentTweak:
+		return checkSilentInput(f, where)
+	case proprietary:
+		return checkProprietary(f, where)
 	}
 	return checkTaprootInput(f, where)
 }
@@ -180,6 +191,19 @@ func checkTaprootInput(f field, where string) error {
 	return nil
 }
 
+// checkSilentInput holds the lengths of BIP375 and BIP376 fields, silent payments. Prove refuses them too.
+func checkSilentInput(f field, where string) error {
+	switch f.kind {
+	case inputSilentShare:
+		return shape{exactly(33), exactly(33)}.check(f, where)
+	case inputSilentProof:
+		return shape{exactly(33), exactly(64)}.check(f, where)
+	case inputSilentDerivation:
+		return shape{exactly(33), multiple(4, 4)}.check(f, where)
+	}
+	return shape{exactly(0), exactly(32)}.check(f, where)
+}
+
 func checkOutputField(f field, where string) error {
 	switch f.kind {
 	case outputAmountOfV2, outputScriptOfV2:
@@ -196,6 +220,35 @@ func checkOutputField(f field, where string) error {
 		return checkTapDerivation(f, where)
 	case outputMusigKeys:
 		return shape{exactly(33), multiple(33, 33)}.check(f, where)
+	case outputNameProof:
+		return checkNameProof(f, where)
+	case proprietary:
+		return checkProprietary(f, where)
+	}
+	return nil
+}
+
+// checkNameProof reads the name in front of a proof that the DNS names this output (BIP353), not the proof.
+func checkNameProof(f field, where string) error {
+	if err := (shape{exactly(0), between(1, txMax)}).check(f, where); err != nil {
+		return err
+	}
+	if name := int(f.value[0]); len(f.value) < 1+name {
+		return spend.Malformed("psbt-value", where, "a name of %d bytes in a value of %d", name, len(f.value))
+	}
+	return nil
+}
+
+// checkProprietary checks that a key names its owner and its subtype (BIP174): one that does not is read differently by
+// different programs.
+func checkProprietary(f field, where string) error {
+	c := &cursor{data: f.data, where: where}
+	_, err := c.prefixed()
+	if err == nil {
+		_, err = c.compact()
+	}
+	if err != nil {
+		return spend.Malformed("psbt-key-length", where, "a proprietary key %x without a whole identifier and subtype", shorten(f.key))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package bitcoin
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -12,9 +13,11 @@ import (
 
 // Packet is a PSBT that was read. It does not change.
 type Packet struct {
-	raw     []byte      // as read; of a shared packet, the form without previous transactions
-	shared  bool        // inputs share their previous transactions, which written out for each would exceed packetMax
+	raw     []byte      // as read; of a joined packet, the form without previous transactions
+	size    int         // bytes of the packet, previous transactions included
+	joined  bool        // previous transactions came beside the packet, and inputs share them
 	tx      transaction // views into raw
+	spent   []spent     // for each input
 	msg     *wire.MsgTx // the same transaction, read by the wire module
 	global  fields
 	inputs  []fields
@@ -65,7 +68,7 @@ func (m fields) with(kind byte, data, value []byte) fields {
 	if at < 0 {
 		at = len(m)
 	}
-	return slices.Insert(slices.Clone(m), at, field{uint64(kind), key, key[1:], value})
+	return slices.Concat(m[:at], fields{{uint64(kind), key, key[1:], value}}, m[at:])
 }
 
 func (m fields) append(to []byte) []byte {
@@ -75,21 +78,46 @@ func (m fields) append(to []byte) []byte {
 	return append(to, 0)
 }
 
+// each gives the bytes of the packet, map by map. A part is good until the next one.
+func (p *Packet) each(use func(part []byte)) {
+	use([]byte(magic))
+	var part []byte
+	for _, maps := range [][]fields{{p.global}, p.inputs, p.outputs} {
+		for _, m := range maps {
+			part = m.append(part[:0])
+			use(part)
+		}
+	}
+}
+
 func (p *Packet) serialise() []byte {
-	out := p.global.append(append(make([]byte, 0, len(p.raw)), magic...))
-	for _, m := range p.inputs {
-		out = m.append(out)
-	}
-	for _, m := range p.outputs {
-		out = m.append(out)
-	}
+	out := make([]byte, 0, p.size)
+	p.each(func(part []byte) { out = append(out, part...) })
 	return out
+}
+
+// same reports whether the packet serialises to raw.
+func (p *Packet) same(raw []byte) bool {
+	equal := true
+	p.each(func(part []byte) {
+		if equal = equal && bytes.HasPrefix(raw, part); equal {
+			raw = raw[len(part):]
+		}
+	})
+	return equal && len(raw) == 0
+}
+
+// digest is the SHA-256 of the packet.
+func (p *Packet) digest() []byte {
+	h := sha256.New()
+	p.each(func(part []byte) { h.Write(part) })
+	return h.Sum(nil)
 }
 
 // Bytes returns the packet in binary, exactly as it was read. Joined from proofs that many inputs share, it may be
 // longer than Read takes: see Plain.
 func (p *Packet) Bytes() []byte {
-	if p.shared {
+	if p.joined {
 		return p.serialise()
 	}
 	return bytes.Clone(p.raw)
@@ -98,8 +126,8 @@ func (p *Packet) Bytes() []byte {
 // Plain returns the packet in binary for other programs, where each input carries a previous transaction of its own. A
 // packet that gets too long by that is refused: they would refuse it too, or run out of memory.
 func (p *Packet) Plain() ([]byte, error) {
-	if !p.shared {
-		return bytes.Clone(p.raw), nil
+	if p.size <= packetMax {
+		return p.Bytes(), nil
 	}
 	return nil, spend.Refuse("psbt-too-large", "packet", fmt.Sprintf("at most %d bytes as a plain PSBT", packetMax),
 		"previous transactions that many inputs share", "sign it from the bundle, or ask for one that spends fewer coins")
@@ -149,14 +177,7 @@ func (p *Packet) Strip() (stripped []byte, proofs [][]byte) {
 	for i, m := range p.inputs {
 		bare.inputs[i] = m.without(inputPreviousTx)
 		if raw, ok := m.value(inputPreviousTx); ok {
-			id := string(p.tx.inputs[i].outpoint[:32])
-			if t, err := readTransaction(raw, ""); err == nil { // Read has accepted it
-				hash := t.txid()
-				id = string(hash[:])
-			}
-			if byID[id] == nil {
-				byID[id] = raw
-			}
+			byID[string(p.spent[i].parent[:])] = raw
 		}
 	}
 	ids := make([]string, 0, len(byID))
@@ -195,47 +216,47 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 	if err != nil {
 		return nil, err
 	}
-	used, size := map[string]bool{}, len(p.raw)
+	used, pairs := map[*parentTx]bool{}, len(p.global)
 	for i, m := range p.inputs {
-		where, id := fmt.Sprintf("input %d", i), string(p.tx.inputs[i].outpoint[:32])
+		where, in := fmt.Sprintf("input %d", i), p.tx.inputs[i]
 		if _, ok := m.value(inputPreviousTx); ok {
 			return nil, spend.Malformed("proof-inside", where, "a previous transaction in the packet beside the proofs")
 		}
-		if byID[id] == nil {
-			return nil, spend.Malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte([]byte(id))))
+		parent := byID[[32]byte(in.outpoint[:32])]
+		if parent == nil {
+			return nil, spend.Malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte(in.outpoint[:32])))
 		}
-		if size += len(byID[id]) + 7; size > repeatedMax || len(m) == pairsMax { // 7: the key and both lengths
-			return nil, spend.Malformed("psbt-too-large", where, "over %d bytes with the proofs, or over %d fields", repeatedMax, pairsMax)
+		p.inputs[i] = m.with(inputPreviousTx, nil, parent.raw)
+		p.spent[i], used[parent] = parent.spentBy(in), true
+		p.size += 2 + int(compactSize(len(parent.raw))) + len(parent.raw)
+		pairs += len(p.inputs[i])
+		if p.size > repeatedMax || len(m) == pairsMax || pairs > pairsTotalMax {
+			return nil, spend.Malformed("psbt-too-large", where, "over %d bytes with the proofs, or over %d fields here, or %d in all", repeatedMax, pairsMax, pairsTotalMax)
 		}
-		p.inputs[i], used[id] = m.with(inputPreviousTx, nil, byID[id]), true
 	}
 	if len(used) != len(byID) {
 		return nil, spend.Malformed("proof-unused", "proofs", "%d that no input spends", len(byID)-len(used))
 	}
-	if size <= packetMax {
-		return Read(p.serialise())
-	}
-	// Every byte has been read by now: the packet above, each proof by indexProofs.
-	p.shared = true
+	p.joined = true // every byte has been read by now: the packet above, each proof by indexProofs
 	return p, nil
 }
 
-func indexProofs(proofs [][]byte) (map[string][]byte, error) {
-	byID, total := map[string][]byte{}, 0
+// indexProofs reads each proof once, whatever number of inputs spends it.
+func indexProofs(proofs [][]byte) (map[[32]byte]*parentTx, error) {
+	byID, total := map[[32]byte]*parentTx{}, 0
 	for i, raw := range proofs {
 		where := fmt.Sprintf("proof %d", i)
 		if total += len(raw); total > packetMax {
 			return nil, spend.Malformed("psbt-too-large", where, "the proofs take over %d bytes", packetMax)
 		}
-		t, err := readTransaction(raw, where)
+		parent, err := readParent(bytes.Clone(raw), where)
 		if err != nil {
 			return nil, err
 		}
-		id := t.txid()
-		if byID[string(id[:])] != nil {
-			return nil, spend.Malformed("proof-repeated", where, "previous transaction %s again", displayTxID(id))
+		if byID[parent.id] != nil {
+			return nil, spend.Malformed("proof-repeated", where, "previous transaction %s again", displayTxID(parent.id))
 		}
-		byID[string(id[:])] = bytes.Clone(raw)
+		byID[parent.id] = parent
 	}
 	return byID, nil
 }

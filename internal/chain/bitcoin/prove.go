@@ -1,7 +1,6 @@
 package bitcoin
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -57,6 +56,7 @@ func prove(p *Packet, s Scope) (*Proven, error) {
 	if !v.scopeHolds() || !v.shapeHolds() {
 		return nil, errors.Join(v.refusals...)
 	}
+	v.payment()
 	v.timing()
 	v.proveInputs()
 	v.proveOutputs()
@@ -122,6 +122,14 @@ func (v *prover) shapeHolds() bool {
 func (v *prover) weight() int64 {
 	from, t := v.scope.From, v.packet.tx
 	return finishedWeight(len(t.stripped), len(t.inputs), from.Threshold(), len(from.Keys()))
+}
+
+// payment refuses a packet that asks for the signature of a message (BIP322): what it signs is no payment, and its reader
+// must not be shown one.
+func (v *prover) payment() {
+	if _, ok := v.packet.global.value(globalMessage); ok {
+		v.refuse("field-foreign", "global map", "a payment", "a message to sign, type 0x09")
+	}
 }
 
 // timing refuses lock times and sequences whose meaning depends on more than a block height: a reader of the screen must
@@ -200,7 +208,7 @@ func (v *prover) facts(fee int64) chain.Facts {
 		Network: from.Network(), From: from.ID(), FromName: from.Name(), FromTier: from.Tier(),
 		Threshold: from.Threshold(), Keys: len(from.Keys()), TxID: p.TxID(),
 		Outputs: v.outputs, Fee: money.Sats(fee), VirtualBytes: virtual(v.weight()), LockTime: p.tx.lockTime,
-		UnknownFields: p.UnknownFields(), PayloadBytes: len(p.raw), SignedBy: len(from.Keys()),
+		UnknownFields: p.UnknownFields(), PayloadBytes: p.size, SignedBy: len(from.Keys()),
 	}
 	for i, in := range p.tx.inputs {
 		coin := v.inputs[i]
@@ -209,8 +217,7 @@ func (v *prover) facts(fee int64) chain.Facts {
 		f.Inputs = append(f.Inputs, chain.Input{Outpoint: outpointText(in.outpoint), Amount: money.Sats(coin.amount),
 			Change: coin.derived.Branch == wallet.ChangeBranch, Index: coin.derived.Index})
 	}
-	digest := sha256.Sum256(p.raw)
-	f.Hashes = []chain.Hash{{Name: "txid", Value: f.TxID}, {Name: "sha256 of the PSBT", Value: hex.EncodeToString(digest[:])}}
+	f.Hashes = []chain.Hash{{Name: "txid", Value: f.TxID}, {Name: "sha256 of the PSBT", Value: hex.EncodeToString(p.digest())}}
 	return f
 }
 

@@ -50,27 +50,21 @@ func (v *prover) inputFields(i int, where string) {
 // previousOutput finds the output that the input spends inside the transaction that made it. A signature of segwit
 // version 0 covers only this input's amount, so an amount that was merely stated could hide a fee in another input.
 func (v *prover) previousOutput(i int, where string) (txOutput, bool) {
-	outpoint := v.packet.tx.inputs[i].outpoint
-	raw, ok := v.packet.inputs[i].value(inputPreviousTx)
-	if !ok {
+	outpoint, spends := v.packet.tx.inputs[i].outpoint, v.packet.spent[i]
+	if !spends.known {
 		v.refuse("amount-unproven", where, "the previous transaction "+outpointText(outpoint), "none")
 		return txOutput{}, false
 	}
-	t, err := scanTransaction(raw, where+" previous transaction", true)
-	if err != nil { // Read has accepted the same bytes
-		v.refusals = append(v.refusals, err)
-		return txOutput{}, false
-	}
-	if id := t.txid(); !bytes.Equal(id[:], outpoint[:32]) {
-		v.refuse("previous-tx-mismatch", where, "the transaction "+displayTxID([32]byte(outpoint[:32])), displayTxID(id))
+	if !bytes.Equal(spends.parent[:], outpoint[:32]) {
+		v.refuse("previous-tx-mismatch", where, "the transaction "+displayTxID([32]byte(outpoint[:32])), displayTxID(spends.parent))
 		return txOutput{}, false
 	}
 	index := binary.LittleEndian.Uint32(outpoint[32:])
-	if uint64(index) >= uint64(len(t.outputs)) {
-		v.refuse("previous-output-missing", where, fmt.Sprintf("an output below %d", len(t.outputs)), fmt.Sprintf("output %d", index))
+	if uint64(index) >= uint64(spends.outputs) {
+		v.refuse("previous-output-missing", where, fmt.Sprintf("an output below %d", spends.outputs), fmt.Sprintf("output %d", index))
 		return txOutput{}, false
 	}
-	spent := t.outputs[index]
+	spent := spends.output
 	if claim, ok := v.packet.inputs[i].value(inputWitnessUtxo); ok && !bytes.Equal(claim, spent.bytes) {
 		v.refuse("witness-utxo-differs", where, hex.EncodeToString(shorten(spent.bytes)), hex.EncodeToString(shorten(claim)))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -20,7 +21,7 @@ func Read(raw []byte) (*Packet, error) {
 	if len(raw) > packetMax {
 		return nil, spend.Malformed("psbt-too-large", "packet", "%d bytes, at most %d are read", len(raw), packetMax)
 	}
-	p := &Packet{raw: bytes.Clone(raw)}
+	p := &Packet{raw: bytes.Clone(raw), size: len(raw)}
 	r := &reader{cursor: cursor{data: p.raw, at: len(magic), where: "global map"}}
 	if p.global, err = r.fields(); err != nil {
 		return nil, err
@@ -40,7 +41,10 @@ func Read(raw []byte) (*Packet, error) {
 	if err := r.end(); err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(p.serialise(), p.raw) {
+	if err := p.readParents(); err != nil {
+		return nil, err
+	}
+	if !p.same(p.raw) {
 		return nil, spend.Malformed("psbt-not-canonical", "packet", "it serialises to other bytes than were read")
 	}
 	return p, nil
@@ -93,10 +97,27 @@ func (p *Packet) readGlobal() error {
 	return err
 }
 
+// readParents reads the previous transactions and remembers what each input spends, so that nothing reads them again.
+func (p *Packet) readParents() error {
+	p.spent = make([]spent, len(p.inputs))
+	for i, m := range p.inputs {
+		if raw, ok := m.value(inputPreviousTx); ok {
+			parent, err := readParent(raw, fmt.Sprintf("input %d previous transaction", i))
+			if err != nil {
+				return err
+			}
+			p.spent[i] = parent.spentBy(p.tx.inputs[i])
+		}
+	}
+	return nil
+}
+
 // reader reads maps and counts their pairs over the whole packet.
 type reader struct {
 	cursor
-	pairs int
+	pairs   int
+	scratch fields // of the map being read
+	seen    map[string]bool
 }
 
 func (r *reader) maps(n int, name string, check func(field, string) error) ([]fields, error) {
@@ -118,24 +139,22 @@ func (r *reader) maps(n int, name string, check func(field, string) error) ([]fi
 
 // fields reads one map up to and with the zero byte that ends it.
 func (r *reader) fields() (fields, error) {
-	var out fields
-	seen := map[string]bool{}
+	r.scratch = r.scratch[:0]
 	for {
 		key, err := r.prefixed()
 		if err != nil {
 			return nil, err
 		}
 		if len(key) == 0 {
-			return out, nil
+			return slices.Clone(r.scratch), nil // as long as it is: a packet has thousands of maps
 		}
-		if r.pairs++; len(out) == pairsMax || r.pairs > pairsTotalMax || len(key) > keyMax {
+		if r.pairs++; len(r.scratch) == pairsMax || r.pairs > pairsTotalMax || len(key) > keyMax {
 			return nil, spend.Malformed("psbt-too-large", r.where, "over %d fields here, %d in all, or a key over %d bytes",
 				pairsMax, pairsTotalMax, keyMax)
 		}
-		if seen[string(key)] {
+		if r.again(key) {
 			return nil, spend.Malformed("psbt-duplicate-key", r.where, "key %x twice", shorten(key))
 		}
-		seen[string(key)] = true
 		inner := &cursor{data: key, where: r.where}
 		kind, err := inner.compact()
 		if err != nil {
@@ -145,8 +164,25 @@ func (r *reader) fields() (fields, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, field{kind, key, key[inner.at:], value})
+		r.scratch = append(r.scratch, field{kind, key, key[inner.at:], value})
 	}
+}
+
+// again reports whether the map has the key already. A few keys are compared; the index is for a map that has many.
+func (r *reader) again(key []byte) bool {
+	const few = 16
+	if len(r.scratch) < few {
+		return slices.ContainsFunc(r.scratch, func(f field) bool { return bytes.Equal(f.key, key) })
+	}
+	if len(r.scratch) == few {
+		r.seen = make(map[string]bool, 2*few)
+		for _, f := range r.scratch {
+			r.seen[string(f.key)] = true
+		}
+	}
+	before := r.seen[string(key)]
+	r.seen[string(key)] = true
+	return before
 }
 
 // shorten keeps a message from being as long as the input.

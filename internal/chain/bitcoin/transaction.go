@@ -17,8 +17,9 @@ type transaction struct {
 	inputs   []txInput
 	outputs  []txOutput
 	lockTime uint32
-	witness  bool   // serialised with witnesses
-	stripped []byte // serialised without witnesses: the bytes that the txid hashes
+	witness  bool     // serialised with witnesses
+	id       [32]byte // hash of stripped; readTransaction computes it
+	stripped []byte   // serialised without witnesses: the bytes that the txid hashes
 }
 
 type txInput struct {
@@ -75,8 +76,9 @@ func readTransaction(raw []byte, where string) (transaction, error) {
 	if err := msg.Deserialize(bytes.NewReader(raw)); err != nil {
 		return t, spend.Malformed("psbt-transaction", where, "%v", err)
 	}
+	t.id = t.txid()
 	again := bytes.NewBuffer(make([]byte, 0, len(raw)))
-	if err := msg.Serialize(again); err != nil || !bytes.Equal(again.Bytes(), raw) || msg.TxHash() != t.txid() {
+	if err := msg.Serialize(again); err != nil || !bytes.Equal(again.Bytes(), raw) || msg.TxHash() != t.id {
 		return t, spend.Malformed("psbt-transaction", where, "two readings of it differ")
 	}
 	return t, nil
@@ -196,6 +198,36 @@ func (t *transaction) scanWitnesses(c *cursor) error {
 		return spend.Malformed("psbt-transaction", c.where, "witness form without a witness")
 	}
 	return nil
+}
+
+// parentTx is a previous transaction with its bytes. It is hashed when it is read and never again.
+type parentTx struct {
+	transaction
+	raw []byte
+}
+
+func readParent(raw []byte, where string) (*parentTx, error) {
+	t, err := readTransaction(raw, where)
+	if err != nil {
+		return nil, err
+	}
+	return &parentTx{t, raw}, nil
+}
+
+// spent is what an input spends, as its previous transaction has it.
+type spent struct {
+	known   bool // there is a previous transaction
+	parent  [32]byte
+	outputs int      // of the parent
+	output  txOutput // zero when the parent has fewer
+}
+
+func (t *parentTx) spentBy(in txInput) spent {
+	s := spent{known: true, parent: t.id, outputs: len(t.outputs)}
+	if index := binary.LittleEndian.Uint32(in.outpoint[32:]); uint64(index) < uint64(len(t.outputs)) {
+		s.output = t.outputs[index]
+	}
+	return s
 }
 
 // readOutput reads the bytes of one output, nothing before or after it.
