@@ -2,13 +2,16 @@ package signing_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore"
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
@@ -142,31 +145,39 @@ func TestAttack063BytesChangedDuringTheReviewAreNotSigned(t *testing.T) {
 	tr.signs(t, good) // the untouched bundle is signed still
 }
 
-// Attack 069: nothing was signed, and the program ends as if it had been. Whoever declines, and a key that fails at the
-// first or a later input, gives an error and no answer.
+// tired is a context that ends after some questions: the key asks it before each signature.
+type tired struct {
+	context.Context
+	after int
+}
+
+func (c *tired) Err() error {
+	if c.after--; c.after < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Attack 069: nothing was signed, and the program ends as if it had been. Whoever declines, a key that does not open,
+// and one that fails at the first or the last input, give an error and no answer.
 func TestAttack069NothingSignedIsNeverSuccess(t *testing.T) {
-	for name, ask := range map[string]func(tr *treasury) error{
-		"declined":        func(*treasury) error { return signing.ErrDeclined },
-		"the key is gone": func(tr *treasury) error { return tr.key.Close() },
-	} {
+	broken := errors.New("the token was pulled out")
+	for name, c := range map[string]struct {
+		asked, opened error
+		signatures    int
+	}{"declined": {asked: signing.ErrDeclined, signatures: 9}, "not opened": {opened: broken, signatures: 9}, "first input": {signatures: 0}, "last input": {signatures: 1}} {
 		tr := newTreasury(t, 2, 3)
 		raw := tr.sealed(t, errand{amount: 400_000, coins: tr.coins(t, 0, 2), to: tr.hot, toIndex: 7, rate: 2000})
 		ledger := tr.ledger(t)
-		result, err := func() (r signing.Result, err error) {
-			defer func() {
-				if p := recover(); p != nil { // a session without a key has nothing to seal an answer with
-					err = errors.New("no key")
-				}
-			}()
-			return tr.sign(ledger, raw, func(review.Request) error { return ask(tr) })
-		}()
+		s := signing.Session{Home: tr.home, Ledger: ledger, Info: keystore.Info{Name: "COLD-A-0", Record: tr.key.Record()},
+			Unlock: func(context.Context) (*keystore.Key, error) { return tr.key, c.opened }, Now: func() time.Time { return noon },
+			Rand: noise("session", 0), Ask: func(review.Request) error { return c.asked }}
+		result, err := s.Sign(&tired{context.Background(), c.signatures}, raw)
 		if err == nil || result.Answer != nil || result.Signatures != 0 {
 			t.Errorf("%s: %d signatures, answer of %d bytes, %v", name, result.Signatures, len(result.Answer), err)
 		}
-		for _, e := range ledger.Entries() {
-			if e.Event == home.Signed {
-				t.Errorf("%s: the ledger says signed", name)
-			}
+		if n := tr.events(t, home.Signed); n != 0 {
+			t.Errorf("%s: the ledger says signed", name)
 		}
 		ledger.Close()
 	}
