@@ -126,6 +126,10 @@ func TestHelpThatIsNotUnderstoodIsAnError(t *testing.T) {
 	if err != nil || p.about != "Says so." || p.usage != "x y [flags]" || len(p.examples) != 1 || len(p.flags) != 2 || p.flags[0].name != "--a string" || len(p.own()) != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
+	// A name longer than the column is followed by one space.
+	if p, err := parse([]string{"x"}, "Available Commands:\n  list          List all\n  consolidation Merging small coins\n"); err != nil || len(p.verbs) != 2 || p.verbs[1] != (verb{"consolidation", "Merging small coins"}) {
+		t.Errorf("%+v, %v", p.verbs, err)
+	}
 	for _, bad := range []string{"Flags:\n  a line that is no flag\n", "Flags:\n      --csr warmctl init   a request\n", "Available Commands:\nnone\n"} {
 		if p, err := parse([]string{"x", "y"}, bad); err == nil {
 			t.Errorf("%q was understood as %+v", bad, p)

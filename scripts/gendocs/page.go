@@ -38,7 +38,7 @@ func (p page) group() bool { return len(p.verbs) > 0 }
 
 var (
 	flagLine = regexp.MustCompile(`^ {2,6}(-\w, )?(--[a-z][a-z0-9-]*(?: [A-Za-z0-9]+)?) {2,}(\S.*)$`)
-	verbLine = regexp.MustCompile(`^  ([a-z][a-z0-9-]*) {2,}(\S.*)$`)
+	verbLine = regexp.MustCompile(`^  ([a-z][a-z0-9-]*) +(\S.*)$`)
 )
 
 // The headings of cobra's help.
