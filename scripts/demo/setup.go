@@ -36,7 +36,6 @@ const (
 type story struct {
 	dir        string // everything the story makes
 	bin        string // the three programs
-	root       string // the project
 	say        io.Writer
 	transcript io.Writer
 	began      time.Time
