@@ -274,7 +274,8 @@ func (s *Session) answer(key *keystore.Key, x Examination, position int, reserva
 func (s *Session) Refuse(ctx context.Context, x Examination, code string) ([]byte, error) {
 	position, ours := Position(x.Scope.From, s.Info.Record)
 	if !ours {
-		return nil, spend.Refuse("key-not-in-wallet", "wallet "+x.Scope.From.Name(), "a wallet that key "+s.Info.Name+" belongs to", "other keys", "")
+		return nil, spend.Refuse("key-not-in-wallet", "wallet "+x.Scope.From.Name(), "a wallet that key "+s.Info.Name+" belongs to",
+			"other keys", "refuse with one of the wallet's keys: coldsign key list")
 	}
 	id := hex.EncodeToString(x.Opened.ID[:])
 	if _, signed := s.Ledger.Reservation(id, s.Info.Name); signed {
