@@ -279,7 +279,7 @@ func (r Request) outputs(picked choice) ([]paid, error) {
 		}
 		amount -= picked.fee
 	}
-	out := []paid{{amount, destination.ScriptPubKey, nil}}
+	out := []paid{{amount, destination.ScriptPubKey, fields{}}}
 	if picked.change > 0 {
 		change, err := r.From.Derive(wallet.ChangeBranch, r.ChangeIndex)
 		if err != nil {
@@ -302,10 +302,10 @@ func (r Request) outputs(picked choice) ([]paid, error) {
 func (r Request) inputMap(c Coin, spent txOutput) (fields, error) {
 	derived, err := r.From.Derive(c.Branch, c.Index)
 	if err != nil {
-		return nil, err
+		return fields{}, err
 	}
 	if spent.value != c.Value || !bytes.Equal(spent.script, derived.ScriptPubKey) {
-		return nil, spend.Refuse("input-foreign", "coin "+c.Outpoint.String(), fmt.Sprintf("%d satoshi at %s", c.Value, derived.Address),
+		return fields{}, spend.Refuse("input-foreign", "coin "+c.Outpoint.String(), fmt.Sprintf("%d satoshi at %s", c.Value, derived.Address),
 			fmt.Sprintf("%d satoshi at %x", spent.value, shorten(spent.script)), fixRequest)
 	}
 	m := fields{}.with(inputWitnessUtxo, nil, spent.bytes)

@@ -174,8 +174,9 @@ func (p *Packet) WithSignatures(signatures []Signature) ([]byte, error) {
 			return nil, distrust("signature-input", where, fmt.Sprintf("an input below %d", len(p.inputs)), "another")
 		}
 		m := signed.inputs[sig.Input]
-		if at := slices.IndexFunc(m, func(f field) bool { return f.kind == inputPartialSig && bytes.Equal(f.data, sig.PubKey[:]) }); at >= 0 {
-			if !bytes.Equal(m[at].value, sig.Signature) {
+		there := m.of(inputPartialSig)
+		if at := slices.IndexFunc(there, func(f field) bool { return bytes.Equal(f.data, sig.PubKey[:]) }); at >= 0 {
+			if !bytes.Equal(there[at].value, sig.Signature) {
 				return nil, distrust("signature-input", where, "one signature of a key", "a second one")
 			}
 			continue

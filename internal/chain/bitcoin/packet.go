@@ -24,60 +24,6 @@ type Packet struct {
 	outputs []fields
 }
 
-// field is one pair of a map.
-type field struct {
-	kind  uint64 // the type at the start of the key
-	key   []byte // type and data
-	data  []byte // what follows the type in the key
-	value []byte
-}
-
-// fields is a map in the order in which it was read.
-type fields []field
-
-// value returns the value of the key that is kind alone.
-func (m fields) value(kind uint64) ([]byte, bool) {
-	for _, f := range m {
-		if f.kind == kind && len(f.data) == 0 {
-			return f.value, true
-		}
-	}
-	return nil, false
-}
-
-// of returns the fields of a kind.
-func (m fields) of(kind uint64) []field {
-	var out []field
-	for _, f := range m {
-		if f.kind == kind {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-// without returns a copy that lacks the fields of a kind.
-func (m fields) without(kind uint64) fields {
-	return slices.DeleteFunc(slices.Clone(m), func(f field) bool { return f.kind == kind })
-}
-
-// with returns a copy with one more field, placed before the first greater key, so that sorted maps stay sorted.
-func (m fields) with(kind byte, data, value []byte) fields {
-	key := append([]byte{kind}, data...)
-	at := slices.IndexFunc(m, func(f field) bool { return bytes.Compare(f.key, key) > 0 })
-	if at < 0 {
-		at = len(m)
-	}
-	return slices.Concat(m[:at], fields{{uint64(kind), key, key[1:], value}}, m[at:])
-}
-
-func (m fields) append(to []byte) []byte {
-	for _, f := range m {
-		to = appendPrefixed(appendPrefixed(to, f.key), f.value)
-	}
-	return append(to, 0)
-}
-
 // each gives the bytes of the packet, map by map. A part is good until the next one.
 func (p *Packet) each(use func(part []byte)) {
 	use([]byte(magic))
@@ -146,20 +92,20 @@ func (p *Packet) Unsigned() *wire.MsgTx { return p.msg.Copy() }
 // and whatever belongs to another kind of wallet.
 func (p *Packet) UnknownFields() int {
 	n := 0
-	for _, f := range p.global {
+	for f := range p.global.all() {
 		if f.kind != globalUnsignedTx && f.kind != globalVersion {
 			n++
 		}
 	}
 	for _, m := range p.inputs {
-		for _, f := range m {
+		for f := range m.all() {
 			if f.kind > inputDerivation {
 				n++
 			}
 		}
 	}
 	for _, m := range p.outputs {
-		for _, f := range m {
+		for f := range m.all() {
 			if f.kind != outputWitnessScript && f.kind != outputDerivation {
 				n++
 			}
@@ -216,7 +162,7 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 	if err != nil {
 		return nil, err
 	}
-	used, pairs := map[*parentTx]bool{}, len(p.global)
+	used, pairs := map[*parentTx]bool{}, p.global.count()
 	for i, m := range p.inputs {
 		where, in := fmt.Sprintf("input %d", i), p.tx.inputs[i]
 		if _, ok := m.value(inputPreviousTx); ok {
@@ -226,11 +172,12 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 		if parent == nil {
 			return nil, spend.Malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte(in.outpoint[:32])))
 		}
-		p.inputs[i] = m.with(inputPreviousTx, nil, parent.raw)
+		p.inputs[i].parent = parent.raw
 		p.spent[i], used[parent] = parent.spentBy(in), true
 		p.size += 2 + int(compactSize(len(parent.raw))) + len(parent.raw)
-		pairs += len(p.inputs[i])
-		if p.size > repeatedMax || len(m) == pairsMax || pairs > pairsTotalMax {
+		before := m.count()
+		pairs += before + 1
+		if p.size > repeatedMax || before == pairsMax || pairs > pairsTotalMax {
 			return nil, spend.Malformed("psbt-too-large", where, "over %d bytes with the proofs, or over %d fields here, or %d in all", repeatedMax, pairsMax, pairsTotalMax)
 		}
 	}

@@ -37,7 +37,7 @@ func (v *prover) proveInputs() {
 
 // inputFields refuses fields that ask for another kind of signature or another kind of wallet.
 func (v *prover) inputFields(i int, where string) {
-	for _, f := range v.packet.inputs[i] {
+	for f := range v.packet.inputs[i].all() {
 		switch {
 		case f.kind == inputSighash && binary.LittleEndian.Uint32(f.value) != sighashAll:
 			v.refuse("sighash-not-all", where, "01 (ALL)", hex.EncodeToString(f.value))

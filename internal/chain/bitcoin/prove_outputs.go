@@ -83,8 +83,8 @@ func (v *prover) outputHolds(i int, derived wallet.Derived, where string) {
 	if script, ok := v.packet.outputs[i].value(outputWitnessScript); ok && !bytes.Equal(script, derived.WitnessScript) {
 		v.refuse("witness-script-differs", where, hex.EncodeToString(derived.WitnessScript), hex.EncodeToString(shorten(script)))
 	}
-	for _, f := range v.packet.outputs[i] {
-		if f.kind == outputRedeemScript || f.kind >= outputTapInternalKey && f.kind <= outputSilentLabel {
+	for f := range v.packet.outputs[i].all() {
+		if f.kind == outputRedeemScript || f.kind >= outputTapInternalKey && f.kind <= outputSilentLabel || f.kind == outputNameProof {
 			v.refuse("field-foreign", where, "fields of a wsh(sortedmulti) output", fmt.Sprintf("type %#02x", f.kind))
 		}
 	}

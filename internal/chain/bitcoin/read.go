@@ -83,7 +83,7 @@ func (p *Packet) readGlobal() error {
 			return spend.Malformed("psbt-version", "global map", "version %d; only version 0 is read", version[0])
 		}
 	}
-	for _, f := range p.global {
+	for f := range p.global.all() {
 		if err := checkGlobalField(f); err != nil {
 			return err
 		}
@@ -115,9 +115,9 @@ func (p *Packet) readParents() error {
 // reader reads maps and counts their pairs over the whole packet.
 type reader struct {
 	cursor
-	pairs   int
-	scratch fields // of the map being read
-	seen    map[string]bool
+	pairs int
+	keys  [][]byte // of the map being read
+	seen  map[string]bool
 }
 
 func (r *reader) maps(n int, name string, check func(field, string) error) ([]fields, error) {
@@ -128,7 +128,7 @@ func (r *reader) maps(n int, name string, check func(field, string) error) ([]fi
 		if out[i], err = r.fields(); err != nil {
 			return nil, err
 		}
-		for _, f := range out[i] {
+		for f := range out[i].all() {
 			if err := check(f, r.where); err != nil {
 				return nil, err
 			}
@@ -139,45 +139,41 @@ func (r *reader) maps(n int, name string, check func(field, string) error) ([]fi
 
 // fields reads one map up to and with the zero byte that ends it.
 func (r *reader) fields() (fields, error) {
-	r.scratch = r.scratch[:0]
+	start := r.at
+	r.keys = r.keys[:0]
 	for {
+		end := r.at
 		key, err := r.prefixed()
 		if err != nil {
-			return nil, err
+			return fields{}, err
 		}
 		if len(key) == 0 {
-			return slices.Clone(r.scratch), nil // as long as it is: a packet has thousands of maps
+			return fields{pairs: r.data[start:end:end]}, nil
 		}
-		if r.pairs++; len(r.scratch) == pairsMax || r.pairs > pairsTotalMax || len(key) > keyMax {
-			return nil, spend.Malformed("psbt-too-large", r.where, "over %d fields here, %d in all, or a key over %d bytes",
+		if r.pairs++; len(r.keys) == pairsMax || r.pairs > pairsTotalMax || len(key) > keyMax {
+			return fields{}, spend.Malformed("psbt-too-large", r.where, "over %d fields here, %d in all, or a key over %d bytes",
 				pairsMax, pairsTotalMax, keyMax)
 		}
 		if r.again(key) {
-			return nil, spend.Malformed("psbt-duplicate-key", r.where, "key %x twice", shorten(key))
+			return fields{}, spend.Malformed("psbt-duplicate-key", r.where, "key %x twice", shorten(key))
 		}
-		inner := &cursor{data: key, where: r.where}
-		kind, err := inner.compact()
-		if err != nil {
-			return nil, err
+		r.keys, r.at = append(r.keys, key), end
+		if _, err := r.pair(); err != nil {
+			return fields{}, err
 		}
-		value, err := r.prefixed()
-		if err != nil {
-			return nil, err
-		}
-		r.scratch = append(r.scratch, field{kind, key, key[inner.at:], value})
 	}
 }
 
 // again reports whether the map has the key already. A few keys are compared; the index is for a map that has many.
 func (r *reader) again(key []byte) bool {
 	const few = 16
-	if len(r.scratch) < few {
-		return slices.ContainsFunc(r.scratch, func(f field) bool { return bytes.Equal(f.key, key) })
+	if len(r.keys) < few {
+		return slices.ContainsFunc(r.keys, func(k []byte) bool { return bytes.Equal(k, key) })
 	}
-	if len(r.scratch) == few {
+	if len(r.keys) == few {
 		r.seen = make(map[string]bool, 2*few)
-		for _, f := range r.scratch {
-			r.seen[string(f.key)] = true
+		for _, k := range r.keys {
+			r.seen[string(k)] = true
 		}
 	}
 	before := r.seen[string(key)]

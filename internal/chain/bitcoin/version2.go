@@ -59,7 +59,7 @@ type version2 struct {
 }
 
 func (v *version2) read(r *reader) error {
-	for _, f := range v.global {
+	for f := range v.global.all() {
 		if err := checkGlobalOfV2(f); err != nil {
 			return err
 		}
