@@ -30,7 +30,8 @@ func newShowCmd(a *app) *cobra.Command {
 			case bundle.KindPSBT:
 				fileType = transport.PSBT
 			case bundle.KindUnknown, bundle.KindBase64PSBT:
-				return spend.Malformed("not-showable", args[0], "something that is no bundle, answer or binary PSBT")
+				return &spend.Refusal{Kind: spend.Unreadable, Code: "not-showable", Where: args[0], Expected: "a bundle, an answer or a binary PSBT",
+					Found: "something else", Fix: "name the file that coldsign or warmctl wrote"}
 			}
 			if dir != "" {
 				return a.writeFrames(fileType, raw, dir)

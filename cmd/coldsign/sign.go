@@ -61,7 +61,8 @@ func readBundle(path string) ([]byte, error) {
 	case bundle.KindAnswer:
 		return nil, spend.Refuse("not-a-bundle", path, "a sealed bundle", "an answer", "take it back to treasury staff: warmctl bundle import "+path)
 	}
-	return nil, spend.Malformed("not-a-bundle", path, "something that is no Coldsign bundle")
+	return nil, &spend.Refusal{Kind: spend.Unreadable, Code: "not-a-bundle", Where: path, Expected: "a sealed bundle", Found: "something else",
+		Fix: "get the bundle from treasury staff: warmctl bundle export"}
 }
 
 func runSign(a *app, o signOptions) error {
