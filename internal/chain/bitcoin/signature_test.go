@@ -135,15 +135,9 @@ func TestDigestOfBIP143(t *testing.T) {
 	}
 }
 
-func TestAttack066And067AnswersAreStrict(t *testing.T) {
-	w := newWorld(t)
-	p := w.packet(t)
-	good := w.answers(t, p)[0]
-	found, err := bitcoin.Establish(p, w.scope())
-	must(t, err)
-	tasks, err := found.Tasks(0)
-	must(t, err)
-	der := good[0].Signature[:len(good[0].Signature)-1]
+// highS writes the same signature with the other S, in DER.
+func highS(t *testing.T, der []byte) []byte {
+	t.Helper()
 	parsed, err := ecdsa.ParseDERSignature(der)
 	must(t, err)
 	s := parsed.S()
@@ -156,56 +150,90 @@ func TestAttack066And067AnswersAreStrict(t *testing.T) {
 	}
 	high = append(append(high, 2, 33, 0), sb[:]...)
 	high[1] = byte(len(high) - 2)
-	stranger := newCosigner(t, "stranger", spend.BitcoinRegtest, true)
-	with := func(change func(sigs []bitcoin.Signature) []bitcoin.Signature) []bitcoin.Signature {
-		sigs := slices.Clone(good)
-		return change(sigs)
+	return high
+}
+
+// refusesAnswer shows an answer to both verifiers, and to our own alone.
+func (w world) refusesAnswer(t *testing.T, p *bitcoin.Packet, name string, sigs []bitcoin.Signature, code string) {
+	t.Helper()
+	if err := bitcoin.VerifySignatures(p, w.scope(), sigs); !slices.Contains(refusals(err), code) {
+		t.Errorf("%s: want %s, got %v", name, code, err)
 	}
-	sig := func(raw ...byte) []bitcoin.Signature {
-		return with(func(s []bitcoin.Signature) []bitcoin.Signature { s[0].Signature = raw; return s })
+	found, err := bitcoin.Establish(p, w.scope())
+	must(t, err)
+	if code == "signature-invalid@input 0" { // our verifier alone speaks, against a store that let the signature go
+		code = "verifiers-differ@input 0"
 	}
-	long := append(bytes.Clone(der), 0, 1)
-	padded := append([]byte{0x30, der[1] + 1, 2, der[3] + 1, 0}, append(bytes.Clone(der[4:]), 1)...)
-	negative := append(bytes.Clone(der), 1)
+	if err := found.VerifyOwn(sigs); !slices.Contains(refusals(err), code) {
+		t.Errorf("%s, by our verifier alone: want %s, got %v", name, code, err)
+	}
+}
+
+func TestAttack066And067EncodingsAreStrict(t *testing.T) {
+	w := newWorld(t)
+	p := w.packet(t)
+	good := w.answers(t, p)[0]
+	der := good[0].Signature[:len(good[0].Signature)-1]
+	with := func(tail byte, der []byte) []byte { return append(bytes.Clone(der), tail) }
+	parsed, err := ecdsa.ParseDERSignature(der)
+	must(t, err)
+	r, s := parsed.R(), parsed.S()
+	rb, sb := r.Bytes(), s.Bytes()
+	padded := append([]byte{0x30, der[1] + 1, 2, der[3] + 1, 0}, der[4:]...)
+	negative := bytes.Clone(der)
 	negative[5+int(der[3])+1] |= 0x80
+	for name, c := range map[string]struct {
+		signature []byte
+		code      string
+	}{
+		"high S":              {with(1, highS(t, der)), "signature-high-s@input 0"},
+		"empty":               {nil, "sighash-not-all@input 0"},
+		"only a sighash byte": {[]byte{1}, "signature-encoding@input 0"},
+		"NONE":                {with(2, der), "sighash-not-all@input 0"},
+		"no sighash byte":     {with(1, der[:len(der)-1]), "signature-encoding@input 0"},
+		"a byte after S":      {with(1, with(0, der)), "signature-encoding@input 0"},
+		"raw r and s":         {with(1, append(rb[:], sb[:]...)), "signature-encoding@input 0"},
+		"negative S":          {with(1, negative), "signature-encoding@input 0"},
+		"padded R":            {with(1, padded), "signature-encoding@input 0"},
+		"of another input":    {good[1].Signature, "signature-invalid@input 0"},
+	} {
+		sigs := slices.Clone(good)
+		sigs[0].Signature = c.signature
+		w.refusesAnswer(t, p, name, sigs, c.code)
+	}
+}
+
+func TestAttack066And067AnswersAreWhole(t *testing.T) {
+	w := newWorld(t)
+	p := w.packet(t)
+	answers := w.answers(t, p)
+	good := answers[0]
+	with := func(change func(sigs []bitcoin.Signature)) []bitcoin.Signature {
+		sigs := slices.Clone(good)
+		change(sigs)
+		return sigs
+	}
+	stranger := newCosigner(t, "stranger", spend.BitcoinRegtest, true)
 	for name, c := range map[string]struct {
 		sigs []bitcoin.Signature
 		code string
 	}{
-		"high S":              {sig(append(high, 1)...), "signature-high-s@input 0"},
-		"empty":               {sig(), "sighash-not-all@input 0"},
-		"only a sighash byte": {sig(1), "signature-encoding@input 0"},
-		"NONE":                {sig(append(bytes.Clone(der), 2)...), "sighash-not-all@input 0"},
-		"no sighash byte":     {sig(append(bytes.Clone(der[:len(der)-1]), 1)...), "signature-encoding@input 0"},
-		"a byte after S":      {sig(long...), "signature-encoding@input 0"},
-		"raw r and s":         {sig(append(append(rb[:], sb[:]...), 1)...), "signature-encoding@input 0"},
-		"negative S":          {sig(negative...), "signature-encoding@input 0"},
-		"padded R":            {sig(padded...), "signature-encoding@input 0"},
-		"of another input":    {sig(good[1].Signature...), "signature-invalid@input 0"},
-		"one missing":         {good[:1], "signature-count"},
-		"one twice":           {[]bitcoin.Signature{good[0], good[0]}, "signature-input@input 0"},
-		"for no input":        {with(func(s []bitcoin.Signature) []bitcoin.Signature { s[1].Input = 1 << 31; return s }), "signature-input"},
-		"by two keys":         {[]bitcoin.Signature{good[0], w.answers(t, p)[1][1]}, "signature-mixed-keys@input 1"},
-		"by a stranger": {with(func(s []bitcoin.Signature) []bitcoin.Signature {
-			copy(s[0].PubKey[:], stranger.fixed.PubKey().SerializeCompressed())
-			return s
-		}), "signature-foreign-key@input 0"},
-		"by our key of elsewhere": {with(func(s []bitcoin.Signature) []bitcoin.Signature { s[0].PubKey = good[1].PubKey; return s }), "signature-foreign-key@input 0"},
+		"one missing":             {good[:1], "signature-count"},
+		"one twice":               {[]bitcoin.Signature{good[0], good[0]}, "signature-input@input 0"},
+		"for no input":            {with(func(s []bitcoin.Signature) { s[1].Input = 1 << 31 }), "signature-input"},
+		"by two keys":             {[]bitcoin.Signature{good[0], answers[1][1]}, "signature-mixed-keys@input 1"},
+		"by a stranger":           {with(func(s []bitcoin.Signature) { copy(s[0].PubKey[:], stranger.fixed.PubKey().SerializeCompressed()) }), "signature-foreign-key@input 0"},
+		"by our key of elsewhere": {with(func(s []bitcoin.Signature) { s[0].PubKey = good[1].PubKey }), "signature-foreign-key@input 0"},
 	} {
-		if err := bitcoin.VerifySignatures(p, w.scope(), c.sigs); !slices.Contains(refusals(err), c.code) {
-			t.Errorf("%s: want %s, got %v", name, c.code, err)
-		}
-		own := c.code
-		if own == "signature-invalid@input 0" { // our verifier alone speaks, against a store that let the signature go
-			own = "verifiers-differ@input 0"
-		}
-		if err := found.VerifyOwn(c.sigs); !slices.Contains(refusals(err), own) {
-			t.Errorf("%s, by our verifier alone: want %s, got %v", name, own, err)
-		}
+		w.refusesAnswer(t, p, name, c.sigs, c.code)
 	}
 	must(t, bitcoin.VerifySignatures(p, w.scope(), good))
-	must(t, found.VerifyOwn(good))
 	must(t, bitcoin.VerifySignatures(p, w.scope(), []bitcoin.Signature{good[1], good[0]}))
+	found, err := bitcoin.Establish(p, w.scope())
+	must(t, err)
+	must(t, found.VerifyOwn(good))
+	tasks, err := found.Tasks(0)
+	must(t, err)
 	if len(tasks) != 2 || tasks[0].Digest == tasks[1].Digest {
 		t.Errorf("tasks %+v", tasks)
 	}
