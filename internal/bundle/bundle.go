@@ -59,6 +59,16 @@ type Body struct {
 	Issuer      string
 	SealedAt    int64    // Unix seconds, UTC
 	Replaces    [32]byte // identity of the bundle that this one replaces; zero when none
+
+	// Counters are the last receipts of the paying wallet's keys that the issuer has seen, by rising position. They are a
+	// claim: a signer whose own ledger knows less was restored from an older copy, and refuses.
+	Counters []Counter
+}
+
+// Counter is the last receipt of the key at a position of a wallet.
+type Counter struct {
+	Position int
+	Counter  uint64
 }
 
 // Opened is a bundle whose seal, issuer, form, approvals' signatures and times were good. It shares no memory with the
@@ -118,6 +128,14 @@ type bodyWire struct {
 	Proofs      [][]byte `cbor:"6,keyasint"`
 	Approvals   [][]byte `cbor:"7,keyasint"`
 	Replaces    []byte   `cbor:"8,keyasint,omitempty"`
+
+	Counters []counterWire `cbor:"9,keyasint,omitempty"`
+}
+
+type counterWire struct {
+	_        struct{} `cbor:",toarray"`
+	Position uint8
+	Counter  uint64
 }
 
 // Seal encodes and seals a body. It checks form and times as Open does, but not the approvals: whoever seals is not
@@ -127,6 +145,12 @@ func Seal(b Body, issuer ssh.Signer, rand io.Reader) ([]byte, error) {
 		Proofs: b.Proofs, Approvals: b.Approvals}
 	if b.Replaces != [32]byte{} {
 		w.Replaces = b.Replaces[:]
+	}
+	for _, c := range b.Counters {
+		if c.Position < 0 || c.Position > positionMax {
+			return nil, spend.Malformed("bundle-malformed", "bundle", "a counter of key position %d; a wallet has at most %d keys", c.Position, positionMax+1)
+		}
+		w.Counters = append(w.Counters, counterWire{Position: uint8(c.Position), Counter: c.Counter})
 	}
 	if err := w.check(); err != nil {
 		return nil, err
@@ -224,6 +248,9 @@ func (w bodyWire) body() Body {
 	b := Body{Intent: w.Intent, PayloadKind: w.PayloadKind, Payload: w.Payload, Proofs: w.Proofs, Approvals: w.Approvals,
 		Issuer: w.Issuer, SealedAt: w.SealedAt}
 	copy(b.Replaces[:], w.Replaces)
+	for _, c := range w.Counters {
+		b.Counters = append(b.Counters, Counter{Position: int(c.Position), Counter: c.Counter})
+	}
 	return b
 }
 
@@ -245,6 +272,11 @@ func (w bodyWire) check() error {
 		return bad("%d approvals; at most %d", len(w.Approvals), approvalsMax)
 	case w.Replaces != nil && (len(w.Replaces) != 32 || [32]byte(w.Replaces) == [32]byte{}):
 		return bad("a replaced identity that is none")
+	}
+	for i, c := range w.Counters {
+		if c.Position > positionMax || c.Counter == 0 || i > 0 && c.Position <= w.Counters[i-1].Position {
+			return bad("counter %d of key position %d; positions rise, up to %d, and a counter is above zero", c.Counter, c.Position, positionMax)
+		}
 	}
 	for i, proof := range w.Proofs {
 		if len(proof) == 0 || len(proof) > proofMax {

@@ -77,7 +77,8 @@ func approve(t testing.TB, who byte, intent []byte) []byte {
 func exampleBody(t testing.TB) bundle.Body {
 	intent := intentBytes(t, exampleIntent())
 	return bundle.Body{Intent: intent, PayloadKind: bundle.PSBT, Payload: unhex(t, payloadHex), Proofs: [][]byte{unhex(t, proofHex)},
-		Approvals: [][]byte{approve(t, 2, intent), approve(t, 3, intent)}, Issuer: "exchanged-1", SealedAt: created + 120}
+		Approvals: [][]byte{approve(t, 2, intent), approve(t, 3, intent)}, Issuer: "exchanged-1", SealedAt: created + 120,
+		Counters: []bundle.Counter{{Position: 0, Counter: 12}, {Position: 2, Counter: 16}}}
 }
 
 func sealed(t testing.TB, b bundle.Body) []byte {
