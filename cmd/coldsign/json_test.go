@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -121,8 +122,8 @@ func (d *jsonDesk) carries() {
 // ordersAndAnswers signs one bundle and refuses another, so that the ledger has every event.
 func (d *jsonDesk) ordersAndAnswers() {
 	d.t.Helper()
-	for i := range 2 {
-		o, err := d.readOrder([]string{fmt.Sprintf("serial=%d", i+1), fmt.Sprintf("coins=%d,%d", 2*i, 2*i+1)}, nil)
+	for i, more := range []string{"age=1m", "age=1m", "counters=0:3"} {
+		o, err := d.readOrder([]string{fmt.Sprintf("serial=%d", i+1), fmt.Sprintf("coins=%d,%d", 2*i, 2*i+1), more}, nil)
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -136,6 +137,13 @@ func (d *jsonDesk) ordersAndAnswers() {
 	d.documented(d.signAtATerminal("0.bundle", "0.answer"))
 	d.prints(append([]string{"sign", d.path("0.bundle"), "--out", d.path("0.again")}, d.unlocked("a")...)...)
 	d.prints(append([]string{"refuse", d.path("1.bundle"), "--reason", "unexpected", "--out", d.path("1.refusal")}, d.unlocked("a")...)...)
+	d.prints("heed", d.path("1.refusal"), d.path("1.bundle"), "--home", d.path("b"))
+	d.prints("ledger", "list", "--home", d.path("b"))
+	var read struct{ Words string } // as another keyholder reads them
+	if err := json.Unmarshal([]byte(d.must("inspect", d.path("2.bundle"), "--home", d.path("b"), "--json")), &read); err != nil {
+		d.t.Fatal(err)
+	}
+	d.prints(append([]string{"ledger", "reconcile", "--bundle", d.path("2.bundle"), "--counter", "3", "--words", read.Words}, d.unlocked("a")...)...)
 	d.prints("ledger", "list", "--home", d.path("a"))
 	for _, wrong := range [][]string{{"init", "--network", "moonnet"}, {"key", "export", "nobody", "--home", d.path("a")}} {
 		o := d.run(append(wrong, "--json")...)

@@ -11,7 +11,7 @@ import (
 )
 
 func newLedgerCmd(a *app) *cobra.Command {
-	return command.Group("ledger", "Read the signer ledger: what this home pinned, signed and refused", newLedgerListCmd(a))
+	return command.Group("ledger", "Read the signer ledger: what this home pinned, signed and refused; go on with a restored one", newLedgerListCmd(a), newLedgerReconcileCmd(a))
 }
 
 func newLedgerListCmd(a *app) *cobra.Command {
@@ -41,7 +41,11 @@ func what(e home.Entry) string {
 		return e.Kind + " " + e.Name
 	case home.Reserved:
 		return fmt.Sprintf("bundle %.16s, %s satoshi leave, receipt %d", e.Bundle, e.Leaving, e.Counter)
-	case home.Declined:
+	case home.Reconciled:
+		return fmt.Sprintf("%s, counted as %s satoshi", e.Reason, e.Leaving)
+	case home.Withheld:
+		return fmt.Sprintf("bundle %.16s, the last signature waits", e.Bundle)
+	case home.Declined, home.Vetoed:
 		return fmt.Sprintf("bundle %.16s, %s", e.Bundle, e.Reason)
 	}
 	return fmt.Sprintf("bundle %.16s, receipt %d", e.Bundle, e.Counter)

@@ -45,7 +45,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.PersistentFlags().Lookup("home").DefValue = "$COLDSIGN_HOME, or ~/.coldsign" // help is the same on every machine
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
 	return command.Root(root, newInitCmd(a), newKeyCmd(a), newWalletCmd(a), newTrustCmd(a), newPolicyCmd(a), newRosterCmd(a), newBookCmd(a), newInspectCmd(a),
-		newSignCmd(a), newRefuseCmd(a), newShowCmd(a), newScanCmd(a), newWordsCmd(a), newLedgerCmd(a))
+		newSignCmd(a), newRefuseCmd(a), newHeedCmd(a), newShowCmd(a), newScanCmd(a), newWordsCmd(a), newLedgerCmd(a))
 }
 
 // defaultHome is the only place where the environment says anything to coldsign.

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,8 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/address/v2"
+	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/psbt/v2"
+	"github.com/btcsuite/btcd/txscript/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
@@ -187,6 +191,9 @@ type order struct {
 	coins     []uint32 // receive indexes of COLD-A; each holds 1 BTC
 	approvals []string
 	replaces  [32]byte
+	counters  []bundle.Counter // receipts that the issuer says it has seen
+	entry     string           // of the address book, with its address, where a wallet is not to be paid
+	address   string
 	age       time.Duration // of the intent
 	lifetime  time.Duration
 	network   spend.Network
@@ -218,6 +225,14 @@ func (s *stage) readOrder(args []string, read func(name string) string) (order, 
 		case "replaces":
 			opened, errOpen := bundle.Open([]byte(read(value)), anyIssuer{s.issuer.PublicKey()}, time.Now())
 			o.replaces, err = opened.ID, errOpen
+		case "counters":
+			for _, pair := range strings.Split(value, ",") {
+				var c bundle.Counter
+				_, errPair := fmt.Sscanf(pair, "%d:%d", &c.Position, &c.Counter)
+				o.counters, err = append(o.counters, c), errors.Join(err, errPair)
+			}
+		case "entry":
+			o.entry, o.address, _ = strings.Cut(value, ":")
 		case "age":
 			o.age, err = time.ParseDuration(value)
 		case "network":
@@ -268,13 +283,17 @@ func (s *stage) bundle(o order) ([]byte, error) {
 		return nil, err
 	}
 	created := time.Now().Add(-o.age)
-	intent, err := bundle.EncodeIntent(spend.Intent{Network: o.network, Purpose: spend.TopUp, Serial: o.serial, Issuer: stageIssuer,
+	asked := spend.Intent{Network: o.network, Purpose: spend.TopUp, Serial: o.serial, Issuer: stageIssuer,
 		From: s.wallet.ID(), To: s.hot.ID(), ToIndex: o.toIndex, Amount: o.amount, Proposer: stageIssuer,
-		CreatedAt: created.Unix(), ExpiresAt: created.Add(o.lifetime).Unix()})
+		CreatedAt: created.Unix(), ExpiresAt: created.Add(o.lifetime).Unix()}
+	if o.entry != "" {
+		asked.Purpose, asked.To, asked.ToIndex, asked.Entry = spend.Payment, spend.WalletID{}, 0, o.entry
+	}
+	intent, err := bundle.EncodeIntent(asked)
 	if err != nil {
 		return nil, err
 	}
-	body := bundle.Body{Intent: intent, PayloadKind: bundle.PSBT, Issuer: stageIssuer, SealedAt: created.Unix(), Replaces: o.replaces}
+	body := bundle.Body{Intent: intent, PayloadKind: bundle.PSBT, Issuer: stageIssuer, SealedAt: created.Unix(), Replaces: o.replaces, Counters: o.counters}
 	body.Payload, body.Proofs = p.Strip()
 	for _, name := range o.approvals {
 		armored, err := seal.Sign(s.people[name], seal.Approve, intent, rand.Reader)
@@ -282,6 +301,9 @@ func (s *stage) bundle(o order) ([]byte, error) {
 			return nil, err
 		}
 		body.Approvals = append(body.Approvals, armored)
+	}
+	if o.entry != "" {
+		o.thief = "address " + o.address
 	}
 	if body.Payload, err = s.tamper(o.thief, body.Payload); err != nil {
 		return nil, err
@@ -302,13 +324,24 @@ func (s *stage) tamper(how string, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	script := append([]byte{0, 20}, bytes.Repeat([]byte{0x66}, 20)...)
+	if text, outside := strings.CutPrefix(how, "address "); outside { // no thief, but a payment to an entry of the book
+		decoded, err := address.DecodeAddress(text, &chaincfg.RegressionNetParams)
+		if err != nil {
+			return nil, err
+		}
+		if script, err = txscript.PayToAddrScript(decoded); err != nil {
+			return nil, err
+		}
+		how = "attacker"
+	}
 	switch how {
 	case "lie":
 		p.Inputs[0].WitnessUtxo.Value -= 1000
 	case "attacker":
 		for i := range p.UnsignedTx.TxOut {
 			if len(p.Outputs[i].Bip32Derivation) == 0 { // not the change
-				p.UnsignedTx.TxOut[i].PkScript = append([]byte{0, 20}, bytes.Repeat([]byte{0x66}, 20)...)
+				p.UnsignedTx.TxOut[i].PkScript = script
 			}
 		}
 	default:

@@ -30,6 +30,12 @@ const (
 	Reserved Event = "reserved" // a bundle is about to be signed: written before the key is used
 	Signed   Event = "signed"   // the answer that was given
 	Declined Event = "declined" // a person or the policy refused
+	Withheld Event = "withheld" // nothing was wrong, but the last signature of a time-locked intent waits
+	Vetoed   Event = "vetoed"   // another keyholder's sealed refusal was taken in
+
+	// Reconciled says that this ledger was restored from an older copy: receipts that it does not know were given. What
+	// they moved counts as much as the policy allows at most.
+	Reconciled Event = "reconciled"
 )
 
 // Entry is one line of the signer ledger. Fields that an event does not use stay empty.
@@ -47,6 +53,8 @@ type Entry struct {
 	Bundle    string    `json:"bundle,omitempty"`   // identity, hexadecimal
 	Wallet    string    `json:"wallet,omitempty"`   // spending wallet, hexadecimal
 	Outpoints []string  `json:"outpoints,omitempty"`
+	Amounts   []string  `json:"amounts,omitempty"` // satoshi of each outpoint
+	Intent    string    `json:"intent,omitempty"`  // SHA-256 of the intent, of a sealed refusal
 	Leaving   string    `json:"leaving,omitempty"` // satoshi that leave the wallet, fee not counted
 	To        string    `json:"to,omitempty"`      // destination wallet, hexadecimal; of a payment its address
 	ToIndex   uint32    `json:"to_index,omitempty"`
@@ -210,10 +218,32 @@ func (l *Ledger) Conflicts(bundle, key string, outpoints []string) []Conflict {
 	return out
 }
 
+// LastCounter is the receipt counter of the last reservation of a key, or the one that it was reconciled to.
+func (l *Ledger) LastCounter(key string) uint64 {
+	last, _ := l.last(func(e Entry) bool { return (e.Event == Reserved || e.Event == Reconciled) && e.Key == key })
+	return last.Counter
+}
+
 // NextCounter is the receipt counter of the next reservation of a key.
-func (l *Ledger) NextCounter(key string) uint64 {
-	last, _ := l.last(func(e Entry) bool { return e.Event == Reserved && e.Key == key })
-	return last.Counter + 1
+func (l *Ledger) NextCounter(key string) uint64 { return l.LastCounter(key) + 1 }
+
+// Amount is the value that an outpoint had when any key of this home reserved it.
+func (l *Ledger) Amount(outpoint string) (satoshi string, known bool) {
+	for _, e := range l.entries {
+		if i := slices.Index(e.Outpoints, outpoint); i >= 0 && i < len(e.Amounts) {
+			return e.Amounts[i], true
+		}
+	}
+	return "", false
+}
+
+// Refused returns the sealed refusal that stops a bundle for a key: its own refusal of the bundle, or anybody's of the
+// intent behind it when the intent is time-locked. Another payload for a refused intent is the same intent.
+func (l *Ledger) Refused(bundle, intent, key string, locked bool) (Entry, bool) {
+	return l.last(func(e Entry) bool {
+		sealed := (e.Event == Declined || e.Event == Vetoed) && len(e.Answer) > 0
+		return sealed && (e.Bundle == bundle && (e.Key == key || e.Event == Vetoed) || locked && e.Intent == intent)
+	})
 }
 
 func (l *Ledger) last(match func(Entry) bool) (Entry, bool) {

@@ -2,6 +2,7 @@ package signing
 
 import (
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
@@ -9,7 +10,6 @@ import (
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
-	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/policy"
 	"github.com/coldsign/coldsign/internal/review"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -49,7 +49,8 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 	if x.Scope, err = b.scope(opened.Intent); err != nil {
 		return Examination{}, err
 	}
-	if err := b.standing(x.Scope.From); err != nil {
+	x.KeyNumber = b.keyNumber(x.Scope.From)
+	if err := errors.Join(b.standing(x.Scope.From), b.current(l, opened, x.KeyNumber)); err != nil {
 		return Examination{}, err
 	}
 	packet, err := bitcoin.Join(opened.Payload, opened.Proofs)
@@ -60,18 +61,20 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 		return Examination{}, err
 	}
 	x.Effects = x.Proven.Effects()
+	if err := sameAmounts(l, x.Effects); err != nil {
+		return Examination{}, err
+	}
 	rule, _ := b.Rules.Rule(opened.Intent.From)
 	var checks []spend.Check
 	x.Approvers, checks = b.Roster.Judge(opened.Intent, opened.Body.Intent, opened.Approvals, max(rule.Approvals, 2), now)
 	in := b.remember(l, opened.Intent)
-	in.Book, in.KeyNumber = b.Book, b.keyNumber(x.Scope.From)
+	in.Book, in.KeyNumber = b.Book, x.KeyNumber
 	in.Effects, in.Approvals, in.ApproverCount, in.Now = x.Effects, checks, len(x.Approvers), now
 	if err := history(l, opened, &in); err != nil {
 		return Examination{}, err
 	}
 	x.Verdict, x.Limits, x.Lock = policy.Judge(b.Rules, in), policy.Limits(b.Rules, in), policy.TimeLock(b.Rules, in)
 	x.Payee, _ = b.Book.Entry(opened.Intent.Entry)
-	x.KeyNumber = in.KeyNumber
 	return x, nil
 }
 
@@ -125,19 +128,22 @@ func (b Beliefs) remember(l *home.Ledger, intent spend.Intent) policy.Input {
 }
 
 // history fills in what left the wallet before. Every bundle counts once, however many keys of this home signed it, and
-// the bundle that is judged does not count against itself.
+// the bundle that is judged does not count against itself. What a restored ledger does not know counts at its most.
 func history(l *home.Ledger, opened bundle.Opened, in *policy.Input) error {
 	seen := map[string]bool{hex.EncodeToString(opened.ID[:]): true}
 	for _, e := range l.Entries() {
-		if e.Event != home.Reserved || e.Wallet != opened.Intent.From.String() || seen[e.Bundle] {
+		reserved := e.Event == home.Reserved && !seen[e.Bundle]
+		if e.Wallet != opened.Intent.From.String() || !reserved && e.Event != home.Reconciled {
 			continue
 		}
-		units, err := money.ParseU128(e.Leaving)
+		moved, err := movement(e)
 		if err != nil {
-			return spend.Distrust("ledger-unreadable", "entry of "+e.Bundle[:16], "an amount", e.Leaving, "restore the home from its backup")
+			return err
 		}
-		seen[e.Bundle] = true
-		in.History = append(in.History, policy.Movement{At: e.Time, Amount: money.New(money.BTC, units)})
+		if reserved {
+			seen[e.Bundle] = true
+		}
+		in.History = append(in.History, moved)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func (s *Session) Sign(ctx context.Context, raw []byte) (Result, error) {
 			"other keys", "sign with one of the wallet's keys: coldsign key list")
 	}
 	id := hex.EncodeToString(x.Opened.ID[:])
-	if e, ok := s.Ledger.Answered(id, s.Info.Name); ok {
+	if e, ok := s.Ledger.Answered(id, s.Info.Name); ok && len(s.refused(x, id)) == 0 {
 		return Result{Answer: e.Answer, Counter: e.Counter, Again: true, Position: position, Examination: x}, nil
 	}
 	if err := s.mayReserve(x, id); err != nil {
@@ -121,9 +121,11 @@ func (s *Session) unlock(ctx context.Context) (*keystore.Key, error) {
 	return key, nil
 }
 
-// mayReserve refuses a bundle whose verdict is not clean, and one whose coins this key gave away already.
+// mayReserve refuses a bundle whose verdict is not clean, one that a keyholder refused before, and one whose coins this
+// key gave away already. Waiting for a time-lock is recorded, and counts as nobody's refusal.
 func (s *Session) mayReserve(x Examination, id string) error {
-	refusals := append(x.Verdict.Refusals(), s.conflicts(x, id)...)
+	others := append(s.refused(x, id), s.conflicts(x, id)...)
+	refusals := append(x.Verdict.Refusals(), others...)
 	if x.Verdict.Clean() && len(refusals) == 0 {
 		return nil
 	}
@@ -134,12 +136,14 @@ func (s *Session) mayReserve(x Examination, id string) error {
 	if len(errs) == 0 {
 		errs = append(errs, spend.Refuse("nothing-judged", "policy", "at least one check", "none", "report this as a defect"))
 	}
-	first := "nothing-judged"
+	e := home.Entry{Event: home.Declined, Bundle: id, Key: s.Info.Name, Reason: "nothing-judged", Wallet: x.Opened.Intent.From.String()}
 	if len(refusals) > 0 {
-		first = refusals[0].Code
+		e.Reason = refusals[0].Code
 	}
-	if err := s.Ledger.Append(s.Now(), home.Entry{Event: home.Declined, Bundle: id, Key: s.Info.Name, Reason: first,
-		Wallet: x.Opened.Intent.From.String()}); err != nil {
+	if len(others) == 0 && policy.OnlyTimeLock(x.Verdict) {
+		e.Event = home.Withheld
+	}
+	if err := s.Ledger.Append(s.Now(), e); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -213,7 +217,7 @@ func (s *Session) reserve(x Examination, id string) (home.Entry, error) {
 		return home.Entry{}, err
 	}
 	intent := x.Opened.Intent
-	e := home.Entry{Event: home.Reserved, Bundle: id, Key: s.Info.Name, Wallet: intent.From.String(), Outpoints: outpoints(x.Effects),
+	e := home.Entry{Event: home.Reserved, Bundle: id, Key: s.Info.Name, Wallet: intent.From.String(), Outpoints: outpoints(x.Effects), Amounts: amounts(x.Effects),
 		Leaving: leaving.Units().String(), To: x.destination(), ToIndex: intent.ToIndex, Change: changeIndex(x.Effects),
 		Counter: s.Ledger.NextCounter(s.Info.Name), Expires: intent.ExpiresAt}
 	return e, s.Ledger.Append(s.Now(), e)
@@ -268,29 +272,4 @@ func (s *Session) answer(key *keystore.Key, x Examination, position int, reserva
 		return Result{}, err
 	}
 	return Result{Answer: sealed, Counter: reservation.Counter, Signatures: len(signatures), Position: position, Examination: x}, nil
-}
-
-// Refuse seals a refusal: the daemon and auditors see that this keyholder saw the bundle, and why it was not signed.
-func (s *Session) Refuse(ctx context.Context, x Examination, code string) ([]byte, error) {
-	position, ours := Position(x.Scope.From, s.Info.Record)
-	if !ours {
-		return nil, spend.Refuse("key-not-in-wallet", "wallet "+x.Scope.From.Name(), "a wallet that key "+s.Info.Name+" belongs to",
-			"other keys", "refuse with one of the wallet's keys: coldsign key list")
-	}
-	id := hex.EncodeToString(x.Opened.ID[:])
-	if _, signed := s.Ledger.Reservation(id, s.Info.Name); signed {
-		return nil, spend.Refuse("already-signed", "bundle "+id[:16], "a bundle that this key did not sign", "a reservation in the signer ledger",
-			"tell treasury staff: a signature that left cannot be taken back")
-	}
-	key, err := s.unlock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	a := bundle.Answer{Bundle: x.Opened.ID, Wallet: x.Scope.From.ID(), Position: position, Policy: x.Rules.Version(), Refusal: code}
-	sealed, err := bundle.SealAnswer(a, key.Receipt(), s.Rand)
-	if err != nil {
-		return nil, err
-	}
-	return sealed, s.Ledger.Append(s.Now(), home.Entry{Event: home.Declined, Bundle: id, Key: s.Info.Name, Reason: code,
-		Wallet: x.Opened.Intent.From.String(), Answer: sealed})
 }
