@@ -112,7 +112,7 @@ func sameAmounts(l *home.Ledger, e chain.Effects) error {
 func movement(e home.Entry) (policy.Movement, error) {
 	units, err := money.ParseU128(e.Leaving)
 	if err != nil {
-		return policy.Movement{}, spend.Distrust("ledger-unreadable", fmt.Sprintf("entry %d", e.Seq), "an amount", e.Leaving, "restore the home from its backup")
+		return policy.Movement{}, spend.Distrust("ledger-unreadable", "entry of "+e.Bundle[:min(16, len(e.Bundle))], "an amount", e.Leaving, "restore the home from its backup")
 	}
 	return policy.Movement{At: e.Time, Amount: money.New(money.BTC, units)}, nil
 }
