@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -93,6 +94,7 @@ type chain struct {
 	pool   []*wire.MsgTx
 	sent   [][]byte // every transaction handed over, in order
 	fail   error    // what Broadcast returns
+	rates  int      // how often somebody asked for the fee rate
 }
 
 var errNode = errors.New("the node does not answer")
@@ -140,7 +142,12 @@ func (c *chain) Block(_ context.Context, hash chainhash.Hash) (*wire.MsgBlock, e
 	return nil, errNode
 }
 
-func (c *chain) FeeRate(context.Context, int) (int64, error) { return 2000, nil }
+func (c *chain) FeeRate(context.Context, int) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rates++
+	return 2000, nil
+}
 
 func (c *chain) Broadcast(_ context.Context, raw []byte) (chainhash.Hash, error) {
 	c.mu.Lock()
@@ -158,8 +165,18 @@ func (c *chain) Broadcast(_ context.Context, raw []byte) (chainhash.Hash, error)
 			return tx.TxHash(), nil
 		}
 	}
-	c.pool = append(c.pool, tx)
+	// A transaction that spends a coin of another one takes its place, as nodes do for a higher fee.
+	c.pool = append(slices.DeleteFunc(c.pool, func(other *wire.MsgTx) bool { return shareACoin(other, tx) }), tx)
 	return tx.TxHash(), nil
+}
+
+func shareACoin(a, b *wire.MsgTx) bool {
+	for _, in := range a.TxIn {
+		if slices.ContainsFunc(b.TxIn, func(other *wire.TxIn) bool { return other.PreviousOutPoint == in.PreviousOutPoint }) {
+			return true
+		}
+	}
+	return false
 }
 
 // rig is a daemon with its surroundings, which may be killed and started again over the same folder.
@@ -169,7 +186,9 @@ type rig struct {
 	dir       string
 	chain     *chain
 	cold, hot wallet.Wallet
-	signers   []cosigner // of cold
+	more      []wallet.Wallet // registered by single tests
+	signers   []cosigner      // of cold
+	counter   uint64          // of the receipts
 	people    map[string]ssh.Signer
 	mu        sync.Mutex
 	time      time.Time
@@ -272,6 +291,33 @@ func (r *rig) kill() {
 	}
 }
 
+// configure changes the daemon's configuration; it counts from the next start on.
+func (r *rig) configure(old, text string) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, "exchanged.yaml")
+	before := must(os.ReadFile(path))
+	after := strings.Replace(string(before), old, text, 1)
+	if after == string(before) {
+		r.t.Fatalf("the configuration lacks %q", old)
+	}
+	if err := os.WriteFile(path, []byte(after), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// deposit pays coins of one transaction to receive addresses of a wallet from an index on, in a block of their own.
+func (r *rig) deposit(to wallet.Wallet, from uint32, sats ...int64) {
+	r.t.Helper()
+	r.counter++
+	tx := wire.NewMsgTx(2)
+	tx.AddTxIn(&wire.TxIn{PreviousOutPoint: wire.OutPoint{Hash: sha256.Sum256(fmt.Appendf(nil, "deposit %d", r.counter))}, SignatureScript: []byte{0x51}})
+	for i, value := range sats {
+		tx.AddTxOut(wire.NewTxOut(value, must(to.Derive(wallet.Receive, from+uint32(i)%30)).ScriptPubKey))
+	}
+	r.chain.mine(tx)
+	r.tick(context.Background())
+}
+
 func (r *rig) restart() { r.t.Helper(); r.kill(); r.start() }
 
 func (r *rig) look(serial uint64) treasury.View {
@@ -295,21 +341,45 @@ func (r *rig) approve(serial uint64, person string) error {
 	return err
 }
 
-// answerTo makes a keyholder's answer to the bundle of a top-up, before it is sealed.
-func (r *rig) answerTo(serial uint64, position int) bundle.Answer {
+// opened is the live bundle of a top-up with its packet, and what that is judged against.
+func (r *rig) opened(serial uint64) (bundle.Opened, *bitcoin.Packet, bitcoin.Scope) {
 	r.t.Helper()
 	opened, err := bundle.Open(must(r.treasury.Sealed(context.Background(), serial)), issuers{r.sealer.PublicKey()}, r.clock())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	packet := must(bitcoin.Join(opened.Payload, opened.Proofs))
-	scope := bitcoin.Scope{From: r.cold, To: r.hot, ToIndex: opened.Intent.ToIndex, ToKnown: true, IndexMax: 1000}
-	answer := bundle.Answer{Bundle: opened.ID, Wallet: r.cold.ID(), Position: position, Counter: serial}
-	for _, task := range must(bitcoin.Tasks(packet, scope, position)) {
-		der := ecdsa.Sign(r.signers[position].private(task.Branch, task.Index), task.Digest[:]).Serialize()
-		answer.Signatures = append(answer.Signatures, bundle.AnswerSignature{Input: uint32(task.Input), PubKey: task.PubKey, Signature: append(der, 1)})
+	scope := bitcoin.Scope{ToIndex: opened.Intent.ToIndex, ToKnown: true, IndexMax: 1000}
+	for _, w := range append([]wallet.Wallet{r.cold, r.hot}, r.more...) {
+		if w.ID() == opened.Intent.From {
+			scope.From = w
+		}
+		if w.ID() == opened.Intent.To {
+			scope.To = w
+		}
+	}
+	return opened, must(bitcoin.Join(opened.Payload, opened.Proofs)), scope
+}
+
+// answerTo makes a keyholder's answer to the bundle of a top-up, before it is sealed.
+func (r *rig) answerTo(serial uint64, position int) bundle.Answer {
+	r.t.Helper()
+	opened, packet, scope := r.opened(serial)
+	r.counter++
+	answer := bundle.Answer{Bundle: opened.ID, Wallet: scope.From.ID(), Position: position, Counter: r.counter}
+	for _, s := range r.signaturesOf(packet, scope, position) {
+		answer.Signatures = append(answer.Signatures, bundle.AnswerSignature{Input: s.Input, PubKey: s.PubKey, Signature: s.Signature})
 	}
 	return answer
+}
+
+func (r *rig) signaturesOf(packet *bitcoin.Packet, scope bitcoin.Scope, position int) []bitcoin.Signature {
+	r.t.Helper()
+	var out []bitcoin.Signature
+	for _, task := range must(bitcoin.Tasks(packet, scope, position)) {
+		der := ecdsa.Sign(r.signers[position].private(task.Branch, task.Index), task.Digest[:]).Serialize()
+		out = append(out, bitcoin.Signature{Input: uint32(task.Input), PubKey: task.PubKey, Signature: append(der, 1)})
+	}
+	return out
 }
 
 func (r *rig) sealed(answer bundle.Answer) []byte {
@@ -343,12 +413,7 @@ func wantCode(t *testing.T, err error, code string) {
 
 // signWithOneNonce replaces the signatures of an answer by ones that share a nonce, as a broken HSM would make them.
 func (r *rig) signWithOneNonce(answer *bundle.Answer) {
-	opened, err := bundle.Open(must(r.treasury.Sealed(context.Background(), 1)), issuers{r.sealer.PublicKey()}, r.clock())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	packet := must(bitcoin.Join(opened.Payload, opened.Proofs))
-	scope := bitcoin.Scope{From: r.cold, To: r.hot, ToIndex: opened.Intent.ToIndex, ToKnown: true, IndexMax: 1000}
+	_, packet, scope := r.opened(1)
 	for i, task := range must(bitcoin.Tasks(packet, scope, answer.Position)) {
 		key := r.signers[answer.Position].private(task.Branch, task.Index)
 		answer.Signatures[i].Signature = signWith(key, task.Digest, 7)

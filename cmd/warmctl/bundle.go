@@ -295,7 +295,7 @@ func runImport(a *app, get func() ([]byte, error)) error {
 	case bundle.KindBase64PSBT: // wallets end the line
 		answered, err = client.Returned(context.Background(), bytes.TrimSpace(raw))
 	default:
-		err = spend.Malformed("answer-unreadable", "import", "%d bytes that are no answer of coldsign and no PSBT", len(raw))
+		err = noAnswer("import", fmt.Sprintf("%d bytes of something else", len(raw)))
 	}
 	if err != nil {
 		return err
@@ -368,11 +368,27 @@ func (a *app) readImages(dir string) ([]byte, error) {
 	progress.End()
 	if !joiner.Complete() {
 		have, need := joiner.Progress()
-		return nil, errors.Join(append([]error{spend.Malformed("frames-missing", dir, "%d of %d frames", have, need)}, skipped...)...)
+		return nil, errors.Join(append([]error{missing(dir, have, need, joiner.Missing())}, skipped...)...)
 	}
 	kind, raw, err := joiner.Payload()
 	if err == nil && kind != transport.CBOR && kind != transport.PSBT {
-		err = spend.Malformed("answer-unreadable", dir, "a series of type %s", kind)
+		err = noAnswer(dir, "a series of type "+kind.String())
 	}
 	return raw, err
+}
+
+func noAnswer(where, found string) error {
+	return &spend.Refusal{Kind: spend.Unreadable, Code: "answer-unreadable", Where: where, Expected: "an answer of coldsign, or a signed PSBT",
+		Found: found, Fix: "import the file that coldsign sign or coldsign refuse wrote"}
+}
+
+// missing names the first frames that were not seen, so that nobody has to photograph them all again.
+func missing(dir string, have, need int, frames []int) error {
+	const named = 8
+	fix := fmt.Sprintf("photograph the missing frames into %s and import again: %v", dir, frames[:min(len(frames), named)])
+	if need == 0 {
+		fix = "photograph the frames that coldsign show draws into " + dir + ", and import again"
+	}
+	return &spend.Refusal{Kind: spend.Unreadable, Code: "frames-missing", Where: dir, Expected: "every frame of one series",
+		Found: fmt.Sprintf("%d of %d frames", have, need), Fix: fix}
 }

@@ -63,7 +63,7 @@ func (r reading) pinnedBoth() error {
 			return spend.Refuse("wallet-unpinned", side.name, "a wallet pinned in this home", side.id.Short(), "get its file from the keyholders, then: warmctl wallet add FILE")
 		}
 		if side.w.Network() != r.intent.Network {
-			return spend.Refuse("network-mismatch", side.name, string(r.intent.Network), string(side.w.Network()), "")
+			return spend.Refuse("network-mismatch", side.name, string(r.intent.Network), string(side.w.Network()), "pin the wallet of that network: warmctl wallet add FILE")
 		}
 	}
 	return nil

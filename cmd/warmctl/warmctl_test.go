@@ -18,6 +18,7 @@ import (
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/seal"
+	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/transport"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
@@ -90,6 +91,7 @@ func TestApprovalIsRefusedBeforeAnybodyIsAsked(t *testing.T) {
 		"a source that is not pinned here":      {func(r *rig) { r.intent.From[0] ^= 1; r.propose() }, console.Refused, "wallet-unpinned"},
 		"her own proposal":                      {func(r *rig) { r.intent.Proposer = "alice"; r.propose() }, console.Refused, "approver-is-proposer"},
 		"an expired intent":                     {func(r *rig) { r.time = noon.Add(73 * time.Hour) }, console.NotAuthentic, "intent-expired"},
+		"another network than its wallets'":     {func(r *rig) { r.intent.Network = spend.BitcoinTestnet; r.propose() }, console.Refused, "network-mismatch"},
 		"another top-up under this number":      {func(r *rig) { r.intent.Serial = 8; r.propose() }, console.NotAuthentic, "topup-mismatch"},
 		"bytes that are no intent":              {func(r *rig) { r.topUp.Intent = []byte("no intent") }, console.NotAuthentic, ""},
 	} {

@@ -81,7 +81,7 @@ func (t *Treasury) keep(ctx context.Context, answer bundle.Answer, sealed Bundle
 	}
 	nonces, err := verify(packet, scope, answer)
 	if err != nil {
-		return false, errors.Join(err, t.alarm(ctx, sealed.Serial, answer.Position, err))
+		return false, errors.Join(err, t.alarm(ctx, sealed.Serial, fmt.Sprintf("answer of key %d", answer.Position), err))
 	}
 	fresh, err := t.Records.AddAnswer(ctx, Answer{Bundle: sealed.ID, Position: answer.Position, Bytes: raw,
 		Counter: answer.Counter, Refusal: answer.Refusal, Nonces: nonces})
@@ -107,12 +107,12 @@ func (t *Treasury) refuseLate(ctx context.Context, intent Intent, sealed Bundle)
 
 // alarm halts everything when signatures that are otherwise good share a nonce: the key that made them is lost or its
 // random numbers are. The records notice the same across answers; this is about one answer.
-func (t *Treasury) alarm(ctx context.Context, serial uint64, position int, found error) error {
+func (t *Treasury) alarm(ctx context.Context, serial uint64, what string, found error) error {
 	var refusal *spend.Refusal
 	if !errors.As(found, &refusal) || refusal.Code != "nonce-reused" {
 		return nil
 	}
-	return t.Records.Halt(ctx, refusal.Code, fmt.Sprintf("answer of key %d to top-up %d: %s", position, serial, refusal.Error()))
+	return t.Records.Halt(ctx, refusal.Code, fmt.Sprintf("%s to top-up %d: %s", what, serial, refusal.Error()))
 }
 
 // receipt finds the key that seals a signer's answers: it is pinned in the wallet file.

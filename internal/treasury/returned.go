@@ -54,7 +54,7 @@ func (t *Treasury) keepBare(ctx context.Context, sealed Bundle, back *bitcoin.Pa
 	}
 	sets, err := bitcoin.Returned(packet, back, scope)
 	if err != nil {
-		return false, err
+		return false, errors.Join(err, t.alarm(ctx, sealed.Serial, "a plain PSBT", err))
 	}
 	stored, err := t.Records.Answers(ctx, sealed.ID)
 	if err != nil {
@@ -69,7 +69,7 @@ func (t *Treasury) keepBare(ctx context.Context, sealed Bundle, back *bitcoin.Pa
 		}
 		answer, err := bareAnswer(sealed, packet, scope, set)
 		if err != nil {
-			return false, errors.Join(err, t.alarm(ctx, sealed.Serial, set.Position, err))
+			return false, err
 		}
 		added, err := t.Records.AddAnswer(ctx, answer)
 		if err != nil {

@@ -1,10 +1,13 @@
 package treasury
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/approvals"
+	"github.com/coldsign/coldsign/internal/bundle"
+	"github.com/coldsign/coldsign/internal/chain/bitcoin"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -40,6 +43,26 @@ func TestRulesThatMakeNoSenseAreRefused(t *testing.T) {
 		if r.Check() == nil {
 			t.Errorf("%s was accepted", name)
 		}
+	}
+}
+
+// An answer cannot be opened when it says no and signs, so only this room's own check is left to show.
+func TestAnAnswerThatRefusesAndSigns(t *testing.T) {
+	_, err := verify(nil, bitcoin.Scope{}, bundle.Answer{Refusal: "unexpected", Signatures: make([]bundle.AnswerSignature, 1)})
+	var refusal *spend.Refusal
+	if !errors.As(err, &refusal) || refusal.Code != "answer-contradicts" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPlansOfOlderRecordsAreNoPlans(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "{}": false, "[]": false, `{"fee":5,"inputs":2}`: true} {
+		if p, ok := planIn([]byte(text)); ok != want || ok && p.Seconds() != 0 {
+			t.Errorf("%q read as %+v, %v", text, p, ok)
+		}
+	}
+	if p, ok := planIn((Plan{Fee: 7, Frames: 6}).encode()); !ok || p.Seconds() != 2 || p.FeeAmount() != money.Sats(7) {
+		t.Errorf("a plan came back as %+v, %v", p, ok)
 	}
 }
 
