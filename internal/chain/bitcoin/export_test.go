@@ -151,21 +151,21 @@ func FinishChanged(p *Packet, s Scope, answers [][]Signature, change func(*wire.
 		return err
 	}
 	change(tx)
-	_, err = found.finish(p, tx)
+	_, err = found.finish(tx)
 	return err
 }
 
 // DeriveTogether gives the scripts that the quick derivation finds, for branch/index pairs.
 func DeriveTogether(w wallet.Wallet, places [][2]uint32) map[[2]uint32]wallet.Derived {
 	h := newHeirs(w)
-	found, out := map[place]wallet.Derived{}, map[[2]uint32]wallet.Derived{}
+	found, out := map[place]ours{}, map[[2]uint32]wallet.Derived{}
 	var all []place
 	for _, p := range places {
 		all = append(all, place{wallet.Branch(p[0]), p[1]})
 	}
 	h.derive(all, found)
-	for at, d := range found {
-		out[[2]uint32{uint32(at.branch), at.index}] = d
+	for at, script := range found {
+		out[[2]uint32{uint32(at.branch), at.index}] = h.derived(script)
 	}
 	return out
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
-	"github.com/coldsign/coldsign/internal/wallet"
 )
 
 // Final is a finished transaction that the script engine has accepted.
@@ -38,16 +37,16 @@ func (f *Proven) Finalise(answers [][]Signature) (Final, error) {
 	if err != nil {
 		return Final{}, err
 	}
-	tx := f.packet.msg.Copy()
+	tx := f.msg.Copy()
 	for i, coin := range f.inputs {
 		tx.TxIn[i].Witness = coin.witness(chosen, i)
 	}
-	return f.finish(f.packet, tx)
+	return f.finish(tx)
 }
 
 // finish checks the signed transaction as if somebody else had assembled it: same identity, no larger than the fee was
 // judged for, and accepted by every script.
-func (f *Proven) finish(p *Packet, tx *wire.MsgTx) (Final, error) {
+func (f *Proven) finish(tx *wire.MsgTx) (Final, error) {
 	const where, fix = "final transaction", "report it: every part of it had been verified"
 	var raw bytes.Buffer
 	if err := tx.Serialize(&raw); err != nil {
@@ -57,8 +56,8 @@ func (f *Proven) finish(p *Packet, tx *wire.MsgTx) (Final, error) {
 	if err != nil {
 		return Final{}, err
 	}
-	if read.txid() != p.tx.txid() {
-		return Final{}, spend.Refuse("txid-changed", where, p.TxID(), displayTxID(read.txid()), fix)
+	if id := displayTxID(read.id); id != f.facts.TxID {
+		return Final{}, spend.Refuse("txid-changed", where, f.facts.TxID, id, fix)
 	}
 	size := virtual(int64(3*len(read.stripped) + raw.Len()))
 	if size > f.facts.VirtualBytes {
@@ -67,7 +66,7 @@ func (f *Proven) finish(p *Packet, tx *wire.MsgTx) (Final, error) {
 	if err := f.execute(tx); err != nil {
 		return Final{}, err
 	}
-	return Final{TxID: p.TxID(), Raw: raw.Bytes(), VirtualBytes: size, Fee: money.Sats(f.fee)}, nil
+	return Final{TxID: f.facts.TxID, Raw: raw.Bytes(), VirtualBytes: size, Fee: money.Sats(f.fee)}, nil
 }
 
 // choose verifies every answer and picks exactly m of different keys.
@@ -131,15 +130,12 @@ func Carried(p *Packet, s Scope) ([][]Signature, error) {
 // witness lays out the stack for OP_CHECKMULTISIG: the empty item it takes too much, the signatures in the order of the
 // keys in the script, and the script.
 func (c provenInput) witness(chosen []answer, input int) wire.TxWitness {
-	keys := slices.Clone(c.derived.Keys)
-	slices.SortFunc(keys, func(a, b wallet.DerivedKey) int { return bytes.Compare(a.PubKey[:], b.PubKey[:]) })
+	inScript := func(a, b answer) int {
+		return bytes.Compare(c.derived.Keys[a.position][:], c.derived.Keys[b.position][:])
+	}
 	out := wire.TxWitness{nil}
-	for _, k := range keys {
-		for _, a := range chosen {
-			if a.position == k.Position {
-				out = append(out, a.signatures[input])
-			}
-		}
+	for _, a := range slices.SortedFunc(slices.Values(chosen), inScript) {
+		out = append(out, a.signatures[input])
 	}
 	return append(out, c.derived.WitnessScript)
 }

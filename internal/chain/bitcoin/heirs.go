@@ -35,6 +35,34 @@ func newHeirs(from wallet.Wallet) *heirs {
 	return &heirs{from: from, records: from.Keys(), lines: map[line]*forebear{}, comb: newComb()}
 }
 
+// ours is a script of the spending wallet, as much of it as is needed once the claims about it are checked: of thousands
+// of coins, that is what has to be kept.
+type ours struct {
+	Branch        wallet.Branch
+	Index         uint32
+	Keys          [][33]byte // in the order of the wallet's records
+	WitnessScript []byte
+	ScriptPubKey  []byte
+}
+
+func oursOf(d wallet.Derived) ours {
+	o := ours{Branch: d.Branch, Index: d.Index, WitnessScript: d.WitnessScript, ScriptPubKey: d.ScriptPubKey}
+	for _, k := range d.Keys {
+		o.Keys = append(o.Keys, k.PubKey)
+	}
+	return o
+}
+
+// derived is the script with what its claims are held against.
+func (h *heirs) derived(o ours) wallet.Derived {
+	d := wallet.Derived{Branch: o.Branch, Index: o.Index, WitnessScript: o.WitnessScript, ScriptPubKey: o.ScriptPubKey,
+		Keys: make([]wallet.DerivedKey, len(o.Keys))}
+	for i, r := range h.records {
+		d.Keys[i] = wallet.DerivedKey{Position: i, PubKey: o.Keys[i], Fingerprint: r.Fingerprint, Path: steps(r, place{o.Branch, o.Index})}
+	}
+	return d
+}
+
 // line is a key of the wallet and a branch below it.
 type line struct {
 	position int
@@ -65,15 +93,15 @@ func (v *prover) foresee() {
 	if len(places) <= placesFew {
 		return
 	}
-	v.foreseen = make(map[place]wallet.Derived, len(places))
-	h := newHeirs(v.scope.From)
+	v.heirs, v.foreseen = newHeirs(v.scope.From), make(map[place]ours, len(places))
 	for chunk := range slices.Chunk(places, placesChunk) {
-		h.derive(chunk, v.foreseen)
+		v.heirs.derive(chunk, v.foreseen)
 	}
+	v.heirs.comb = nil
 }
 
 // derive adds the scripts at places to known.
-func (h *heirs) derive(places []place, known map[place]wallet.Derived) {
+func (h *heirs) derive(places []place, known map[place]ours) {
 	n := len(h.records)
 	lanes, keys := make([]lane, len(places)*n), make([][33]byte, len(places)*n)
 	for i, at := range places {
@@ -90,8 +118,8 @@ func (h *heirs) derive(places []place, known map[place]wallet.Derived) {
 				keys[j] = lanes[j].sum.compressed()
 			}
 		}
-		if derived, ok := h.compose(at, keys[i*n:(i+1)*n]); whole && ok {
-			known[at] = derived
+		if script, ok := h.compose(at, slices.Clone(keys[i*n:(i+1)*n])); whole && ok {
+			known[at] = script
 		}
 	}
 }
@@ -147,11 +175,11 @@ func (h *heirs) forebear(at line) *forebear {
 }
 
 // compose lays out the script of keys, which are in the order of the wallet's records.
-func (h *heirs) compose(at place, keys [][33]byte) (wallet.Derived, bool) {
+func (h *heirs) compose(at place, keys [][33]byte) (ours, bool) {
 	sorted := slices.Clone(keys)
 	slices.SortFunc(sorted, func(a, b [33]byte) int { return bytes.Compare(a[:], b[:]) })
 	if len(slices.Compact(slices.Clone(sorted))) != len(keys) {
-		return wallet.Derived{}, false
+		return ours{}, false
 	}
 	const opBase, opPush, opCheckMultisig = 0x50, 33, 0xae
 	script := append(make([]byte, 0, 3+34*len(keys)), byte(opBase+h.from.Threshold()))
@@ -160,12 +188,7 @@ func (h *heirs) compose(at place, keys [][33]byte) (wallet.Derived, bool) {
 	}
 	script = append(script, byte(opBase+len(keys)), opCheckMultisig)
 	program := sha256.Sum256(script)
-	d := wallet.Derived{Branch: at.branch, Index: at.index, WitnessScript: script, ScriptPubKey: append([]byte{0, 32}, program[:]...),
-		Keys: make([]wallet.DerivedKey, len(keys))}
-	for i, r := range h.records {
-		d.Keys[i] = wallet.DerivedKey{Position: i, PubKey: keys[i], Fingerprint: r.Fingerprint, Path: steps(r, at)}
-	}
-	return d, true
+	return ours{at.branch, at.index, keys, script, append([]byte{0, 32}, program[:]...)}, true
 }
 
 // steps is the path of a key from its master.

@@ -22,7 +22,7 @@ type Scope struct {
 
 // provenInput is a coin whose script our wallet derives and whose amount its transaction proves.
 type provenInput struct {
-	derived  wallet.Derived
+	derived  ours
 	amount   int64
 	digest   [32]byte
 	partials []Signature // valid ones that the packet carries
@@ -33,7 +33,8 @@ type prover struct {
 	packet   *Packet
 	scope    Scope
 	known    map[place]wallet.Derived // scripts of From, derived once
-	foreseen map[place]wallet.Derived // those that inputs point to, derived together
+	foreseen map[place]ours           // those that inputs point to, derived together by heirs
+	heirs    *heirs
 	inputs   []provenInput
 	outputs  []chain.Output
 	refusals []error
@@ -72,7 +73,7 @@ func prove(p *Packet, s Scope) (*Proven, error) {
 	if len(v.refusals) > 0 {
 		return nil, errors.Join(v.refusals...)
 	}
-	return &Proven{packet: p, scope: s, facts: v.facts(fee), inputs: v.inputs, fee: fee}, nil
+	return &Proven{msg: p.msg, scope: s, facts: v.facts(fee), inputs: v.inputs, fee: fee}, nil
 }
 
 // scopeHolds checks that both wallets live on one network: a drill wallet never pays, or is paid by, a real one.

@@ -76,24 +76,24 @@ func (v *prover) previousOutput(i int, where string) (txOutput, bool) {
 }
 
 // owner derives the script that the claims point to, and then holds every claim against it.
-func (v *prover) owner(claims []field, where string) (wallet.Derived, bool) {
+func (v *prover) owner(claims []field, where string) (ours, bool) {
 	at, ok := v.hint(claims, where)
 	if !ok {
-		return wallet.Derived{}, false
+		return ours{}, false
 	}
 	if at.index > v.scope.IndexMax {
 		v.refuse("index-beyond-limit", where, fmt.Sprintf("an index up to %d", v.scope.IndexMax), fmt.Sprint(at.index))
-		return wallet.Derived{}, false
+		return ours{}, false
 	}
-	derived, foreseen := v.foreseen[at]
-	if !foreseen {
-		var err error
-		if derived, err = v.derive(at); err != nil {
-			v.refuse("derivation-impossible", where, "a script of the wallet", err.Error())
-			return wallet.Derived{}, false
-		}
+	if script, foreseen := v.foreseen[at]; foreseen {
+		return script, v.claimsHold(claims, v.heirs.derived(script), where)
 	}
-	return derived, v.claimsHold(claims, derived, where)
+	derived, err := v.derive(at)
+	if err != nil {
+		v.refuse("derivation-impossible", where, "a script of the wallet", err.Error())
+		return ours{}, false
+	}
+	return oursOf(derived), v.claimsHold(claims, derived, where)
 }
 
 // hint reads branch and index from the last two steps of the derivations. They only say where to look.
@@ -166,7 +166,7 @@ func (v *prover) partials() {
 			if check.curve == nil { // most packets carry none
 				check = newChecker()
 			}
-			known := slices.ContainsFunc(coin.derived.Keys, func(k wallet.DerivedKey) bool { return bytes.Equal(k.PubKey[:], f.data) })
+			known := slices.ContainsFunc(coin.derived.Keys, func(k [33]byte) bool { return bytes.Equal(k[:], f.data) })
 			if !known {
 				v.refuse("signature-foreign-key", where, "a key of the wallet", hex.EncodeToString(f.data))
 				continue
@@ -176,7 +176,7 @@ func (v *prover) partials() {
 				v.refusals = append(v.refusals, err)
 				continue
 			}
-			coin.partials = append(coin.partials, Signature{uint32(i), key, f.value})
+			coin.partials = append(coin.partials, Signature{uint32(i), key, bytes.Clone(f.value)})
 		}
 	}
 }

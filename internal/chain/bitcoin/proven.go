@@ -3,6 +3,7 @@ package bitcoin
 import (
 	"fmt"
 
+	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/chain/internal/proof"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -10,9 +11,9 @@ import (
 
 // Proven is a packet that was proven against a scope: its effects, and the digests that its signatures are about. Only
 // Establish makes one, and nothing changes it, so whoever holds one may ask it many things and the packet was proven for
-// each. A Proven that Establish did not make panics.
+// each. It keeps nothing of the packet's own bytes. A Proven that Establish did not make panics.
 type Proven struct {
-	packet *Packet
+	msg    *wire.MsgTx // the unsigned transaction
 	scope  Scope
 	facts  chain.Facts
 	inputs []provenInput
@@ -24,7 +25,7 @@ type Proven struct {
 func Establish(p *Packet, s Scope) (*Proven, error) { return prove(p, s) }
 
 func (f *Proven) established() *Proven {
-	if f.packet == nil {
+	if f.msg == nil {
 		panic("bitcoin: a packet that nobody proved")
 	}
 	return f

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
@@ -141,21 +142,15 @@ func NonceReuse(nonces []Nonce) error {
 func newChecker() checker { return checker{curve: newCurve()} }
 
 func (c provenInput) keyAt(position int) ([33]byte, bool) {
-	for _, k := range c.derived.Keys {
-		if k.Position == position {
-			return k.PubKey, true
-		}
+	if position < 0 || position >= len(c.derived.Keys) {
+		return [33]byte{}, false
 	}
-	return [33]byte{}, false
+	return c.derived.Keys[position], true
 }
 
 func (c provenInput) positionOf(key [33]byte) (int, bool) {
-	for _, k := range c.derived.Keys {
-		if k.PubKey == key {
-			return k.Position, true
-		}
-	}
-	return 0, false
+	position := slices.Index(c.derived.Keys, key)
+	return max(0, position), position >= 0
 }
 
 // answer is one key's signatures in the order of the inputs.
