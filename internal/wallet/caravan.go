@@ -16,8 +16,10 @@ import (
 //	  "extendedPublicKeys": [{"name": "seed-1", "bip32Path": "m/48'/1'/0'/2'", "xpub": "tpub...", "xfp": "4ba43603"}, ...]
 //	}
 //
-// client, startingAddressIndex, uuid and ledgerPolicyHmacs may be there and change nothing: they say whom Caravan asks
-// for coins, where its list of addresses begins, and what a Ledger device remembers.
+// A key may also have no name, and is then named by its position: Caravan writes names, its library (@caravan/multisig)
+// does not. The wallet's name, client, startingAddressIndex, uuid and ledgerPolicyHmacs may be there and change nothing:
+// they say what Caravan calls it, whom it asks for coins, where its list of addresses begins, and what a Ledger device
+// remembers.
 
 // caravanFile is the wallet configuration of Unchained's Caravan.
 type caravanFile struct {
@@ -66,8 +68,8 @@ func (w Wallet) Caravan() ([]byte, error) {
 // over.
 func FromCaravan(raw []byte, l Label, options ...Option) (Wallet, error) {
 	doc := document{"import-unreadable", "Caravan file", foreignFileMax}
-	o, err := doc.read(raw, []string{"name", "addressType", "network", "quorum", "extendedPublicKeys"},
-		[]string{"client", "startingAddressIndex", "uuid", "ledgerPolicyHmacs"})
+	o, err := doc.read(raw, []string{"addressType", "network", "quorum", "extendedPublicKeys"},
+		[]string{"name", "client", "startingAddressIndex", "uuid", "ledgerPolicyHmacs"})
 	if err != nil {
 		return Wallet{}, err
 	}
@@ -119,7 +121,7 @@ func readCaravanQuorum(doc document, raw json.RawMessage, keys int) (int, error)
 }
 
 func readCaravanKey(doc document, raw json.RawMessage, i int, n spend.Network) (KeyRecord, error) {
-	o, err := doc.read(raw, []string{"name", "bip32Path", "xpub", "xfp"}, []string{"method"})
+	o, err := doc.read(raw, []string{"bip32Path", "xpub", "xfp"}, []string{"name", "method"})
 	if err != nil {
 		return KeyRecord{}, err
 	}
@@ -127,9 +129,11 @@ func readCaravanKey(doc document, raw json.RawMessage, i int, n spend.Network) (
 	if err != nil {
 		return KeyRecord{}, err
 	}
-	name, err := o.anyText("name")
-	if err != nil {
-		return KeyRecord{}, err
+	name := "" // becomes one by position
+	if _, named := o.fields["name"]; named {
+		if name, err = o.anyText("name"); err != nil {
+			return KeyRecord{}, err
+		}
 	}
 	// Caravan writes "Unknown" for a path or fingerprint that nobody entered. No signer could find its key by that.
 	path, isPath := parsePath(f["bip32Path"])

@@ -3,6 +3,7 @@ package wallet_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -288,6 +289,37 @@ func TestCaravanFilesAreStrict(t *testing.T) {
 		if back.ID() != w.ID() {
 			t.Errorf("%s gave another wallet", c[0])
 		}
+	}
+}
+
+// Caravan's library (@caravan/multisig, braidDetailsToWalletConfig) names no keys, and need not name the wallet either.
+func TestCaravanLibraryFilesAreRead(t *testing.T) {
+	w := extendedOnly(t)
+	var keys []map[string]string
+	for _, r := range w.Keys() {
+		keys = append(keys, map[string]string{"xpub": r.Key, "bip32Path": "m/48'/1'/0'/2'", "xfp": hexOf(r.Fingerprint[:])})
+	}
+	file := map[string]any{
+		"network": "regtest", "extendedPublicKeys": keys, "quorum": map[string]int{"requiredSigners": 2, "totalSigners": 3},
+		"name": "2-of-3 P2WSH regtest wallet", "addressType": "P2WSH",
+	}
+	for range 2 {
+		raw, err := json.Marshal(file)
+		must(t, err)
+		back, err := wallet.FromCaravan(raw, labelOf(w), wallet.AcceptUnproven())
+		must(t, err)
+		if back.ID() != w.ID() {
+			t.Errorf("another wallet came back: %s", back.Descriptor())
+		}
+		for i, r := range back.Keys() {
+			if want := fmt.Sprintf("key-%d", i+1); r.Name != want {
+				t.Errorf("key %d is named %q, want %q", i, r.Name, want)
+			}
+		}
+		if format, err := wallet.Sniff(raw); err != nil || format != wallet.CaravanFormat {
+			t.Errorf("taken for %q, %v", format, err)
+		}
+		delete(file, "name")
 	}
 }
 
