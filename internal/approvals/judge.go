@@ -134,7 +134,7 @@ func count(approvers []Approver, need int) spend.Check {
 	}
 	if need < 1 || len(approvers) < need {
 		return refuse(name, spend.Refuse("approvals-insufficient", "approvals", fmt.Sprintf("at least %d", max(need, 1)), found,
-			"ask for another approval: warmctl approve"))
+			"ask for another approval: warmctl topup approve ID"))
 	}
 	return spend.Check{Name: name, Detail: found + " of " + strconv.Itoa(need)}
 }

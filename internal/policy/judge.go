@@ -160,11 +160,11 @@ func (j *judgement) destinationWallet() {
 func (j *judgement) people() {
 	in := j.in
 	j.check(len(in.Approvals) > 0, "approvals were verified", fmt.Sprintf("%d checks", len(in.Approvals)), spend.Refuse("approvals-unjudged",
-		"approvals", "verified approvals", "none", "the proposer: collect approvals with warmctl approve"))
+		"approvals", "verified approvals", "none", "the proposer: collect approvals: warmctl topup approve ID"))
 	j.checks = append(j.checks, in.Approvals...)
 	need := fmt.Sprintf("%d different people", j.rule.Approvals)
 	j.check(in.ApproverCount >= j.rule.Approvals, "enough people approved", fmt.Sprintf("%d of %d", in.ApproverCount, j.rule.Approvals),
-		spend.Refuse("approvals-missing", "approvals", need, fmt.Sprint(in.ApproverCount), "another approver: warmctl approve"))
+		spend.Refuse("approvals-missing", "approvals", need, fmt.Sprint(in.ApproverCount), "another approver: warmctl topup approve ID"))
 	j.check(in.Refusals >= 0 && in.Refusals < j.rule.RefusalsMax, "wallet is not locked by refusals",
 		fmt.Sprintf("%d of %d", in.Refusals, j.rule.RefusalsMax), spend.Refuse("refusals-locked", "wallet",
 			fmt.Sprintf("fewer than %d refusals", j.rule.RefusalsMax), fmt.Sprint(in.Refusals),
