@@ -184,8 +184,9 @@ func Seal(b Body, issuer ssh.Signer, rand io.Reader) ([]byte, error) {
 // approval over the exact bytes of the intent, and only then reads the intent. Whose the approvals are is for the
 // roster to say.
 func Open(raw []byte, issuers Issuers, now time.Time) (Opened, error) {
-	raw = bytes.Clone(raw) // what the caller does to its buffer afterwards changes nothing here
-	e, err := openEnvelope(raw, issuers)
+	own := bytes.Clone(raw) // what the caller does to its buffer afterwards changes nothing here
+	digest := sha256.Sum256(own)
+	e, err := openEnvelope(own, issuers) // and this is the last that is seen of it: the envelope has a copy of the body
 	if err != nil {
 		return Opened{}, err
 	}
@@ -212,7 +213,7 @@ func Open(raw []byte, issuers Issuers, now time.Time) (Opened, error) {
 	if err := errors.Join(checkIssuerAndSealing(b, intent), checkTimes(b, intent, now)); err != nil {
 		return Opened{}, err
 	}
-	return Opened{Body: b, Intent: intent, ID: ID(b.Intent, b.Payload), Digest: sha256.Sum256(raw)}, nil
+	return Opened{Body: b, Intent: intent, ID: ID(b.Intent, b.Payload), Digest: digest}, nil
 }
 
 // openEnvelope reads the outermost array and verifies the seal. Nothing inside the body has been looked at when it

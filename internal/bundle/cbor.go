@@ -13,15 +13,21 @@ import (
 const nestingMax = 4
 
 // encode writes v as deterministic CBOR. A nil slice is an empty one: null has no place in these formats.
-func encode(v any) ([]byte, error) {
+func encode(v any) ([]byte, error) { return encodeInto(nil, v) }
+
+// encodeInto does the same in memory that the caller has: a bundle is long, and the encoder's own buffers would grow to
+// twice its length and stay.
+func encodeInto(room []byte, v any) ([]byte, error) {
 	options := cbor.CoreDetEncOptions()
 	options.NilContainers = cbor.NilContainerAsEmpty
 	options.TagsMd = cbor.TagsForbidden
-	mode, err := options.EncMode()
+	mode, err := options.UserBufferEncMode()
 	if err != nil {
 		panic("bundle: encoder options: " + err.Error())
 	}
-	return mode.Marshal(v)
+	out := bytes.NewBuffer(room[:0])
+	err = mode.MarshalToBuffer(v, out)
+	return out.Bytes(), err
 }
 
 // decode reads exactly one value from raw into v, a pointer to a wire struct, and refuses every encoding of it but the
@@ -45,7 +51,7 @@ func decode(what string, raw []byte, v any) error {
 	if err := mode.Unmarshal(raw, v); err != nil {
 		return spend.Malformed(what+"-malformed", what, "%s", err)
 	}
-	again, err := encode(v)
+	again, err := encodeInto(make([]byte, 0, len(raw)), v)
 	if err != nil {
 		return spend.Malformed(what+"-malformed", what, "%s", err)
 	}
