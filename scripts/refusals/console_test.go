@@ -2,12 +2,9 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/scripts/refusals/page"
@@ -22,22 +19,6 @@ func (tall) Screen(cols, rows int) []string {
 func (tall) Key(string)       {}
 func (tall) Confirming() bool { return false }
 func (tall) Done() bool       { return false }
-
-// smallTerminal opens a real terminal device of 40 columns and 12 rows.
-func smallTerminal(t *testing.T) *console.Terminal {
-	t.Helper()
-	fd := must(unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0))
-	t.Cleanup(func() { unix.Close(fd) })
-	number := must(unix.IoctlGetUint32(fd, unix.TIOCGPTN))
-	for _, err := range []error{unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0), unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: 40, Row: 12})} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	tty := must(console.NewTerminal(must(os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0))))
-	t.Cleanup(func() { tty.Close() })
-	return tty
-}
 
 // inFolder returns an act that runs in an empty folder, so that names in a refusal are the same in every run.
 func inFolder(act func() error) func(*testing.T) error {
@@ -69,7 +50,7 @@ func TestRefusalsOfConsole(t *testing.T) {
 		}),
 		"screen-overflow": func(t *testing.T) error {
 			c := *bare
-			c.TTY = smallTerminal(t)
+			c.TTY = page.Terminal(t, 40, 12)
 			return c.Run(tall{})
 		},
 		"terminal-missing": func(*testing.T) error { return bare.Confirm("Type the amount:", 3, func(string) bool { return true }) },

@@ -20,7 +20,8 @@ type flow struct {
 	into    map[types.Object][]ast.Expr         // what is assigned to a variable, parameter or field
 	spread  map[types.Object][]ast.Expr         // the lists whose elements are assigned to a range variable
 	results map[types.Object]map[int][]ast.Expr // what a function returns, per result
-	sinks   []ast.Expr                          // what is put into Refusal.Code
+	codes   []ast.Expr                          // what is put into Refusal.Code
+	fixes   []ast.Expr                          // what is put into Refusal.Fix
 }
 
 // follow reads every file once and notes every assignment, call and return.
@@ -131,13 +132,18 @@ func (f *flow) call(n *ast.CallExpr) {
 	}
 }
 
-// put notes that value is put into object, and remembers it as a sink when the object is the code of a refusal.
+// put notes that value is put into object, and keeps apart what becomes the code and the hint of a refusal.
 func (f *flow) put(object types.Object, value ast.Expr) {
 	if object == nil {
 		return
 	}
-	if field, ok := object.(*types.Var); ok && field.IsField() && field.Name() == "Code" && f.isRefusalField(field) {
-		f.sinks = append(f.sinks, value)
+	if field, ok := object.(*types.Var); ok && field.IsField() && f.isRefusalField(field) {
+		switch field.Name() {
+		case "Code":
+			f.codes = append(f.codes, value)
+		case "Fix":
+			f.fixes = append(f.fixes, value)
+		}
 	}
 	f.into[object] = append(f.into[object], value)
 }
@@ -189,7 +195,7 @@ func (f *flow) texts(e ast.Expr, seen map[types.Object]bool) (found []text, lost
 		right, lostRight := f.texts(e.Y, seen)
 		for _, l := range left {
 			for _, r := range right {
-				found = append(found, text{l.code + r.code, l.at})
+				found = append(found, text{l.code + r.code, e.Pos()})
 			}
 		}
 		return found, append(lostLeft, lostRight...)
@@ -255,6 +261,26 @@ func (f *flow) elements(e ast.Expr, seen map[types.Object]bool) (found []text, l
 	return found, lost
 }
 
+// hints returns every text of the source that can become a part of a hint, with its place.
+func (f *flow) hints() map[string]string {
+	out := map[string]string{}
+	for _, fix := range f.fixes {
+		found, lost := f.texts(fix, map[types.Object]bool{})
+		for _, text := range found {
+			out[f.place(text.at)] = text.code
+		}
+		for _, e := range lost { // a text with a value in it: its constant parts say enough
+			ast.Inspect(e, func(n ast.Node) bool {
+				if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					out[f.place(n.Pos())] = constant.StringVal(f.info.Types[literal].Value)
+				}
+				return true
+			})
+		}
+	}
+	return out
+}
+
 // refusal is one code of one room and the places in the source that write it.
 type refusal struct {
 	Room, Code string
@@ -263,7 +289,7 @@ type refusal struct {
 
 // refusals returns every code in the product with its room, sorted, and the places whose code could not be followed.
 func (f *flow) refusals() (found []refusal, lost []string) {
-	for _, sink := range f.sinks {
+	for _, sink := range f.codes {
 		texts, unknown := f.texts(sink, map[types.Object]bool{})
 		for _, e := range unknown {
 			lost = append(lost, f.place(e.Pos()))

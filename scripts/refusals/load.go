@@ -37,10 +37,11 @@ type listed struct {
 	Module                  *struct{ Path string }
 }
 
-// load parses and type-checks every product package below root. Packages of others come from compiled export data,
-// ours from source, in the order of their dependencies, so that one function is one object everywhere.
-func load(root string) (*tree, error) {
-	packages, err := list(root)
+// load parses and type-checks the product packages below root, all of them when none is named. Packages of others come
+// from compiled export data, ours from source, in the order of their dependencies, so that one function is one object
+// everywhere.
+func load(root string, names ...string) (*tree, error) {
+	packages, err := list(root, names)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +80,11 @@ func load(root string) (*tree, error) {
 }
 
 // list asks the go command for the product's packages and everything they need, dependencies first.
-func list(root string) ([]listed, error) {
-	command := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles,CgoFiles,Module", "./cmd/...", "./internal/...", "./hsm/...")
+func list(root string, names []string) ([]listed, error) {
+	if len(names) == 0 {
+		names = []string{"./cmd/...", "./internal/...", "./hsm/..."}
+	}
+	command := exec.Command("go", append([]string{"list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles,CgoFiles,Module"}, names...)...)
 	command.Dir, command.Stderr = root, os.Stderr
 	pipe, err := command.StdoutPipe()
 	if err != nil {

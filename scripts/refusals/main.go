@@ -23,9 +23,9 @@ func main() {
 	}
 }
 
-// run prints one line per code: room, code, places.
+// run prints one line per code: room, code, places. Arguments are packages to look at instead of all.
 func run() error {
-	source, err := load(".")
+	source, err := load(".", os.Args[1:]...)
 	if err != nil {
 		return err
 	}
