@@ -57,6 +57,8 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 	if err != nil {
 		return Examination{}, err
 	}
+	opened.Payload, opened.Proofs = nil, nil // the packet has its own, and a bundle may be long
+	x.Opened = opened
 	if x.Proven, err = bitcoin.Establish(packet, x.Scope); err != nil {
 		return Examination{}, err
 	}
