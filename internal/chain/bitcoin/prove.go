@@ -80,7 +80,7 @@ func prove(p *Packet, s Scope) (*Proven, error) {
 func (v *prover) scopeHolds() bool {
 	s := v.scope
 	if s.From.Threshold() < 1 || len(s.From.Keys()) < s.From.Threshold() {
-		v.refuse("wallet-missing", "scope", "a pinned spending wallet", "none")
+		v.refusals = append(v.refusals, spend.Refuse("wallet-missing", "scope", "a pinned spending wallet", "none", "pin it: coldsign wallet add FILE"))
 	}
 	if s.ToKnown && s.To.Network() != s.From.Network() {
 		v.refuse("network-mismatch", "scope", string(s.From.Network()), string(s.To.Network()))

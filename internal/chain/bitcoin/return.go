@@ -19,7 +19,8 @@ type KeySignatures struct {
 // signed only some inputs.
 func Returned(ours, back *Packet, s Scope) ([]KeySignatures, error) {
 	if ours.tx.txid() != back.tx.txid() {
-		return nil, distrust("returned-other-transaction", "packet", "transaction "+ours.TxID(), "transaction "+back.TxID())
+		return nil, spend.Distrust("returned-other-transaction", "packet", "transaction "+ours.TxID(), "transaction "+back.TxID(),
+			"bring back the packet that was given out; if it is this one, distrust the other program")
 	}
 	found, err := prove(ours, s)
 	if err != nil {

@@ -31,6 +31,9 @@ type Signature struct {
 
 const fixSigner = "let that signer sign again; if it repeats, stop using the device and keep the answer as evidence"
 
+// fixNonce never says to sign again: each further signature would give away more.
+const fixNonce = "sign nothing more with this key, and move the coins of its wallet to a new one: its private key may be known"
+
 func distrust(code, where, expected, found string) error {
 	return spend.Distrust(code, where, expected, found, fixSigner)
 }
@@ -131,8 +134,8 @@ func NonceReuse(nonces []Nonce) error {
 	seen := map[[32]byte]Nonce{}
 	for _, n := range nonces {
 		if before, again := seen[n.R]; again && before != n {
-			return distrust("nonce-reused", fmt.Sprintf("key %x", n.PubKey), "a fresh nonce for each digest",
-				fmt.Sprintf("r %x also under key %x", n.R, before.PubKey))
+			return spend.Distrust("nonce-reused", fmt.Sprintf("key %x", n.PubKey), "a fresh nonce for each digest",
+				fmt.Sprintf("r %x also under key %x", n.R, before.PubKey), fixNonce)
 		}
 		seen[n.R] = n
 	}
