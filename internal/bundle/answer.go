@@ -123,7 +123,8 @@ func OpenAnswer(raw []byte, receipts func(wallet spend.WalletID, position int) (
 	}
 	if w.Wallet != e.Wallet || w.Position != e.Position {
 		return Answer{}, spend.Distrust("answer-signer-mismatch", "answer", where+" inside as outside",
-			fmt.Sprintf("key %d of wallet %s", w.Position, spend.WalletID(w.Wallet).Short()), "")
+			fmt.Sprintf("key %d of wallet %s", w.Position, spend.WalletID(w.Wallet).Short()),
+			"do not use the answer; have the keyholder bring it again")
 	}
 	if err := w.check(); err != nil {
 		return Answer{}, err

@@ -199,7 +199,8 @@ func Open(raw []byte, issuers Issuers, now time.Time) (Opened, error) {
 	}
 	b := w.body()
 	if b.Issuer != e.Issuer {
-		return Opened{}, spend.Distrust("issuer-mismatch", "bundle", "issuer "+e.Issuer+" inside as outside", "issuer "+b.Issuer, "")
+		return Opened{}, spend.Distrust("issuer-mismatch", "bundle", "issuer "+e.Issuer+" inside as outside", "issuer "+b.Issuer,
+			"do not use the bundle; have it exported again: warmctl bundle export ID")
 	}
 	for i, approval := range b.Approvals {
 		if _, _, err := seal.Verify(approval, b.Intent, seal.Approve); err != nil {
@@ -232,7 +233,7 @@ func openEnvelope(raw []byte, issuers Issuers) (envelope, error) {
 	pinned, known := issuers.Issuer(e.Issuer)
 	if !known || pinned == nil {
 		return envelope{}, spend.Distrust("issuer-unknown", "bundle", "an issuer in the trust file", e.Issuer,
-			"if the issuer is genuine, pin its key in this home")
+			"if the issuer is genuine, a keyholder pins its file: coldsign trust add FILE")
 	}
 	key, _, err := seal.Verify(e.Seal, e.Body, seal.Bundle)
 	if err != nil {
