@@ -93,6 +93,10 @@ func (l ledger) AddAnswer(ctx context.Context, a treasury.Answer) (bool, error) 
 	return l.store.AddAnswer(ctx, out)
 }
 
+func (l ledger) Receipts(ctx context.Context, id spend.WalletID) (map[int]uint64, error) {
+	return l.store.Receipts(ctx, id)
+}
+
 func (l ledger) Answers(ctx context.Context, bundle [32]byte) ([]treasury.Answer, error) {
 	list, err := l.store.Answers(ctx, bundle)
 	var out []treasury.Answer

@@ -35,6 +35,7 @@ const (
 	selectAnswers = "SELECT bundle, position, bytes, counter, refusal, at FROM answers WHERE bundle = ? ORDER BY position"
 	insertAnswer  = "INSERT INTO answers(bundle, position, wallet, bytes, counter, refusal, at) VALUES(?, ?, ?, ?, ?, ?, ?)"
 	selectCount   = "SELECT bundle FROM answers WHERE wallet = ? AND position = ? AND counter = ?"
+	selectLast    = "SELECT position, max(counter) FROM answers WHERE wallet = ? AND counter > 0 GROUP BY position"
 	insertNonce   = "INSERT INTO nonces(r, pubkey, digest) VALUES(?, ?, ?) ON CONFLICT DO NOTHING"
 	selectNonce   = "SELECT pubkey, digest FROM nonces WHERE r = ?"
 )
@@ -143,6 +144,21 @@ func (s *Store) nonces(ctx context.Context, tx *sql.Tx, a Answer) (alarm *spend.
 // Answers returns the answers to a bundle by position, without nonces.
 func (s *Store) Answers(ctx context.Context, bundle [32]byte) ([]Answer, error) {
 	return answersOf(ctx, s.reader, bundle)
+}
+
+// Receipts returns the last counter of each key of a wallet, by position, of all answers that were ever taken. Keys that
+// give no receipt are not in it.
+func (s *Store) Receipts(ctx context.Context, wallet spend.WalletID) (map[int]uint64, error) {
+	out := map[int]uint64{}
+	rows, err := s.reader.QueryContext(ctx, selectLast, wallet[:])
+	err = each(rows, err, func(row scanner) error {
+		var position int
+		var counter uint64
+		err := row.Scan(&position, &counter)
+		out[position] = counter
+		return err
+	})
+	return out, err
 }
 
 func answersOf(ctx context.Context, q querier, bundle [32]byte) ([]Answer, error) {

@@ -134,6 +134,8 @@ type Bundles interface {
 	// AddAnswer stores a verified answer; the same bytes again change nothing and give false.
 	AddAnswer(ctx context.Context, a Answer) (fresh bool, err error)
 	Answers(ctx context.Context, bundle [32]byte) ([]Answer, error)
+	// Receipts returns the last counter of each key of a wallet, by position.
+	Receipts(ctx context.Context, id spend.WalletID) (map[int]uint64, error)
 }
 
 // Transaction is the final transaction of an intent.

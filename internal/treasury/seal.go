@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
@@ -60,12 +62,16 @@ func (t *Treasury) sealUp(ctx context.Context, intent Intent, made built, approv
 		return err
 	}
 	// What we ask keyholders to sign must pass the same proof that they will put it through.
-	if _, err := bitcoin.Prove(made.packet, scopeOf(from, to, intent.Intent)); err != nil {
+	var err error
+	if _, err = bitcoin.Prove(made.packet, scopeOf(from, to, intent.Intent)); err != nil {
 		return fmt.Errorf("our own payload: %w", err)
 	}
 	stripped, proofs := made.packet.Strip()
 	body := bundle.Body{Intent: intent.Bytes, PayloadKind: bundle.PSBT, Payload: stripped, Proofs: proofs, Approvals: approvals,
 		Issuer: t.rules.Issuer, SealedAt: t.Now().Unix()}
+	if body.Counters, err = t.receipts(ctx, intent.From); err != nil {
+		return err
+	}
 	sealing := Sealing{Coins: made.coins, HasChange: made.plan.Change > 0 && replaced == nil, ChangeIndex: made.change}
 	if replaced != nil {
 		lineage, err := t.Records.Lineage(ctx, intent.Serial)
@@ -89,6 +95,20 @@ func (t *Treasury) sealUp(ctx context.Context, intent Intent, made built, approv
 	}
 	t.Log.Info("bundle sealed", "topup", intent.Serial, "txid", made.packet.TxID(), "fee", made.plan.Fee, "inputs", len(made.coins), "bytes", len(sealed))
 	return nil
+}
+
+// receipts says which receipts of a wallet's keys we have seen. A signer who knows fewer of its own was restored from an
+// older copy, and notices it by this list alone.
+func (t *Treasury) receipts(ctx context.Context, id spend.WalletID) ([]bundle.Counter, error) {
+	seen, err := t.Records.Receipts(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("receipts: %w", err)
+	}
+	var out []bundle.Counter
+	for _, position := range slices.Sorted(maps.Keys(seen)) {
+		out = append(out, bundle.Counter{Position: position, Counter: seen[position]})
+	}
+	return out, nil
 }
 
 func scopeOf(from, to wallet.Wallet, intent spend.Intent) bitcoin.Scope {
