@@ -59,7 +59,7 @@ type Entry struct {
 	To        string    `json:"to,omitempty"`      // destination wallet, hexadecimal; of a payment its address
 	ToIndex   uint32    `json:"to_index,omitempty"`
 	Change    uint32    `json:"change,omitempty"`  // change index made
-	Counter   uint64    `json:"counter,omitempty"` // of the receipt; rises by one with each reservation of a key
+	Counter   uint64    `json:"counter,omitempty"` // of the receipt; rises by one with each reservation or sealed refusal of a key
 	Expires   int64     `json:"expires,omitempty"` // Unix seconds, of the intent
 	Answer    []byte    `json:"answer,omitempty"`  // sealed answer, as it left
 	Reason    string    `json:"reason,omitempty"`  // refusal code of a declined bundle
@@ -218,13 +218,14 @@ func (l *Ledger) Conflicts(bundle, key string, outpoints []string) []Conflict {
 	return out
 }
 
-// LastCounter is the receipt counter of the last reservation of a key, or the one that it was reconciled to.
+// LastCounter is the receipt counter of the last reservation or sealed refusal of a key, or the one that it was
+// reconciled to.
 func (l *Ledger) LastCounter(key string) uint64 {
-	last, _ := l.last(func(e Entry) bool { return (e.Event == Reserved || e.Event == Reconciled) && e.Key == key })
+	last, _ := l.last(func(e Entry) bool { return e.Event != Signed && e.Counter > 0 && e.Key == key })
 	return last.Counter
 }
 
-// NextCounter is the receipt counter of the next reservation of a key.
+// NextCounter is the receipt counter of the next reservation or sealed refusal of a key.
 func (l *Ledger) NextCounter(key string) uint64 { return l.LastCounter(key) + 1 }
 
 // Amount is the value that an outpoint had when any key of this home reserved it.

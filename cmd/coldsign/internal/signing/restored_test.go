@@ -167,3 +167,22 @@ func TestAttack123AWrongClockSignsNothing(t *testing.T) {
 	_, err = a.signs(t, tr.seal(t, tr.ask(2)))
 	gives(t, "turned back by half an hour", err, "clock-rolled-back")
 }
+
+// Attack 131: a backup of the key that was imported on a second machine. Its ledger is young, so the first bundle that
+// names the receipts of the real one stops it; and a copy of the whole home gives a receipt that was given before, which
+// the daemon refuses (room store, answer-counter-reused).
+func TestAttack131ACloneOfTheKeyIsNoticed(t *testing.T) {
+	tr, clone := newTreasury(t, 2, 3), newTreasury(t, 2, 3) // the same seeds and pins
+	if tr.cold.ID() != clone.cold.ID() {
+		t.Fatal("the clone has other keys")
+	}
+	signed, err := tr.holder(t, 0).signs(t, tr.seal(t, tr.ask(0)))
+	must(t, err)
+	ask := tr.ask(2)
+	ask.counters = []bundle.Counter{{Position: 0, Counter: signed.Counter}}
+	raw := tr.seal(t, ask)
+	_, err = clone.holder(t, 0).signs(t, raw)
+	gives(t, "the clone", err, "ledger-rolled-back")
+	_, err = tr.holder(t, 0).signs(t, raw)
+	gives(t, "the real one", err)
+}

@@ -40,13 +40,15 @@ func (s *Session) Refuse(ctx context.Context, x Examination, code string) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	a := bundle.Answer{Bundle: x.Opened.ID, Wallet: x.Scope.From.ID(), Position: position, Policy: x.Rules.Version(), Refusal: code}
+	// A refusal takes a receipt of its own: an answer without one could be given twice, or kept back unnoticed.
+	counter := s.Ledger.NextCounter(s.Info.Name)
+	a := bundle.Answer{Bundle: x.Opened.ID, Wallet: x.Scope.From.ID(), Position: position, Counter: counter, Policy: x.Rules.Version(), Refusal: code}
 	sealed, err := bundle.SealAnswer(a, key.Receipt(), s.Rand)
 	if err != nil {
 		return nil, err
 	}
 	return sealed, s.Ledger.Append(s.Now(), home.Entry{Event: home.Declined, Bundle: id, Key: s.Info.Name, Reason: code,
-		Wallet: x.Opened.Intent.From.String(), Intent: intentHash(x.Opened), Answer: sealed})
+		Wallet: x.Opened.Intent.From.String(), Intent: intentHash(x.Opened), Counter: counter, Answer: sealed})
 }
 
 // Heed takes in another keyholder's sealed refusal of the bundle. From then on no key of this home signs the bundle, nor,
