@@ -11,7 +11,8 @@ import (
 )
 
 // lookAhead is how many indexes beyond the last used one are watched. A deposit address is given out long before it is
-// paid, so the distance is generous; it costs one derivation each, once.
+// paid, so the distance is generous; it costs one derivation each, once. A wallet that ends before that is watched to its
+// end.
 const lookAhead = 100
 
 // indexMax bounds every index that we accept from our own records: a top-up uses one index, and nobody makes a million.
@@ -34,7 +35,7 @@ func (t *Treasury) Register(ctx context.Context, file []byte) (w wallet.Wallet, 
 	}
 	var scripts []Script
 	for _, branch := range []wallet.Branch{wallet.Receive, wallet.ChangeBranch} {
-		some, err := derive(w, branch, 0, lookAhead)
+		some, err := derive(w, branch, 0, min(lookAhead, w.Indexes()))
 		if err != nil {
 			return w, false, err
 		}
@@ -55,10 +56,10 @@ func (t *Treasury) watchFurther(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("wallet %s: %w", w.Name(), err)
 			}
-			if at.Watched >= at.Next+lookAhead/2 {
+			if at.Watched >= min(at.Next+lookAhead/2, w.Indexes()) {
 				continue
 			}
-			scripts, err := derive(w, branch, at.Watched, at.Next+lookAhead)
+			scripts, err := derive(w, branch, at.Watched, min(at.Next+lookAhead, w.Indexes()))
 			if err != nil {
 				return err
 			}
