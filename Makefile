@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := build/bin
 STORIES := ./scripts/demo
 
-.PHONY: help demo demo-shell test referees lint docs setup build tools fuzz clean
+.PHONY: help demo demo-shell test referees lint docs setup build tools attacks attacks-mutate fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,13 @@ lint: setup ## gofmt, vet, staticcheck
 docs: ## write docs/cli.md and docs/man from what the programs print for --help
 	$(GO) run ./scripts/gendocs
 
-fuzz: setup ## run each fuzz target for FUZZTIME (default 20s)
+attacks: setup ## run the tests of every attack of docs/attacks.md, one line for each; fails when a required one does not hold
+	@$(GO) run ./scripts/attacks
+
+attacks-mutate: setup ## take each check out in turn and show that its test then fails (about six minutes)
+	@$(GO) run ./scripts/attacks --mutate
+
+fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
 
 clean: ## remove what the build made
