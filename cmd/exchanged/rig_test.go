@@ -94,6 +94,7 @@ type chain struct {
 	pool   []*wire.MsgTx
 	sent   [][]byte // every transaction handed over, in order
 	fail   error    // what Broadcast returns
+	dearer int64    // what the fee rate has risen by
 	rates  int      // how often somebody asked for the fee rate
 }
 
@@ -146,7 +147,7 @@ func (c *chain) FeeRate(context.Context, int) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rates++
-	return 2000, nil
+	return 2000 + c.dearer, nil
 }
 
 func (c *chain) Broadcast(_ context.Context, raw []byte) (chainhash.Hash, error) {

@@ -34,9 +34,9 @@ func newConsolidationCmd(a *app) *cobra.Command {
 		Use:   "propose",
 		Short: "Ask to merge a wallet's small coins into one at its own next address",
 		Long: "The daemon takes the smallest coins that are worth their fee, as many as one bundle may spend, and moves them to the next\n" +
-			"address of the same wallet. Nothing leaves it. Twice the present fee is kept back as change, so that the fee can be\n" +
-			"raised. It is approved, signed and shown like a top-up, under a number of the same series; each signer's policy must\n" +
-			"name the wallet in its own list of destinations.",
+			"address of the same wallet. Nothing leaves it. Some is kept back as change, so that the fee can be raised later: as\n" +
+			"much as the fee, and at most the largest of these coins. It is approved, signed and shown like a top-up, under a\n" +
+			"number of the same series; each signer's policy must name the wallet in its own list of destinations.",
 		Example: "  warmctl consolidation propose --wallet COLD-BTC-A\n  warmctl consolidation propose --wallet COLD-BTC-A --below 0.01",
 		RunE:    func(*cobra.Command, []string) error { return runConsolidate(a, wanted) },
 	})

@@ -20,6 +20,7 @@ type order struct {
 	amount   int64
 	coins    []bitcoin.Coin // that may be spent
 	all      bool           // each of them is to be spent
+	rate     int64          // satoshi per 1000 vB; 0: what the node estimates
 }
 
 // built is a payload with its by-products.
@@ -30,7 +31,7 @@ type built struct {
 	change uint32 // index of the change, if there is any
 }
 
-// assemble builds an order at the present fee rate.
+// assemble builds an order.
 func (t *Treasury) assemble(ctx context.Context, o order) (built, error) {
 	change, err := t.Records.Counter(ctx, o.from.ID(), uint32(wallet.ChangeBranch))
 	if err != nil {
@@ -40,16 +41,17 @@ func (t *Treasury) assemble(ctx context.Context, o order) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	rate, err := t.feeRate(ctx)
-	if err != nil {
-		return built{}, err
+	if o.rate == 0 {
+		if o.rate, err = t.feeRate(ctx); err != nil {
+			return built{}, err
+		}
 	}
 	packet, made, err := bitcoin.Build(bitcoin.Request{From: o.from, To: o.to, ToIndex: o.toIndex, Amount: o.amount, All: o.all,
-		InputsMax: t.rules.InputsMax, ChangeIndex: change.Next, FeeRate: rate, Coins: o.coins, Height: height, Rand: t.Random})
+		InputsMax: t.rules.InputsMax, ChangeIndex: change.Next, FeeRate: o.rate, Coins: o.coins, Height: height, Rand: t.Random})
 	if err != nil {
 		return built{}, err
 	}
-	out := built{packet: packet, plan: t.planOf(packet, made, o.amount, rate), change: change.Next}
+	out := built{packet: packet, plan: t.planOf(packet, made, o.amount, o.rate), change: change.Next}
 	for _, coin := range made.Inputs {
 		out.coins = append(out.coins, coin.Outpoint)
 	}
@@ -83,7 +85,10 @@ func (t *Treasury) build(ctx context.Context, intent Intent) (built, error) {
 	if o.coins, err = t.plannedCoins(ctx, intent); err != nil {
 		return built{}, err
 	}
-	o.all = true
+	// The amount that people approved leaves room for one fee, that of the plan. If it has become too low by now, the
+	// transaction takes longer, or its fee is raised.
+	p, _ := planIn(intent.Plan)
+	o.all, o.rate = true, p.FeeRate
 	return t.assemble(ctx, o)
 }
 

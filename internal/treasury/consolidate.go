@@ -110,7 +110,7 @@ func (t *Treasury) merge(ctx context.Context, w wallet.Wallet, below money.Amoun
 		if n < 2 || amount <= 0 {
 			break
 		}
-		made, err := t.assemble(ctx, order{from: w, to: w, toIndex: next.Next, amount: amount, coins: worth[:n], all: true})
+		made, err := t.assemble(ctx, order{from: w, to: w, toIndex: next.Next, amount: amount, coins: worth[:n], all: true, rate: rate})
 		if err == nil {
 			made.plan.Bundles = (len(worth) + n - 1) / n
 			return made, nil

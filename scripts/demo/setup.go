@@ -40,6 +40,7 @@ type story struct {
 	transcript io.Writer
 	began      time.Time
 	step       int
+	edit       func(policy string) string // what keyholders change in the template of their policy, unless nil
 
 	node   *nodetest.Node
 	miner  *miner

@@ -87,6 +87,18 @@ func (s *story) approvalKey(name string) (string, error) {
 	return fmt.Sprintf(`%s namespaces="coldsign-approve-v1",valid-after="20260101Z",valid-before="20300101Z" %s %s role=approver site=lisbon device=file`, name, kind, key), nil
 }
 
+// writePolicy begins with the template, and edits it where the story asks for it.
+func (s *story) writePolicy(path string) error {
+	if _, err := s.must(s.coldsign(holders[0], "policy", "template", "--out", path)); err != nil || s.edit == nil {
+		return err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(s.edit(string(text))), 0o600)
+}
+
 // pinTrust has every keyholder pin the issuer, the roster and a policy, each compared by words. Roster and policy are
 // signed by a quorum of the keyholders before.
 func (s *story) pinTrust(context.Context) error {
@@ -94,7 +106,7 @@ func (s *story) pinTrust(context.Context) error {
 	if _, err := s.must(call{program: "exchanged", args: []string{"issuer", "export", "--data", s.path(daemonData), "--out", files[0]}}); err != nil {
 		return err
 	}
-	if _, err := s.must(s.coldsign(holders[0], "policy", "template", "--out", files[2])); err != nil {
+	if err := s.writePolicy(files[2]); err != nil {
 		return err
 	}
 	for i, kind := range []string{"", "roster", "policy"} {

@@ -100,14 +100,14 @@ func TestBumpsThatNobodyWouldRelayOrPay(t *testing.T) {
 	wantRefusal(t, err, "output-external")
 }
 
-// A consolidation keeps twice the fee back, so that it can be built when fees have risen, and bumped afterwards.
+// A consolidation keeps its fee back once more, so that it can be bumped, as far as the largest coin allows.
 func TestMergingCoinsLeavesRoomForFees(t *testing.T) {
 	w := newWorld(t)
 	coins := w.pool(t, 20_000, 500, 90_000, 1_000_000, 2_000, 209, 211)
 	r := w.request(t)
 	r.To, r.ToIndex, r.All = w.cold, 20, true
 	const rate = 1_000 // an input costs 105 satoshi
-	r.Coins = bitcoin.Mergeable(w.cold, coins, rate)
+	r.Coins, r.FeeRate = bitcoin.Mergeable(w.cold, coins, rate), rate
 	var values []int64
 	for _, c := range r.Coins {
 		values = append(values, c.Value)
@@ -117,26 +117,29 @@ func TestMergingCoinsLeavesRoomForFees(t *testing.T) {
 	}
 	r.Amount = bitcoin.MergeAmount(w.cold, r.Coins, rate)
 	scope := bitcoin.Scope{From: w.cold, To: w.cold, ToIndex: 20, ToKnown: true, IndexMax: 1000}
-	for _, r.FeeRate = range []int64{rate, 2 * rate} {
-		p, plan, err := bitcoin.Build(r)
-		must(t, err)
-		if len(plan.Inputs) != 6 || plan.Change == 0 {
-			t.Errorf("at %d: %+v", r.FeeRate, plan)
-		}
-		if facts := factsOf(t, p, scope); len(facts.Outputs) != 2 {
-			t.Errorf("facts %+v", facts)
-		}
+	p, plan, err := bitcoin.Build(r)
+	must(t, err)
+	if len(plan.Inputs) != 6 || plan.Change <= plan.Fee || len(factsOf(t, p, scope).Outputs) != 2 {
+		t.Errorf("%+v", plan)
 	}
-	r.FeeRate = rate
-	p, _, err := bitcoin.Build(r)
+	_, raised, err := bitcoin.Bump(p, scope, 2*rate)
 	must(t, err)
-	_, plan, err := bitcoin.Bump(p, scope, 2*rate)
-	must(t, err)
-	if plan.Change == 0 {
-		t.Errorf("bumped: %+v", plan)
+	if raised.Fee != 2*plan.Fee || raised.Change == 0 {
+		t.Errorf("bumped: %+v", raised)
 	}
 	if n := bitcoin.MergeAmount(w.cold, r.Coins[:2], rate); n > 0 {
 		t.Errorf("two coins of 711 satoshi promise %d", n)
+	}
+	r.Coins = nil
+	script := mustDerive(t, w.cold, wallet.Receive, 0).ScriptPubKey
+	for i := range int64(300) {
+		r.Coins = append(r.Coins, coinAt(20_000+i, wallet.Receive, 0, script))
+	}
+	r.Amount = bitcoin.MergeAmount(w.cold, r.Coins, rate)
+	_, plan, err = bitcoin.Build(r)
+	must(t, err)
+	if plan.Change != 20_299 || len(plan.Inputs) != 300 {
+		t.Errorf("change of %d beside a fee of %d", plan.Change, plan.Fee)
 	}
 }
 

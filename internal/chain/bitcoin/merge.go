@@ -7,7 +7,7 @@ import (
 )
 
 // Mergeable returns the coins of a wallet that are worth merging at a fee rate, the smallest first: each brings at least
-// twice what it costs, so that it still brings something when fees have doubled before the transaction is signed.
+// twice what it costs.
 func Mergeable(from wallet.Wallet, coins []Coin, rate int64) []Coin {
 	s := selector{m: from.Threshold(), n: len(from.Keys()), rate: 2 * rate}
 	out := s.worth(coins)
@@ -15,14 +15,15 @@ func Mergeable(from wallet.Wallet, coins []Coin, rate int64) []Coin {
 	return out
 }
 
-// MergeAmount is what merging coins can promise to leave in one coin, zero or less when it is not worth it. People
-// approve this amount before the transaction is built, so twice the present fee is kept back: when fees rise until then
-// the transaction can still be built, and afterwards its fee can still be raised. What is not needed returns as change.
+// MergeAmount is what merging coins at a fee rate can promise to leave in one coin, zero or less when it is not worth it.
+// As much as the fee is kept back once more and returns as change, so that the fee can be raised while the transaction
+// is not confirmed; but never more than the largest coin, because change above every input is refused.
 func MergeAmount(from wallet.Wallet, coins []Coin, rate int64) int64 {
 	s := selector{m: from.Threshold(), n: len(from.Keys()), rate: rate, destination: wshOutputSize}
-	total := int64(0)
+	total, largest := int64(0), int64(0)
 	for _, c := range coins {
-		total += c.Value
+		total, largest = total+c.Value, max(largest, c.Value)
 	}
-	return total - 2*feeFor(s.weightOf(len(coins), true), rate) - s.changeLeast()
+	fee := feeFor(s.weightOf(len(coins), true), rate)
+	return total - fee - min(fee+s.changeLeast(), largest)
 }
