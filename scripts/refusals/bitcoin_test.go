@@ -241,6 +241,9 @@ func ofBuilding() page.Examples {
 			_, _, err = bitcoin.Bump(p, scope(), 100_000)
 			return err
 		},
+		"address-invalid": func(*testing.T) error {
+			return bitcoin.CheckAddress(drill, "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt081")
+		},
 		"bump-too-low":       bumped(func(*bitcoin.Scope) {}, 5001),
 		"fee-rate-range":     asked(func(r *bitcoin.Request) { r.FeeRate = 5_000_000 }),
 		"funds-insufficient": asked(func(r *bitcoin.Request) { r.Amount = 200_000_000 }),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func topUp() *judged {
 			{Position: 1, Amount: money.Sats(320_177_412), Address: "bc1qcold", Role: chain.Change, Wallet: cold.ID, WalletName: "cold-a", Index: 220}},
 		Fee: money.Sats(6100), VirtualBytes: 430, LockTime: 930_000, Replaceable: true}
 	j.Approvals = []spend.Check{{Name: "approval of r.sanz"}, {Name: "approval of k.ito"}}
-	j.ApproverCount, j.Now, j.LastSeen = 2, noon, noon.Add(-time.Hour)
+	j.ApproverCount, j.Now, j.LastSeen, j.KeyNumber = 2, noon, noon.Add(-time.Hour), 1
 	return j
 }
 
@@ -84,12 +85,45 @@ func TestRefusalsOfPolicy(t *testing.T) {
 		"policy-syntax":        file("approvals: 2 ", "approvals: &two 2 "),
 		"policy-too-large":     func(*testing.T) error { _, err := policy.Parse(bytes.Repeat([]byte("#"), 70_000)); return err },
 	}
+	maps.Copy(acts, ofBooks())
 	for _, part := range []map[string]func(*judged){ofIdentity(), ofTime(), ofOutputs(), ofFees()} {
 		for code, change := range part {
 			acts[code] = changed(change)
 		}
 	}
 	page.Check(t, pageOf("internal/policy"), "coldsign", acts, *update)
+}
+
+const bookFile = "coldsign: address-book/v1\nserial: 1\nnetwork: bitcoin:mainnet\nentries:\n" +
+	"  - name: otc-desk\n    address: \"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\"\n    confirmed: false\n" +
+	"  - name: auditor\n    address: \"bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq\"\n    confirmed: false\n"
+
+// pays changes the clean top-up into a payment to an entry of the book.
+func pays(entry string) func(*judged) {
+	return func(j *judged) {
+		j.Book = must(policy.ParseBook([]byte(bookFile)))
+		j.Intent.Purpose, j.Intent.To, j.Intent.ToIndex, j.Intent.Entry = spend.Payment, spend.WalletID{}, 0, entry
+	}
+}
+
+// ofBooks are refusals of the address book and of payments to its entries.
+func ofBooks() page.Examples {
+	book := func(old, new string) func(*testing.T) error {
+		return func(*testing.T) error {
+			_, err := policy.ParseBook(swap(old, new)([]byte(bookFile)))
+			return err
+		}
+	}
+	return page.Examples{
+		"book-entry-unknown": changed(pays("otc-desc")),
+		"book-not-allowed":   changed(pays("otc-desk")),
+		"book-field-invalid": book("name: auditor", "name: Auditor"),
+		"book-field-missing": book("    confirmed: false\n", ""),
+		"book-look-alike":    book("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf3t4"),
+		"book-not-ascii":     book("auditor", "\u0430uditor"),
+		"book-syntax":        book("serial: 1", "serial: 1\nserial: 2"),
+		"book-too-large":     func(*testing.T) error { _, err := policy.ParseBook(bytes.Repeat([]byte("#"), 70_000)); return err },
+	}
 }
 
 func ofIdentity() map[string]func(*judged) {
@@ -120,6 +154,7 @@ func ofTime() map[string]func(*judged) {
 		"intent-from-future": func(j *judged) { j.Intent.CreatedAt = noon.Unix() + 1800 },
 		"lifetime-too-long":  func(j *judged) { j.Intent.ExpiresAt = noon.Unix() + 80*3600 },
 		"locktime-ahead":     func(j *judged) { j.Tip, j.facts.LockTime = 930_000, 982_560 },
+		"timelock-running":   func(j *judged) { j.KeyNumber = 2 },
 		"locktime-is-time":   func(j *judged) { j.facts.LockTime = 1_800_000_000 },
 	}
 }

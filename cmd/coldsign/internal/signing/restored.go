@@ -64,7 +64,7 @@ func FindGap(b Beliefs, l *home.Ledger, raw []byte, to uint64, now time.Time) (G
 	}
 	rule, ok := b.Rules.Rule(opened.Intent.From)
 	if !ok {
-		return Gap{}, spend.Refuse("wallet-not-in-policy", "wallet "+scope.From.Name(), "a rule that says what could leave at most", "none", "pin the policy first")
+		return Gap{}, spend.Refuse("wallet-not-in-policy", "wallet "+scope.From.Name(), "a rule that says what could leave at most", "none", "pin a policy with such a rule first: coldsign trust add FILE")
 	}
 	seen, known := claimed(opened, b.keyNumber(scope.From)), l.LastCounter(b.key)
 	if seen <= known {
