@@ -13,7 +13,7 @@ func (b *Book) Reopen(now Time, out []Event) []Event {
 	b.state = Open
 	for any {
 		buy, sell := b.best[Buy], b.best[Sell]
-		if buy == 0 || sell == 0 || b.sides[Buy].levels[buy].price < price || b.sides[Sell].levels[sell].price > price {
+		if buy == 0 || sell == 0 || b.price(Buy, buy) < price || b.price(Sell, sell) > price {
 			break
 		}
 		out = b.clear(b.sides[Buy].levels[buy].head, b.sides[Sell].levels[sell].head, price, out)
@@ -33,17 +33,17 @@ func (b *Book) clear(buyer, seller slot, price Price, out []Event) []Event {
 		}
 		return out
 	}
-	qty := min(x.qty, y.qty)
+	qty := Qty(min(x.qty, y.qty))
 	b.last = price
 	out = append(out, Event{Kind: Traded, Side: Buy, Order: x.id, Owner: x.owner, Maker: y.id, MakerOwner: y.owner,
-		Price: price, Qty: qty, Rest: x.qty - qty, MakerRest: y.qty - qty})
-	b.reduce(buyer, qty)
-	b.reduce(seller, qty)
+		Price: price, Qty: qty, Rest: Qty(x.qty) - qty, MakerRest: Qty(y.qty) - qty})
+	b.reduce(buyer, int32(qty))
+	b.reduce(seller, int32(qty))
 	return out
 }
 
 // reduce takes a quantity from an order wherever it stands in its visible and hidden parts; it keeps its place.
-func (b *Book) reduce(s slot, qty Qty) {
+func (b *Book) reduce(s slot, qty int32) {
 	o := &b.orders[s]
 	v := &b.sides[o.side].levels[o.level]
 	if o.qty == qty {
@@ -51,8 +51,8 @@ func (b *Book) reduce(s slot, qty Qty) {
 		return
 	}
 	shown := min(o.peak, o.qty-qty)
-	v.total -= qty
-	v.shown += shown - o.shown
+	v.total -= Qty(qty)
+	v.shown += Qty(shown) - Qty(o.shown)
 	o.qty, o.shown = o.qty-qty, shown
 }
 
@@ -64,7 +64,7 @@ func (b *Book) clearing() (Price, bool) {
 		return 0, false
 	}
 	demand := Qty(0) // of buys at or above the candidate
-	for at := b.best[Buy]; at != 0 && b.sides[Buy].levels[at].price >= low; at = b.behind(Buy, at) {
+	for at := b.best[Buy]; at != 0 && b.price(Buy, at) >= low; at = b.behind(Buy, at) {
 		demand += b.sides[Buy].levels[at].total
 	}
 	var best candidate
@@ -74,12 +74,12 @@ func (b *Book) clearing() (Price, bool) {
 		if price > high {
 			break
 		}
-		if sell != 0 && b.sides[Sell].levels[sell].price == price {
+		if sell != 0 && b.price(Sell, sell) == price {
 			supply += b.sides[Sell].levels[sell].total
 			sell = b.behind(Sell, sell)
 		}
 		best = best.or(candidate{price, min(demand, supply), abs(demand - supply)}, b.last)
-		if buy != 0 && b.sides[Buy].levels[buy].price == price {
+		if buy != 0 && b.price(Buy, buy) == price {
 			demand -= b.sides[Buy].levels[buy].total
 			buy = b.sides[Buy].up(price + 1)
 		}
@@ -87,15 +87,18 @@ func (b *Book) clearing() (Price, bool) {
 	return best.price, best.volume > 0
 }
 
+// price of a level of a side.
+func (b *Book) price(s Side, at uint32) Price { return Price(b.sides[s].levels[at].price) }
+
 // lower is the lower price of two levels, either of which may be none.
 func (b *Book) lower(sell, buy uint32) Price {
 	switch {
 	case sell == 0:
-		return b.sides[Buy].levels[buy].price
+		return b.price(Buy, buy)
 	case buy == 0:
-		return b.sides[Sell].levels[sell].price
+		return b.price(Sell, sell)
 	}
-	return min(b.sides[Sell].levels[sell].price, b.sides[Buy].levels[buy].price)
+	return min(b.price(Sell, sell), b.price(Buy, buy))
 }
 
 type candidate struct {

@@ -5,23 +5,28 @@ import (
 	"slices"
 )
 
-// resting is an order in the slab: on a price level, waiting for its stop, or free.
+// resting is an order in the slab: on a price level, waiting for its stop, or free. It fills one line of the cache, so
+// prices and quantities, which are below 2^31 by the rules, take four bytes each. The fields are in the order in which
+// trading needs them.
 type resting struct {
-	id               OrderID
-	owner            Owner
-	expire           Time
-	qty              Qty // what is left
-	shown            Qty // of it, visible now
-	peak             Qty // iceberg: visible at most
-	price, stop      Price
-	prev, next       slot // on the level
-	ownPrev, ownNext slot // of the same owner
-	level            uint32
-	side             Side
-	typ              Type // Limit when it rests; Stop and StopLimit while it waits
-	force            Force
-	self             SelfTrade
+	id          OrderID
+	owner       Owner
+	expire      Time
+	qty         int32 // what is left
+	shown       int32 // of it, visible now
+	peak        int32 // iceberg: visible at most
+	price, stop int32
+	prev, next  slot // on the level
+	level       uint32
+	side        Side
+	typ         Type // Limit when it rests; Stop and StopLimit while it waits
+	force       Force
+	self        SelfTrade
 }
+
+// belonging links the orders of one owner. It is kept beside the slab, because adding and taking out an order touches
+// its neighbours, and eight of these share a line of the cache.
+type belonging struct{ prev, next slot }
 
 // Book is the order book of one market. It is not safe for concurrent use: one engine writes.
 type Book struct {
@@ -30,6 +35,7 @@ type Book struct {
 	last   Price // of the last trade; zero before the first
 
 	orders []resting
+	owned  []belonging // by slot
 	free   slot
 	open   int
 	timed  int // of these, with an expiry
@@ -46,7 +52,8 @@ type Book struct {
 
 // New makes an empty, open book.
 func New(o Options) *Book {
-	b := &Book{limits: o.Limits, orders: make([]resting, 1, 1024), ids: newDirectory(o.ArbitraryID), owners: newDirectory(true)}
+	b := &Book{limits: o.Limits, ids: newDirectory(o.ArbitraryID), owners: newDirectory(true)}
+	b.orders, b.owned = make([]resting, 1, 1024), make([]belonging, 1, 1024)
 	for s := range b.sides {
 		b.sides[s], b.stops[s] = newLadder(), newLadder()
 	}
@@ -84,7 +91,7 @@ func (b *Book) Best(s Side) (Price, bool) {
 	if b.best[s] == 0 {
 		return 0, false
 	}
-	return b.sides[s].levels[b.best[s]].price, true
+	return Price(b.sides[s].levels[b.best[s]].price), true
 }
 
 // Level is one price as others see it.
@@ -99,7 +106,7 @@ func (b *Book) Depth(s Side, n int, out []Level) []Level {
 	l := &b.sides[s]
 	for at := b.best[s]; at != 0 && n > 0; n-- {
 		v := &l.levels[at]
-		out = append(out, Level{v.price, v.shown, int(v.count)})
+		out = append(out, Level{Price(v.price), v.shown, int(v.count)})
 		at = b.behind(s, at)
 	}
 	return out
@@ -108,7 +115,7 @@ func (b *Book) Depth(s Side, n int, out []Level) []Level {
 // behind returns the level after one, away from the spread.
 func (b *Book) behind(s Side, at uint32) uint32 {
 	l := &b.sides[s]
-	p := l.levels[at].price
+	p := Price(l.levels[at].price)
 	if s == Buy {
 		if p == 0 {
 			return 0
@@ -124,16 +131,17 @@ func (b *Book) newSlot() slot {
 		b.free = b.orders[s].next
 		return s
 	}
-	b.orders = append(b.orders, resting{})
+	b.orders, b.owned = append(b.orders, resting{}), append(b.owned, belonging{})
 	return slot(len(b.orders) - 1)
 }
 
 // add puts an order into the book: on its level, or among the waiting stops.
-func (b *Book) add(o resting) {
+func (b *Book) add(r *resting) {
 	s := b.newSlot()
-	b.orders[s] = o
-	b.enlist(s)
-	b.link(s)
+	o := &b.orders[s]
+	*o = *r
+	b.enlist(s, o.owner)
+	b.link(s, o)
 	b.ids.put(o.id, s)
 	b.open++
 	if o.force == GoodTillTime {
@@ -145,14 +153,13 @@ func (b *Book) add(o resting) {
 // place of an order: the ladder and price it stands at.
 func (b *Book) ladder(o *resting) (*ladder, Price) {
 	if o.typ == Limit {
-		return &b.sides[o.side], o.price
+		return &b.sides[o.side&1], Price(o.price)
 	}
-	return &b.stops[o.side], o.stop
+	return &b.stops[o.side&1], Price(o.stop)
 }
 
 // link appends an order to its level.
-func (b *Book) link(s slot) {
-	o := &b.orders[s]
+func (b *Book) link(s slot, o *resting) {
 	l, price := b.ladder(o)
 	o.level = l.make(price)
 	v := &l.levels[o.level]
@@ -163,11 +170,12 @@ func (b *Book) link(s slot) {
 		v.head = s
 	}
 	v.tail = s
-	v.total += o.qty
-	v.shown += o.shown
-	v.count++
-	if o.typ == Limit && (b.best[o.side] == 0 || better(o.side, price, l.levels[b.best[o.side]].price)) {
-		b.best[o.side] = o.level
+	v.total += Qty(o.qty)
+	v.shown += Qty(o.shown)
+	if v.count++; v.count == 1 && o.typ == Limit {
+		if best := b.best[o.side&1]; best == 0 || better(o.side, price, Price(l.levels[best].price)) {
+			b.best[o.side&1] = o.level
+		}
 	}
 }
 
@@ -179,10 +187,17 @@ func better(s Side, p, than Price) bool {
 }
 
 // unlink takes an order off its level, and the level off the ladder when it was the last.
-func (b *Book) unlink(s slot) {
-	o := &b.orders[s]
+func (b *Book) unlink(o *resting) {
 	l, _ := b.ladder(o)
 	v := &l.levels[o.level]
+	if v.count == 1 {
+		if o.typ == Limit && b.best[o.side&1] == o.level {
+			b.best[o.side&1] = b.behind(o.side, o.level)
+		}
+		l.drop(o.level)
+		return
+	}
+	v.count--
 	if o.prev != 0 {
 		b.orders[o.prev].next = o.next
 	} else {
@@ -193,54 +208,44 @@ func (b *Book) unlink(s slot) {
 	} else {
 		v.tail = o.prev
 	}
-	v.total -= o.qty
-	v.shown -= o.shown
-	if v.count--; v.count > 0 {
-		return
-	}
-	if o.typ == Limit && b.best[o.side] == o.level {
-		b.best[o.side] = b.behind(o.side, o.level)
-	}
-	l.drop(o.level)
+	v.total -= Qty(o.qty)
+	v.shown -= Qty(o.shown)
 }
 
 // enlist puts an order before the others of its owner.
-func (b *Book) enlist(s slot) {
-	o := &b.orders[s]
-	first := b.owners.get(OrderID(o.owner))
-	o.ownPrev, o.ownNext = 0, first
+func (b *Book) enlist(s slot, owner Owner) {
+	first := b.owners.set(OrderID(owner), s)
+	b.owned[s] = belonging{next: first}
 	if first != 0 {
-		b.orders[first].ownPrev = s
-		b.owners.drop(OrderID(o.owner))
+		b.owned[first].prev = s
 	}
-	b.owners.put(OrderID(o.owner), s)
 }
 
-func (b *Book) delist(s slot) {
-	o := &b.orders[s]
-	if o.ownNext != 0 {
-		b.orders[o.ownNext].ownPrev = o.ownPrev
+func (b *Book) delist(s slot, owner Owner) {
+	o := b.owned[s]
+	if o.next != 0 {
+		b.owned[o.next].prev = o.prev
 	}
-	if o.ownPrev != 0 {
-		b.orders[o.ownPrev].ownNext = o.ownNext
-		return
-	}
-	b.owners.drop(OrderID(o.owner))
-	if o.ownNext != 0 {
-		b.owners.put(OrderID(o.owner), o.ownNext)
+	switch {
+	case o.prev != 0:
+		b.owned[o.prev].next = o.next
+	case o.next != 0:
+		b.owners.set(OrderID(owner), o.next)
+	default:
+		b.owners.drop(OrderID(owner))
 	}
 }
 
 // forget takes an order out of the book altogether.
 func (b *Book) forget(s slot) {
-	b.unlink(s)
-	b.delist(s)
 	o := &b.orders[s]
+	b.unlink(o)
+	b.delist(s, o.owner)
 	b.ids.drop(o.id)
 	if o.force == GoodTillTime {
 		b.timed--
 	}
-	*o = resting{next: b.free}
+	o.id, o.next = 0, b.free
 	b.free = s
 	b.open--
 }
@@ -256,7 +261,7 @@ func (b *Book) Cancel(id OrderID, owner Owner, out []Event) []Event {
 
 func (b *Book) cancel(s slot, why Reason, out []Event) []Event {
 	o := &b.orders[s]
-	out = append(out, Event{Kind: Cancelled, Reason: why, Side: o.side, Order: o.id, Owner: o.owner, Price: o.price, Rest: o.qty})
+	out = append(out, Event{Kind: Cancelled, Reason: why, Side: o.side, Order: o.id, Owner: o.owner, Price: Price(o.price), Rest: Qty(o.qty)})
 	b.forget(s)
 	return out
 }
@@ -265,7 +270,7 @@ func (b *Book) cancel(s slot, why Reason, out []Event) []Event {
 // about, so a restored book gives the same events.
 func (b *Book) CancelAll(owner Owner, out []Event) []Event {
 	b.scratch = b.scratch[:0]
-	for s := b.owners.get(OrderID(owner)); s != 0; s = b.orders[s].ownNext {
+	for s := b.owners.get(OrderID(owner)); s != 0; s = b.owned[s].next {
 		b.scratch = append(b.scratch, s)
 	}
 	slices.SortFunc(b.scratch, func(x, y slot) int { return cmp.Compare(b.orders[x].id, b.orders[y].id) })

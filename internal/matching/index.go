@@ -14,16 +14,21 @@ const (
 // ones an open addressing table with Fibonacci hashing and backward-shift deletion, so that it never fills with tombs.
 type directory struct {
 	arbitrary bool
-	count     int
+	shift     uint8
+	count     int // of the table's entries
 
 	pages []int32 // by id >> 12: index into slabs, 0 none
 	used  []int32 // by slab: live entries
-	slabs [][idPageLen]slot
+	slabs []*[idPageLen]slot
 	free  []int32
 
-	keys  []OrderID
-	slots []slot
-	shift uint8
+	table []entry
+}
+
+// entry keeps identity and slot together, so that a look-up touches one line of the cache.
+type entry struct {
+	id OrderID
+	s  slot // 0: the entry is free
 }
 
 func newDirectory(arbitrary bool) directory {
@@ -31,14 +36,14 @@ func newDirectory(arbitrary bool) directory {
 	if arbitrary {
 		d.resize(10)
 	} else {
-		d.slabs, d.used = make([][idPageLen]slot, 1, 8), make([]int32, 1, 8) // slab 0 is none
+		d.slabs, d.used = append(d.slabs, new([idPageLen]slot)), append(d.used, 0) // slab 0 is none
 	}
 	return d
 }
 
 func (d *directory) get(id OrderID) slot {
 	if d.arbitrary {
-		return d.find(id)
+		return d.table[d.find(id)].s
 	}
 	page := uint64(id) >> idPageBits
 	if page >= uint64(len(d.pages)) {
@@ -47,32 +52,35 @@ func (d *directory) get(id OrderID) slot {
 	return d.slabs[d.pages[page]][id&(idPageLen-1)]
 }
 
+// put adds an identity that the directory does not have.
 func (d *directory) put(id OrderID, s slot) {
-	d.count++
 	if d.arbitrary {
-		d.insert(id, s)
+		d.set(id, s)
 		return
 	}
 	page := int(id >> idPageBits)
-	for page >= len(d.pages) {
-		d.pages = append(d.pages, 0)
+	if page >= len(d.pages) || d.pages[page] == 0 {
+		d.newPage(page)
 	}
 	slab := d.pages[page]
-	if slab == 0 {
-		if n := len(d.free); n > 0 {
-			slab, d.free = d.free[n-1], d.free[:n-1]
-		} else {
-			slab = int32(len(d.slabs))
-			d.slabs, d.used = append(d.slabs, [idPageLen]slot{}), append(d.used, 0)
-		}
-		d.pages[page] = slab
-	}
 	d.slabs[slab][id&(idPageLen-1)] = s
 	d.used[slab]++
 }
 
+func (d *directory) newPage(page int) {
+	for page >= len(d.pages) {
+		d.pages = append(d.pages, 0)
+	}
+	if n := len(d.free); n > 0 {
+		d.pages[page], d.free = d.free[n-1], d.free[:n-1]
+		return
+	}
+	d.pages[page] = int32(len(d.slabs))
+	d.slabs, d.used = append(d.slabs, new([idPageLen]slot)), append(d.used, 0)
+}
+
+// drop takes an identity out that the directory has.
 func (d *directory) drop(id OrderID) {
-	d.count--
 	if d.arbitrary {
 		d.remove(id)
 		return
@@ -85,56 +93,51 @@ func (d *directory) drop(id OrderID) {
 	}
 }
 
-func (d *directory) home(id OrderID) int { return int(uint64(id) * 0x9E3779B97F4A7C15 >> d.shift) }
+func (d *directory) home(id OrderID) uint64 { return uint64(id) * 0x9E3779B97F4A7C15 >> (d.shift & 63) }
 
-func (d *directory) find(id OrderID) slot {
-	for i := d.home(id); ; i = (i + 1) & (len(d.keys) - 1) {
-		if d.slots[i] == 0 {
-			return 0
-		}
-		if d.keys[i] == id {
-			return d.slots[i]
+// find returns where an identity stands in the table, or the free entry where it would.
+func (d *directory) find(id OrderID) uint64 {
+	mask := uint64(len(d.table) - 1)
+	for i := d.home(id) & mask; ; i = (i + 1) & mask {
+		if e := &d.table[i]; e.id == id || e.s == 0 {
+			return i
 		}
 	}
 }
 
-func (d *directory) insert(id OrderID, s slot) {
-	if d.count*8 > len(d.keys)*5 {
-		d.resize(bits.Len(uint(len(d.keys))))
+// set puts a slot in the place of an identity in the table and returns the one that was there, or 0.
+func (d *directory) set(id OrderID, s slot) slot {
+	e := &d.table[d.find(id)]
+	old := e.s
+	*e = entry{id, s}
+	if old == 0 {
+		if d.count++; d.count*8 > len(d.table)*5 {
+			d.resize(bits.Len(uint(len(d.table))))
+		}
 	}
-	i := d.home(id)
-	for d.slots[i] != 0 {
-		i = (i + 1) & (len(d.keys) - 1)
-	}
-	d.keys[i], d.slots[i] = id, s
+	return old
 }
 
 // remove closes the gap: entries behind it that may stand at it move up.
 func (d *directory) remove(id OrderID) {
-	mask := len(d.keys) - 1
-	gap := d.home(id)
-	for d.keys[gap] != id || d.slots[gap] == 0 {
-		gap = (gap + 1) & mask
-	}
-	for i := (gap + 1) & mask; d.slots[i] != 0; i = (i + 1) & mask {
-		if home := d.home(d.keys[i]); (i-home)&mask >= (i-gap)&mask {
-			d.keys[gap], d.slots[gap] = d.keys[i], d.slots[i]
+	d.count--
+	mask := uint64(len(d.table) - 1)
+	gap := d.find(id)
+	for i := (gap + 1) & mask; d.table[i].s != 0; i = (i + 1) & mask {
+		if (i-d.home(d.table[i].id))&mask >= (i-gap)&mask {
+			d.table[gap] = d.table[i]
 			gap = i
 		}
 	}
-	d.keys[gap], d.slots[gap] = 0, 0
+	d.table[gap] = entry{}
 }
 
 func (d *directory) resize(log int) {
-	keys, slots := d.keys, d.slots
-	d.keys, d.slots, d.shift = make([]OrderID, 1<<log), make([]slot, 1<<log), uint8(64-log)
-	for i, s := range slots {
-		if s != 0 {
-			j := d.home(keys[i])
-			for d.slots[j] != 0 {
-				j = (j + 1) & (len(d.keys) - 1)
-			}
-			d.keys[j], d.slots[j] = keys[i], s
+	old := d.table
+	d.table, d.shift = make([]entry, 1<<log), uint8(64-log)
+	for _, e := range old {
+		if e.s != 0 {
+			d.table[d.find(e.id)] = e
 		}
 	}
 }

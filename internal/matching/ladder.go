@@ -18,14 +18,13 @@ type page struct {
 	count   uint32
 }
 
-// level is all orders of one price, oldest first.
+// level is all orders of one price, oldest first. Two share a line of the cache.
 type level struct {
-	price      Price
 	total      Qty // visible and hidden
 	shown      Qty
-	head, tail slot
+	price      int32
+	head, tail slot // head of a free level: the next free one
 	count      uint32
-	next       uint32 // free list
 }
 
 type ladder struct {
@@ -90,12 +89,12 @@ func (l *ladder) newPage() uint32 {
 func (l *ladder) newLevel(p Price) uint32 {
 	at := l.freeLevel
 	if at != 0 {
-		l.freeLevel = l.levels[at].next
+		l.freeLevel = uint32(l.levels[at].head)
 	} else {
 		l.levels = append(l.levels, level{})
 		at = uint32(len(l.levels) - 1)
 	}
-	l.levels[at] = level{price: p}
+	l.levels[at] = level{price: int32(p)}
 	return at
 }
 
@@ -113,7 +112,7 @@ func (l *ladder) drop(at uint32) {
 		l.pages[n] = 0
 		l.occupied[n/64] &^= 1 << (n % 64)
 	}
-	l.levels[at].next = l.freeLevel
+	l.levels[at].head = slot(l.freeLevel)
 	l.freeLevel = at
 	l.depth--
 }

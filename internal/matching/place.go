@@ -7,7 +7,7 @@ func (b *Book) Place(o Order, now Time, out []Event) []Event {
 		return append(out, Event{Kind: Rejected, Reason: why, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
 	}
 	out = append(out, Event{Kind: Accepted, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
-	return b.triggers(b.enter(o, out))
+	return b.triggers(b.enter(&o, out))
 }
 
 // Replace cancels one order and places another, both or neither.
@@ -22,7 +22,7 @@ func (b *Book) Replace(old OrderID, o Order, now Time, out []Event) []Event {
 	}
 	out = b.cancel(s, ByRequest, out)
 	out = append(out, Event{Kind: Accepted, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
-	return b.triggers(b.enter(o, out))
+	return b.triggers(b.enter(&o, out))
 }
 
 // Amendment is what a resting order shall be from now on.
@@ -43,23 +43,23 @@ func (b *Book) Amend(a Amendment, now Time, out []Event) []Event {
 	}
 	old := b.orders[s]
 	o := Order{ID: a.ID, Owner: a.Owner, Side: old.side, Force: old.force, SelfTrade: old.self, Price: a.Price, Qty: a.Qty, Expire: old.expire}
-	if old.peak < old.qty || old.peak < a.Qty && old.shown < old.qty {
-		o.Show = min(old.peak, a.Qty)
+	if old.peak < old.qty || Qty(old.peak) < a.Qty && old.shown < old.qty {
+		o.Show = min(Qty(old.peak), a.Qty)
 	}
 	if why := b.refuse(&o, s, now); why != None {
 		return append(out, Event{Kind: Rejected, Reason: why, Side: o.Side, Order: a.ID, Owner: a.Owner, Price: a.Price, Rest: a.Qty})
 	}
 	out = append(out, Event{Kind: Amended, Side: old.side, Order: a.ID, Owner: a.Owner, Price: a.Price, Rest: a.Qty})
-	if a.Price == old.price && a.Qty <= old.qty {
-		v := &b.sides[old.side].levels[old.level]
-		shown := min(old.shown, a.Qty)
-		v.total -= old.qty - a.Qty
-		v.shown -= old.shown - shown
-		b.orders[s].qty, b.orders[s].shown = a.Qty, shown
+	if a.Price == Price(old.price) && a.Qty <= Qty(old.qty) {
+		v, qty := &b.sides[old.side].levels[old.level], int32(a.Qty)
+		shown := min(old.shown, qty)
+		v.total -= Qty(old.qty - qty)
+		v.shown -= Qty(old.shown - shown)
+		b.orders[s].qty, b.orders[s].shown = qty, shown
 		return out
 	}
 	b.forget(s)
-	return b.triggers(b.enter(o, out))
+	return b.triggers(b.enter(&o, out))
 }
 
 // refuse says why an order is not taken, before anything changes. instead is an order that leaves for it, or zero.
@@ -126,31 +126,31 @@ func wellFormed(o *Order) bool {
 }
 
 // enter lets an accepted order wait, trade and rest.
-func (b *Book) enter(o Order, out []Event) []Event {
-	r := resting{id: o.ID, owner: o.Owner, expire: o.Expire, qty: o.Qty, peak: o.Qty, price: o.Price, stop: o.Stop,
+func (b *Book) enter(o *Order, out []Event) []Event {
+	r := resting{id: o.ID, owner: o.Owner, expire: o.Expire, qty: int32(o.Qty), peak: int32(o.Qty), price: int32(o.Price), stop: int32(o.Stop),
 		side: o.Side, typ: o.Type, force: o.Force, self: o.SelfTrade}
 	if o.Show > 0 {
-		r.peak = o.Show
+		r.peak = int32(o.Show)
 	}
 	r.shown = min(r.peak, r.qty)
 	switch {
 	case o.Type == Stop || o.Type == StopLimit:
 		if !b.reached(o.Side, o.Stop) {
-			b.add(r)
+			b.add(&r)
 			return out
 		}
-		return b.release(r, out)
+		return b.release(&r, out)
 	case b.state == Auction:
-		b.add(r)
+		b.add(&r)
 		return out
 	}
-	return b.trade(r, o.Quote, out)
+	return b.trade(&r, o.Quote, out)
 }
 
 // trade takes what the book has for an order and lets the rest stay or go. An order by quote has no rest: its last event
 // is always a cancellation of what it could not spend.
-func (b *Book) trade(r resting, quote int64, out []Event) []Event {
-	out, why := b.take(&r, quote, out)
+func (b *Book) trade(r *resting, quote int64, out []Event) []Event {
+	out, why := b.take(r, quote, out)
 	switch {
 	case r.qty == 0 && quote == 0:
 		return out
@@ -159,5 +159,5 @@ func (b *Book) trade(r resting, quote int64, out []Event) []Event {
 		b.add(r)
 		return out
 	}
-	return append(out, Event{Kind: Cancelled, Reason: why, Side: r.side, Order: r.id, Owner: r.owner, Price: r.price, Rest: r.qty})
+	return append(out, Event{Kind: Cancelled, Reason: why, Side: r.side, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
 }

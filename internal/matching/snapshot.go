@@ -23,7 +23,7 @@ func (b *Book) Snapshot(out []byte) []byte {
 		out = le.AppendUint64(out, uint64(n))
 	}
 	for _, l := range []*ladder{&b.sides[Buy], &b.sides[Sell], &b.stops[Buy], &b.stops[Sell]} {
-		for at := l.up(0); at != 0; at = l.up(l.levels[at].price + 1) {
+		for at := l.up(0); at != 0; at = l.up(Price(l.levels[at].price) + 1) {
 			for s := l.levels[at].head; s != 0; s = b.orders[s].next {
 				out = b.orders[s].append(out)
 			}
@@ -63,7 +63,7 @@ func Restore(raw []byte, o Options) (*Book, error) {
 		if !ok || b.ids.get(r.id) != 0 {
 			return nil, fmt.Errorf("%w: order %d", ErrSnapshot, r.id)
 		}
-		b.add(r)
+		b.add(&r)
 	}
 	bid, buys := b.Best(Buy)
 	ask, sells := b.Best(Sell)
@@ -76,9 +76,9 @@ func Restore(raw []byte, o Options) (*Book, error) {
 func readResting(raw []byte) (resting, bool) {
 	le := binary.LittleEndian
 	at := func(i int) uint64 { return le.Uint64(raw[8*i:]) }
-	o := resting{id: OrderID(at(0)), owner: Owner(at(1)), expire: Time(at(2)), qty: Qty(at(3)), shown: Qty(at(4)), peak: Qty(at(5)),
-		price: Price(le.Uint32(raw[48:])), stop: Price(le.Uint32(raw[52:])), side: Side(raw[56]), typ: Type(raw[57]), force: Force(raw[58]), self: SelfTrade(raw[59])}
-	ok := o.id != 0 && o.owner != 0 && o.qty > 0 && o.qty <= QtyMax && o.shown > 0 && o.shown <= o.qty && o.peak > 0 && o.peak <= QtyMax &&
-		o.price <= PriceMax && o.stop <= PriceMax && o.side <= Sell && o.typ <= Stop && o.typ != Market && o.force <= GoodTillTime && o.self <= ExpireBoth
+	o := resting{id: OrderID(at(0)), owner: Owner(at(1)), expire: Time(at(2)), qty: int32(at(3)), shown: int32(at(4)), peak: int32(at(5)),
+		price: int32(le.Uint32(raw[48:])), stop: int32(le.Uint32(raw[52:])), side: Side(raw[56]), typ: Type(raw[57]), force: Force(raw[58]), self: SelfTrade(raw[59])}
+	ok := o.id != 0 && o.owner != 0 && at(3)|at(4)|at(5) <= uint64(QtyMax) && o.qty > 0 && o.shown > 0 && o.shown <= o.qty && o.peak > 0 &&
+		o.price >= 0 && o.stop >= 0 && o.side <= Sell && o.typ <= Stop && o.typ != Market && o.force <= GoodTillTime && o.self <= ExpireBoth
 	return o, ok
 }

@@ -12,20 +12,20 @@ func (b *Book) reached(s Side, stop Price) bool {
 }
 
 // release turns a stop order whose price was reached into the order that it carries.
-func (b *Book) release(r resting, out []Event) []Event {
-	out = append(out, Event{Kind: Triggered, Side: r.side, Order: r.id, Owner: r.owner, Price: r.stop, Rest: r.qty})
+func (b *Book) release(r *resting, out []Event) []Event {
+	out = append(out, Event{Kind: Triggered, Side: r.side, Order: r.id, Owner: r.owner, Price: Price(r.stop), Rest: Qty(r.qty)})
 	if r.typ == Stop {
 		r.typ, r.force = Market, ImmediateOrCancel
 		return b.trade(r, 0, out)
 	}
 	r.typ = Limit
-	if best, any := b.Best(1 - r.side); r.force == PostOnly && any && crosses(r.side, r.price, best) {
-		return append(out, Event{Kind: Cancelled, Reason: WouldTake, Side: r.side, Order: r.id, Owner: r.owner, Price: r.price, Rest: r.qty})
+	if best, any := b.Best(1 - r.side); r.force == PostOnly && any && crosses(r.side, Price(r.price), best) {
+		return append(out, Event{Kind: Cancelled, Reason: WouldTake, Side: r.side, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
 	}
 	if r.force == FillOrKill {
-		o := Order{Owner: r.owner, Side: r.side, Price: r.price, Qty: r.qty, SelfTrade: r.self}
-		if b.reachable(&o) < r.qty {
-			return append(out, Event{Kind: Cancelled, Reason: NotFillable, Side: r.side, Order: r.id, Owner: r.owner, Price: r.price, Rest: r.qty})
+		o := Order{Owner: r.owner, Side: r.side, Price: Price(r.price), Qty: Qty(r.qty), SelfTrade: r.self}
+		if b.reachable(&o) < Qty(r.qty) {
+			return append(out, Event{Kind: Cancelled, Reason: NotFillable, Side: r.side, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
 		}
 	}
 	return b.trade(r, 0, out)
@@ -41,7 +41,7 @@ func (b *Book) triggers(events []Event) []Event {
 		}
 		r := b.orders[s]
 		b.forget(s)
-		events = b.release(r, events)
+		events = b.release(&r, events)
 	}
 	return events
 }
@@ -52,12 +52,12 @@ func (b *Book) due() slot {
 		return 0
 	}
 	if buys := &b.stops[Buy]; buys.depth > 0 {
-		if at := buys.up(0); at != 0 && buys.levels[at].price <= b.last {
+		if at := buys.up(0); at != 0 && Price(buys.levels[at].price) <= b.last {
 			return buys.levels[at].head
 		}
 	}
 	if sells := &b.stops[Sell]; sells.depth > 0 {
-		if at := sells.down(PriceMax); at != 0 && sells.levels[at].price >= b.last {
+		if at := sells.down(PriceMax); at != 0 && Price(sells.levels[at].price) >= b.last {
 			return sells.levels[at].head
 		}
 	}

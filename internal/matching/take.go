@@ -4,7 +4,7 @@ package matching
 func (b *Book) limitOf(r *resting) Price {
 	switch {
 	case r.typ != Market:
-		return r.price
+		return Price(r.price)
 	case r.side == Sell:
 		return max(b.limits.PriceMin, 1)
 	case b.limits.PriceMax > 0:
@@ -16,11 +16,12 @@ func (b *Book) limitOf(r *resting) Price {
 // take trades an order against the other side, best price and oldest first, until it is filled, its limit or quote is
 // reached, or self-trade prevention ends it. An order by quote has no quantity; what it may still spend counts instead.
 func (b *Book) take(r *resting, quote int64, out []Event) ([]Event, Reason) {
-	other, limit := 1-r.side, b.limitOf(r)
+	other, limit := 1-r.side&1, b.limitOf(r)
 	byQuote := quote > 0
 	for b.best[other] != 0 && (r.qty > 0 || byQuote) {
 		v := &b.sides[other].levels[b.best[other]]
-		if !crosses(r.side, limit, v.price) {
+		price := Price(v.price)
+		if !crosses(r.side, limit, price) {
 			break
 		}
 		s := v.head
@@ -36,34 +37,34 @@ func (b *Book) take(r *resting, quote int64, out []Event) ([]Event, Reason) {
 		}
 		qty := min(maker.shown, r.qty)
 		if byQuote {
-			if qty = min(maker.shown, Qty(quote/int64(v.price))); qty == 0 {
+			if qty = int32(min(int64(maker.shown), quote/int64(price))); qty == 0 {
 				break
 			}
-			quote -= int64(qty) * int64(v.price)
+			quote -= int64(qty) * int64(price)
 		} else {
 			r.qty -= qty
 		}
-		b.last = v.price
+		b.last = price
 		out = append(out, Event{Kind: Traded, Side: r.side, Order: r.id, Owner: r.owner, Maker: maker.id, MakerOwner: maker.owner,
-			Price: v.price, Qty: qty, Rest: r.qty, MakerRest: maker.qty - qty})
+			Price: price, Qty: Qty(qty), Rest: Qty(r.qty), MakerRest: Qty(maker.qty - qty)})
 		b.fill(s, v, qty)
 	}
 	return out, Unfilled
 }
 
 // fill takes a quantity from a resting order. An iceberg whose visible part is gone shows more, behind the others.
-func (b *Book) fill(s slot, v *level, qty Qty) {
+func (b *Book) fill(s slot, v *level, qty int32) {
 	o := &b.orders[s]
 	o.qty -= qty
 	o.shown -= qty
-	v.total -= qty
-	v.shown -= qty
+	v.total -= Qty(qty)
+	v.shown -= Qty(qty)
 	switch {
 	case o.qty == 0:
 		b.forget(s)
 	case o.shown == 0:
 		o.shown = min(o.peak, o.qty)
-		v.shown += o.shown
+		v.shown += Qty(o.shown)
 		b.toTail(s, v)
 	}
 }
@@ -87,13 +88,13 @@ func (b *Book) toTail(s slot, v *level) {
 
 // reachable is how much of an order the other side would fill now, by its limit and its self-trade mode.
 func (b *Book) reachable(o *Order) Qty {
-	r := resting{typ: o.Type, side: o.Side, price: o.Price}
+	r := resting{typ: o.Type, side: o.Side, price: int32(o.Price)}
 	other, limit := 1-o.Side, b.limitOf(&r)
 	careful := o.SelfTrade != Allow && b.owners.get(OrderID(o.Owner)) != 0
 	sum := Qty(0)
 	for at := b.best[other]; at != 0 && sum < o.Qty; at = b.behind(other, at) {
 		v := &b.sides[other].levels[at]
-		if !crosses(o.Side, limit, v.price) {
+		if !crosses(o.Side, limit, Price(v.price)) {
 			break
 		}
 		if !careful {
@@ -103,7 +104,7 @@ func (b *Book) reachable(o *Order) Qty {
 		for s := v.head; s != 0; s = b.orders[s].next {
 			maker := &b.orders[s]
 			if maker.owner != o.Owner {
-				sum += maker.qty
+				sum += Qty(maker.qty)
 			} else if o.SelfTrade != ExpireMaker {
 				return sum + b.beforeOwn(v, o, sum)
 			}
@@ -117,7 +118,7 @@ func (b *Book) reachable(o *Order) Qty {
 func (b *Book) beforeOwn(v *level, o *Order, sum Qty) Qty {
 	front := Qty(0)
 	for s := v.head; s != 0 && b.orders[s].owner != o.Owner; s = b.orders[s].next {
-		front += b.orders[s].shown - b.orders[s].qty // sum has counted the hidden part already
+		front += Qty(b.orders[s].shown) - Qty(b.orders[s].qty) // sum has counted the hidden part already
 	}
 	return front
 }
