@@ -66,7 +66,7 @@ type Facts struct {
 	UnknownFields int  // fields in the payload that no rule read
 	SignedBy      int  // valid signatures already present, the least over all inputs
 	PayloadBytes  int
-	Hashes        []Hash
+	Hashes        []Hash // digests beside TxID that a person may compare
 }
 
 // Effects are proven Facts. The zero Effects proves nothing.

@@ -35,7 +35,7 @@ func cleanFacts() chain.Facts {
 			{Position: 0, Amount: money.Sats(1_250_000_000), Address: hotAddress, Role: chain.Destination, Wallet: spend.WalletID{0x40, 0x11}, WalletName: "hot-btc-1", Index: 1187},
 			{Position: 1, Amount: money.Sats(320_177_412), Address: coldAddress, Role: chain.Change, Wallet: spend.WalletID{0x7f, 0x3a, 0x91, 0xc2}, WalletName: "cold-btc-a", Index: 220}},
 		Fee: money.Sats(6100), VirtualBytes: 430, LockTime: 930_000, Replaceable: true, PayloadBytes: 900,
-		Hashes: []chain.Hash{{Name: "unsigned transaction", Value: strings.Repeat("0f", 32)}}}
+		Hashes: []chain.Hash{{Name: "sha256 of the PSBT", Value: strings.Repeat("0f", 32)}}}
 }
 
 func requestOf(facts chain.Facts) Request {

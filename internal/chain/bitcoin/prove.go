@@ -218,7 +218,7 @@ func (v *prover) facts(fee int64) chain.Facts {
 		f.Inputs = append(f.Inputs, chain.Input{Outpoint: outpointText(in.outpoint), Amount: money.Sats(coin.amount),
 			Change: coin.derived.Branch == wallet.ChangeBranch, Index: coin.derived.Index})
 	}
-	f.Hashes = []chain.Hash{{Name: "txid", Value: f.TxID}, {Name: "sha256 of the PSBT", Value: hex.EncodeToString(p.digest())}}
+	f.Hashes = []chain.Hash{{Name: "sha256 of the PSBT", Value: hex.EncodeToString(p.digest())}}
 	return f
 }
 
