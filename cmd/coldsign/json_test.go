@@ -19,8 +19,9 @@ import (
 // jsonDesk runs commands with --json and holds what they print against docs/json.md.
 type jsonDesk struct {
 	*stage
-	doc  jsondoc.Document
-	seen map[string]bool
+	doc   jsondoc.Document
+	seen  map[string]bool
+	asked []string
 }
 
 func newJSONDesk(t *testing.T) *jsonDesk {
@@ -29,7 +30,7 @@ func newJSONDesk(t *testing.T) *jsonDesk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &jsonDesk{newStage(t), doc, map[string]bool{}}
+	return &jsonDesk{stage: newStage(t), doc: doc, seen: map[string]bool{}}
 }
 
 // documented claims that a line is as docs/json.md says.
@@ -45,6 +46,7 @@ func (d *jsonDesk) documented(line string) {
 // prints runs a command that succeeds, and claims that its one object is documented.
 func (d *jsonDesk) prints(args ...string) {
 	d.t.Helper()
+	d.asked = append(d.asked, "coldsign "+strings.Join(args, " "))
 	d.documented(d.must(append(args, "--json")...))
 }
 
@@ -88,6 +90,11 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	d.prints("wallet", "address", "COLD-A", "1", "--change", "--home", d.path("a"))
 	d.prints(append([]string{"policy", "sign", d.path("policy.yaml"), "--out", d.path("p.sig")}, d.unlocked("c")...)...)
 	d.prints(append([]string{"roster", "sign", d.path("roster"), "--out", d.path("r.sig")}, d.unlocked("c")...)...)
+	d.write("book", []byte("coldsign: address-book/v1\nserial: 1\nnetwork: bitcoin:regtest\nentries:\n  - name: otc-desk\n"+
+		"    address: \"bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080\"\n    confirmed: false\n"))
+	d.prints(append([]string{"book", "sign", d.path("book"), "--out", d.path("b.sig")}, d.unlocked("c")...)...)
+	d.prints("wallet", "export", "COLD-A", "--format", "caravan", "--home", d.path("a"), "--out", d.path("caravan"))
+	d.prints("wallet", "import", d.path("caravan"), "--name", "COLD-A", "--home", d.path("a"), "--out", d.path("imported"))
 	issuer := strings.TrimSpace(d.must("words", d.path("issuer.json")))
 	d.prints(append([]string{"trust", "add", d.path("issuer.json"), "--words", issuer}, d.unlocked("a")...)...)
 	d.prints("trust", "list", "--home", d.path("a"))
@@ -95,9 +102,17 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	d.prints("words", d.path("cold.json"))
 	d.carries()
 	d.ordersAndAnswers()
+	if left := d.unasked(); len(left) > 0 {
+		t.Errorf("not asked: %q", left)
+	}
 	if got, want := slices.Sorted(maps.Keys(d.seen)), append(d.doc.Schemas("coldsign"), d.doc.Schemas(jsondoc.Everywhere)...); !slices.Equal(got, sorted(want)) {
 		t.Errorf("schemas seen:\n%s\nof docs/json.md:\n%s", strings.Join(got, "\n"), strings.Join(sorted(want), "\n"))
 	}
+}
+
+// unasked names commands that a new test must ask.
+func (d *jsonDesk) unasked() []string {
+	return jsondoc.Unasked(newRootCmd(&app{Console: &console.Console{}}), d.asked)
 }
 
 func sorted(list []string) []string { slices.Sort(list); return list }

@@ -38,7 +38,7 @@ func (r *rig) listens() string {
 // Every object that exchanged prints for --json is as docs/json.md says, and every schema there is printed.
 func TestJSONIsAsDocumented(t *testing.T) {
 	doc := must(jsondoc.Read("../../docs/json.md"))
-	seen := map[string]bool{}
+	seen, asked := map[string]bool{}, []string{"exchanged run", "exchanged status", "exchanged halt list", "exchanged events verify", "exchanged init"}
 	documented := func(line string) {
 		t.Helper()
 		schema, err := doc.Check("exchanged", []byte(line))
@@ -50,6 +50,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	r := newRig(t)
 	prints := func(args ...string) {
 		t.Helper()
+		asked = append(asked, "exchanged "+strings.Join(args, " "))
 		documented(r.mustCommand(append(args, "--json")...))
 	}
 	_, request, err := admin.NewPersonKey("alice", rand.Reader)
@@ -58,6 +59,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	}
 	prints("wallet", "add", r.file("hot", r.hot.Marshal()))
 	prints("wallet", "list")
+	prints("roster", "set", filepath.Join(r.dir, "roster"))
 	prints("roster", "show")
 	prints("staff", "enroll", "alice", "--csr", r.file("csr", request), "--out", filepath.Join(t.TempDir(), "alice.crt"))
 	prints("staff", "list")
@@ -83,6 +85,11 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	documented(stopped.mustCommand("events", "verify", "--json"))
 	other := &rig{t: t, dir: filepath.Join(t.TempDir(), "data"), time: noon}
 	documented(other.mustCommand("init", "--network", "regtest", "--json"))
+	// These print a file, nothing, and one line for each event.
+	noObject := []string{"exchanged issuer export", "exchanged halt clear", "exchanged events list"}
+	if left := jsondoc.Unasked(newRootCmd(&app{Console: &console.Console{}}), asked, noObject...); len(left) > 0 {
+		t.Errorf("not asked: %q", left)
+	}
 	if got, want := slices.Sorted(maps.Keys(seen)), slices.Sorted(slices.Values(append(doc.Schemas("exchanged"), doc.Schemas(jsondoc.Everywhere)...))); !slices.Equal(got, want) {
 		t.Errorf("schemas seen:\n%s\nof docs/json.md:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

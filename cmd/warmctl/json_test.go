@@ -77,7 +77,7 @@ func (r *rig) enrollsAtABusyDesk(prints func(...string)) {
 func TestJSONIsAsDocumented(t *testing.T) {
 	token := hsmtest.New(t, "people")
 	doc := must(jsondoc.Read("../../docs/json.md"))
-	seen := map[string]bool{}
+	seen, asked := map[string]bool{}, []string{"warmctl key new"}
 	documented := func(line string) {
 		t.Helper()
 		schema, err := doc.Check("warmctl", []byte(line))
@@ -89,6 +89,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	r := newRig(t)
 	prints := func(args ...string) {
 		t.Helper()
+		asked = append(asked, "warmctl "+strings.Join(args, " "))
 		documented(r.mustRun(append(args, "--json")...))
 	}
 	prints("wallet", "add", r.file("cold", r.cold.Marshal()))
@@ -105,6 +106,9 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	prints("topup", "plan")
 	prints("topup", "propose")
 	prints("topup", "cancel", "7", "--reason", "typo")
+	prints("topup", "bump", "7", "--fee-rate", "25")
+	prints("consolidation", "plan", "--wallet", "COLD-BTC-A")
+	prints("consolidation", "propose", "--wallet", "COLD-BTC-A")
 	prints("topup", "approve", "7", "--identity", r.identity, "--yes-amount", "2.5")
 	r.sealBundle(r.topUp.Intent)
 	r.settle()
@@ -121,6 +125,9 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	r.enrollsAtABusyDesk(prints)
 	prints("status")
 	prints("events")
+	if left := jsondoc.Unasked(newRootCmd(&app{Console: &console.Console{}}), asked); len(left) > 0 {
+		t.Errorf("not asked: %q", left)
+	}
 	if got, want := slices.Sorted(maps.Keys(seen)), slices.Sorted(slices.Values(append(doc.Schemas("warmctl"), doc.Schemas(jsondoc.Everywhere)...))); !slices.Equal(got, want) {
 		t.Errorf("schemas seen:\n%s\nof docs/json.md:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // Everywhere is the heading of the schemas that every program prints.
@@ -69,6 +71,22 @@ func (d Document) add(program, schema, text string) error {
 	}
 	d[program][schema] = append(d[program][schema], object)
 	return nil
+}
+
+// Unasked returns the commands below root that no line of asked begins with: a new command must not print what nobody
+// compared. Help topics, completions and the commands in except, which print no object, are left out.
+func Unasked(root *cobra.Command, asked []string, except ...string) []string {
+	var out []string
+	for _, cmd := range root.Commands() {
+		name := cmd.CommandPath()
+		switch {
+		case cmd.HasSubCommands():
+			out = append(out, Unasked(cmd, asked, except...)...)
+		case cmd.Runnable() && !slices.Contains(except, name) && !slices.ContainsFunc(asked, func(line string) bool { return strings.HasPrefix(line+" ", name+" ") }):
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // decode reads exactly one object.

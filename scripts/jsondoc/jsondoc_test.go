@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/coldsign/coldsign/scripts/jsondoc"
+	"github.com/spf13/cobra"
 )
 
 const page = "# JSON\n\n## x\n\n### x.list/v1\n\nA list.\n\n```json\n{\"schema\":\"x.list/v1\",\"n\":1,\"at\":\"2026-01-02T03:04:05Z\",\"rows\":[{\"a\":\"t\"},{\"b\":true,\"any\":{}}]}\n```\n" +
@@ -47,6 +48,16 @@ func TestOnlyWhatIsDocumentedPasses(t *testing.T) {
 		if (err == nil) != (wrong == "") || err != nil && !strings.Contains(err.Error(), wrong) {
 			t.Errorf("%s\ngives %v, want %q", printed, err, wrong)
 		}
+	}
+}
+
+func TestCommandThatNobodyAskedIsNamed(t *testing.T) {
+	run := func(*cobra.Command, []string) {}
+	root, key := &cobra.Command{Use: "x"}, &cobra.Command{Use: "key", Run: run}
+	key.AddCommand(&cobra.Command{Use: "list", Run: run}, &cobra.Command{Use: "new NAME", Run: run})
+	root.AddCommand(key, &cobra.Command{Use: "words FILE", Run: run}, &cobra.Command{Use: "topic"})
+	if got := jsondoc.Unasked(root, []string{"x key list --json"}, "x words"); !slices.Equal(got, []string{"x key new"}) {
+		t.Errorf("unasked: %q", got)
 	}
 }
 
