@@ -157,15 +157,13 @@ func FinishChanged(p *Packet, s Scope, answers [][]Signature, change func(*wire.
 
 // DeriveTogether gives the scripts that the quick derivation finds, for branch/index pairs.
 func DeriveTogether(w wallet.Wallet, places [][2]uint32) map[[2]uint32]wallet.Derived {
-	h := newHeirs(w)
-	found, out := map[place]ours{}, map[[2]uint32]wallet.Derived{}
 	var all []place
 	for _, p := range places {
 		all = append(all, place{wallet.Branch(p[0]), p[1]})
 	}
-	h.derive(all, found)
-	for at, script := range found {
-		out[[2]uint32{uint32(at.branch), at.index}] = h.derived(script)
+	h, out := newHeirs(w, all), map[[2]uint32]wallet.Derived{}
+	for _, script := range h.derive(all) {
+		out[[2]uint32{uint32(script.Branch), script.Index}] = h.derived(script)
 	}
 	return out
 }
@@ -184,3 +182,14 @@ func CombSums(keys [][33]byte, ks []*big.Int) (sums [][33]byte, known []bool) {
 	}
 	return sums, known
 }
+
+// VerifyCountersigned checks an answer as Sign does.
+func VerifyCountersigned(f *Proven, signatures []Signature) error {
+	check := newChecker()
+	check.countersigned = true
+	_, err := check.answer(f, signatures)
+	return err
+}
+
+// InParallel is inParallel.
+func InParallel(n int, work func(i int) error) error { return inParallel(n, work) }

@@ -31,8 +31,23 @@ type heirs struct {
 	comb    comb
 }
 
-func newHeirs(from wallet.Wallet) *heirs {
-	return &heirs{from: from, records: from.Keys(), lines: map[line]*forebear{}, comb: newComb()}
+// newHeirs opens the branches that places need.
+func newHeirs(from wallet.Wallet, places []place) *heirs {
+	h := &heirs{from: from, records: from.Keys(), lines: map[line]*forebear{}, comb: newComb()}
+	for _, branch := range []wallet.Branch{wallet.Receive, wallet.ChangeBranch} {
+		if !slices.ContainsFunc(places, func(at place) bool { return at.branch == branch }) {
+			continue
+		}
+		for position, r := range h.records {
+			if r.Kind != wallet.BIP32 {
+				continue
+			}
+			if f := openForebear(r, branch); f != nil {
+				h.lines[line{position, branch}] = f
+			}
+		}
+	}
+	return h
 }
 
 // ours is a script of the spending wallet, as much of it as is needed once the claims about it are checked: of thousands
@@ -69,11 +84,11 @@ type line struct {
 	branch   wallet.Branch
 }
 
-// forebear is the public key of a branch, with the HMAC that its chain code keys.
+// forebear is the public key of a branch, with the code that its children are derived with.
 type forebear struct {
 	key        affine
 	compressed [33]byte
-	mac        hash.Hash
+	chain      []byte
 }
 
 // foresee derives the places that the inputs point to before they are asked for. What it does not find, because a claim
@@ -93,20 +108,35 @@ func (v *prover) foresee() {
 	if len(places) <= placesFew {
 		return
 	}
-	v.heirs, v.foreseen = newHeirs(v.scope.From), make(map[place]ours, len(places))
-	for chunk := range slices.Chunk(places, placesChunk) {
-		v.heirs.derive(chunk, v.foreseen)
+	v.heirs, v.foreseen = newHeirs(v.scope.From, places), make(map[place]ours, len(places))
+	chunks := slices.Collect(slices.Chunk(places, placesChunk))
+	found := make([][]ours, len(chunks))
+	_ = inParallel(len(chunks), func(i int) error { // what is not found is no error, see above
+		found[i] = v.heirs.derive(chunks[i])
+		return nil
+	})
+	for _, script := range slices.Concat(found...) {
+		v.foreseen[place{script.Branch, script.Index}] = script
 	}
 	v.heirs.comb = nil
 }
 
-// derive adds the scripts at places to known.
-func (h *heirs) derive(places []place, known map[place]ours) {
-	n := len(h.records)
+// derive gives the scripts at places, as far as it finds them. It changes nothing in h.
+func (h *heirs) derive(places []place) (found []ours) {
+	n, macs := len(h.records), map[line]hash.Hash{}
+	for at, f := range h.lines {
+		macs[at] = hmac.New(sha512.New, f.chain)
+	}
 	lanes, keys := make([]lane, len(places)*n), make([][33]byte, len(places)*n)
 	for i, at := range places {
 		for position := range n {
-			h.begin(at, position, &lanes[i*n+position], &keys[i*n+position])
+			j := i*n + position
+			h.begin(line{position, at.branch}, at.index, macs, &lanes[j])
+			if r := h.records[position]; r.Kind != wallet.BIP32 {
+				var err error
+				keys[j], err = r.PubKey(at.branch, at.index)
+				lanes[j].broken = err != nil
+			}
 		}
 	}
 	h.comb.addMultiples(lanes)
@@ -119,59 +149,48 @@ func (h *heirs) derive(places []place, known map[place]ours) {
 			}
 		}
 		if script, ok := h.compose(at, slices.Clone(keys[i*n:(i+1)*n])); whole && ok {
-			known[at] = script
+			found = append(found, script)
 		}
 	}
+	return found
 }
 
-// begin prepares the key at a position: the lane starts at the parent and adds the left half of the HMAC over the
-// parent's key and the index (BIP32). A key that has no parent is put into key at once.
-func (h *heirs) begin(at place, position int, l *lane, key *[33]byte) {
-	var err error
-	if h.records[position].Kind != wallet.BIP32 {
-		*key, err = h.records[position].PubKey(at.branch, at.index)
-		l.broken = err != nil
-		return
-	}
-	p := h.forebear(line{position, at.branch})
-	if p == nil {
+// begin prepares the lane of a key: it starts at the key's forebear and adds the left half of the HMAC over the forebear
+// and the index (BIP32). A key without a forebear has an empty lane.
+func (h *heirs) begin(at line, index uint32, macs map[line]hash.Hash, l *lane) {
+	f, mac := h.lines[at], macs[at]
+	if f == nil {
 		l.broken = true
 		return
 	}
-	p.mac.Reset()
-	p.mac.Write(p.compressed[:])
-	p.mac.Write(binary.BigEndian.AppendUint32(nil, at.index))
-	tweak := p.mac.Sum(nil)[:32]
-	limbs := readLimbs(tweak)
-	l.broken = limbs == [4]uint64{} || !less(limbs, order())
-	l.digits, l.sum = combDigits(limbs), p.key
+	mac.Reset()
+	mac.Write(f.compressed[:])
+	mac.Write(binary.BigEndian.AppendUint32(nil, index))
+	tweak := readLimbs(mac.Sum(nil)[:32])
+	l.broken = tweak == [4]uint64{} || !less(tweak, order())
+	l.digits, l.sum = combDigits(tweak), f.key
 }
 
-// forebear opens a branch of a BIP32 key, or gives nil when it has none.
-func (h *heirs) forebear(at line) *forebear {
-	if p, ok := h.lines[at]; ok {
-		return p
-	}
-	h.lines[at] = nil
-	account, err := hdkeychain.NewKeyFromString(h.records[at.position].Key)
+// openForebear opens a branch of a BIP32 key, or gives nil when it has none.
+func openForebear(record wallet.KeyRecord, branch wallet.Branch) *forebear {
+	account, err := hdkeychain.NewKeyFromString(record.Key)
 	if err != nil {
 		return nil
 	}
-	branch, err := account.Derive(uint32(at.branch))
+	parent, err := account.Derive(uint32(branch))
 	if err != nil {
 		return nil
 	}
-	public, err := branch.ECPubKey()
+	public, err := parent.ECPubKey()
 	if err != nil {
 		return nil
 	}
-	p := &forebear{compressed: [33]byte(public.SerializeCompressed()), mac: hmac.New(sha512.New, branch.ChainCode())}
+	f := &forebear{compressed: [33]byte(public.SerializeCompressed()), chain: parent.ChainCode()}
 	var ok bool
-	if p.key, ok = decompress(p.compressed); !ok {
+	if f.key, ok = decompress(f.compressed); !ok {
 		return nil
 	}
-	h.lines[at] = p
-	return p
+	return f
 }
 
 // compose lays out the script of keys, which are in the order of the wallet's records.

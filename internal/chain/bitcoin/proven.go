@@ -61,14 +61,33 @@ func (f *Proven) VerifySignatures(signatures []Signature) error {
 	return err
 }
 
-// VerifyOwn checks the answer of a key of this machine, whose store has verified each signature with btcec before it let
-// go of it. It checks all that VerifySignatures does, the curve equation with our verifier alone: together they are the
-// two implementations that a signature passes before it leaves.
-func (f *Proven) VerifyOwn(signatures []Signature) error {
+// Sign has the key at a position sign every input. The function given signs the digest of a task: strict DER with low S,
+// without a sighash byte, and verified with btcec against the public key of the task before it is let go. It is called
+// from several goroutines. What it gives is held to all that VerifySignatures demands, the curve equation by our own
+// verifier: together they are the two implementations that every signature passes before it leaves.
+func (f *Proven) Sign(position int, sign func(Task) (der []byte, err error)) ([]Signature, error) {
+	tasks, err := f.Tasks(position)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Signature, len(tasks))
+	err = inParallel(len(tasks), func(i int) error {
+		der, err := sign(tasks[i])
+		if err != nil {
+			return fmt.Errorf("input %d: %w", i, err)
+		}
+		out[i] = Signature{uint32(i), tasks[i].PubKey, append(der, sighashAll)}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	check := newChecker()
 	check.countersigned = true
-	_, err := check.answer(f.established(), signatures)
-	return err
+	if _, err := check.answer(f, out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Nonces returns the r values of signatures that VerifySignatures accepts.

@@ -1,7 +1,6 @@
 package bitcoin
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/big"
@@ -172,18 +171,21 @@ func (k checker) answer(found *Proven, signatures []Signature) (answer, error) {
 		if uint64(sig.Input) >= uint64(len(found.inputs)) || out.signatures[sig.Input] != nil {
 			return answer{}, distrust("signature-input", where, "each input once", "an input that is not there, or a second signature for it")
 		}
-		coin := found.inputs[sig.Input]
-		position, ok := coin.positionOf(sig.PubKey)
+		position, ok := found.inputs[sig.Input].positionOf(sig.PubKey)
 		if !ok {
 			return answer{}, distrust("signature-foreign-key", where, "a key of the wallet", fmt.Sprintf("%x", sig.PubKey))
 		}
 		if out.position >= 0 && position != out.position {
 			return answer{}, distrust("signature-mixed-keys", where, fmt.Sprintf("the key at position %d throughout", out.position), fmt.Sprintf("position %d", position))
 		}
-		if err := k.check(coin.digest, sig.PubKey, sig.Signature, where); err != nil {
-			return answer{}, err
-		}
-		out.position, out.signatures[sig.Input] = position, bytes.Clone(sig.Signature)
+		out.position, out.signatures[sig.Input] = position, append([]byte{}, sig.Signature...)
+	}
+	err := inParallel(len(signatures), func(i int) error {
+		sig := signatures[i]
+		return k.check(found.inputs[sig.Input].digest, sig.PubKey, out.signatures[sig.Input], fmt.Sprintf("input %d", sig.Input))
+	})
+	if err != nil {
+		return answer{}, err
 	}
 	return out, NonceReuse(found.nonces(signatures))
 }

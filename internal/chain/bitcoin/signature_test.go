@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"math/big"
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/btcsuite/btcd/btcec/v2"
@@ -164,7 +166,7 @@ func (w world) refusesAnswer(t *testing.T, p *bitcoin.Packet, name string, sigs 
 	if code == "signature-invalid@input 0" { // our verifier alone speaks, against a store that let the signature go
 		code = "verifiers-differ@input 0"
 	}
-	if err := found.VerifyOwn(sigs); !slices.Contains(refusals(err), code) {
+	if err := bitcoin.VerifyCountersigned(found, sigs); !slices.Contains(refusals(err), code) {
 		t.Errorf("%s, by our verifier alone: want %s, got %v", name, code, err)
 	}
 }
@@ -231,7 +233,7 @@ func TestAttack066And067AnswersAreWhole(t *testing.T) {
 	must(t, bitcoin.VerifySignatures(p, w.scope(), []bitcoin.Signature{good[1], good[0]}))
 	found, err := bitcoin.Establish(p, w.scope())
 	must(t, err)
-	must(t, found.VerifyOwn(good))
+	must(t, bitcoin.VerifyCountersigned(found, good))
 	tasks, err := found.Tasks(0)
 	must(t, err)
 	if len(tasks) != 2 || tasks[0].Digest == tasks[1].Digest {
@@ -324,7 +326,7 @@ func TestProvenAnswersAsThePacketDoes(t *testing.T) {
 		"effects":    func(f *bitcoin.Proven) { f.Effects() },
 		"tasks":      func(f *bitcoin.Proven) { _, _ = f.Tasks(0) },
 		"signatures": func(f *bitcoin.Proven) { _ = f.VerifySignatures(nil) },
-		"own":        func(f *bitcoin.Proven) { _ = f.VerifyOwn(nil) },
+		"sign":       func(f *bitcoin.Proven) { _, _ = f.Sign(0, nil) },
 		"nonces":     func(f *bitcoin.Proven) { _, _ = f.Nonces(nil) },
 		"finalise":   func(f *bitcoin.Proven) { _, _ = f.Finalise(nil) },
 	} {
@@ -337,6 +339,52 @@ func TestProvenAnswersAsThePacketDoes(t *testing.T) {
 			ask(new(bitcoin.Proven))
 		}()
 	}
+}
+
+// Sign gives what a key gives for each task, in the order of the inputs, and nothing when one signature is missing or
+// wrong; the refusal is of the lowest such input, whichever processor came to it first.
+func TestAttack068SignGivesAllOrNothing(t *testing.T) {
+	w := newWorld(t)
+	r := w.request(t)
+	r.Coins, r.Amount, r.All = nil, 0, true
+	for i := range uint32(20) {
+		r.Coins = append(r.Coins, coin(t, w.cold, 1_000_000+int64(i), wallet.Receive, i))
+	}
+	p, _, err := bitcoin.Build(r)
+	must(t, err)
+	found, err := bitcoin.Establish(p, w.scope())
+	must(t, err)
+	tasks, err := found.Tasks(2)
+	must(t, err)
+	want := w.signers[2].sign(t, tasks)
+	signer := func(broken map[int]error) func(bitcoin.Task) ([]byte, error) {
+		return func(task bitcoin.Task) ([]byte, error) {
+			der := bytes.Clone(want[task.Input].Signature[:len(want[task.Input].Signature)-1])
+			if err, is := broken[task.Input]; is && err != nil {
+				return nil, err
+			} else if is {
+				der = bytes.Clone(want[0].Signature[:len(want[0].Signature)-1])
+			}
+			return der, nil
+		}
+	}
+	got, err := found.Sign(2, signer(nil))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", err)
+	}
+	gone := errors.New("the token is gone")
+	got, err = found.Sign(2, signer(map[int]error{17: gone, 5: gone, 11: gone}))
+	if !errors.Is(err, gone) || !strings.HasPrefix(err.Error(), "input 5: ") || got != nil {
+		t.Errorf("a signer that fails: %v", err)
+	}
+	got, err = found.Sign(2, signer(map[int]error{9: nil, 14: nil}))
+	if wantRefusal(t, err, "verifiers-differ@input 9"); got != nil {
+		t.Error("a wrong signature leaves")
+	}
+	if got, err = found.Sign(3, signer(nil)); got != nil {
+		t.Error("a key that is not there signs")
+	}
+	wantRefusal(t, err, "key-foreign")
 }
 
 // The comparisons of two paths must be able to fail.

@@ -56,6 +56,16 @@ type Place struct {
 // the place, which was derived by the public way, before it is returned: a fault in the private derivation or in the
 // signing would otherwise publish a wrong signature, and some wrong signatures publish the key.
 func (k *Key) SignAt(ctx context.Context, at Place, digest [32]byte) (der []byte, err error) {
+	if der, err = k.sign(ctx, at, digest); err != nil {
+		return nil, err
+	}
+	if err := verify(der, at.PubKey, digest); err != nil { // which takes longer than signing, and needs no lock
+		return nil, err
+	}
+	return der, nil
+}
+
+func (k *Key) sign(ctx context.Context, at Place, digest [32]byte) ([]byte, error) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	if k.holder == nil {
@@ -64,13 +74,7 @@ func (k *Key) SignAt(ctx context.Context, at Place, digest [32]byte) (der []byte
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if der, err = k.holder.sign(ctx, at.Branch, at.Index, digest); err != nil {
-		return nil, err
-	}
-	if err := verify(der, at.PubKey, digest); err != nil {
-		return nil, err
-	}
-	return der, nil
+	return k.holder.sign(ctx, at.Branch, at.Index, digest)
 }
 
 // verify reads a signature as a stranger would: strict DER, low-S, good for the key.

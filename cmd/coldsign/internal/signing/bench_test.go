@@ -1,7 +1,6 @@
 package signing_test
 
 import (
-	"bytes"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -50,9 +49,7 @@ func BenchmarkSign(b *testing.B) {
 			total += n
 		}
 		b.Run(fmt.Sprint(total), func(b *testing.B) { measure(b, tr, before, loads) })
-		if len(loads) == 1 {
-			loads[0].export(b)
-		}
+		export(b, total, loads)
 	}
 }
 
@@ -264,26 +261,29 @@ func childKeys(b *testing.B, name string) func(index uint32) *btcec.PrivateKey {
 	}
 }
 
-// exported is a load for other programs: the same packet, the same keys, and our signatures.
+// exported is a load for other programs: the same packet and the same keys.
 type exported struct {
-	Inputs     int      `json:"inputs"`
 	PSBT       string   `json:"psbt"`       // hexadecimal
 	Keys       []string `json:"keys"`       // private key of each input
 	PublicKeys []string `json:"publicKeys"` // of the same
 }
 
-// export writes a load for scripts/bench into the folder that COLDSIGN_BENCH_EXPORT names.
-func (l *load) export(b *testing.B) {
+// export writes the packets of a case into the folder that COLDSIGN_BENCH_EXPORT names, for scripts/bench.
+func export(b *testing.B, inputs int, loads []*load) {
 	dir := os.Getenv("COLDSIGN_BENCH_EXPORT")
 	if dir == "" {
 		return
 	}
-	e := exported{Inputs: len(l.tasks), PSBT: hex.EncodeToString(l.psbt)}
-	for i, key := range l.keys {
-		e.Keys = append(e.Keys, hex.EncodeToString(key.Serialize()))
-		e.PublicKeys = append(e.PublicKeys, hex.EncodeToString(l.tasks[i].PubKey[:]))
+	var all []exported
+	for _, l := range loads {
+		e := exported{PSBT: hex.EncodeToString(l.psbt)}
+		for i, key := range l.keys {
+			e.Keys = append(e.Keys, hex.EncodeToString(key.Serialize()))
+			e.PublicKeys = append(e.PublicKeys, hex.EncodeToString(l.tasks[i].PubKey[:]))
+		}
+		all = append(all, e)
 	}
-	var out bytes.Buffer
-	must(b, json.NewEncoder(&out).Encode(e))
-	must(b, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.json", e.Inputs)), out.Bytes(), 0o600))
+	out, err := json.Marshal(all)
+	must(b, err)
+	must(b, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.json", inputs)), out, 0o600))
 }

@@ -233,30 +233,20 @@ func changeIndex(e chain.Effects) uint32 {
 }
 
 // signatures uses the key, once for each input. The key store verifies every signature with btcec against the public key
-// of the task before it gives it out, and here each is verified by our own implementation before it goes on.
+// of the task before it gives it out, and the chain room by its own implementation before it goes on.
 func (s *Session) signatures(ctx context.Context, key *keystore.Key, x Examination, position int) ([]bitcoin.Signature, error) {
-	tasks, err := x.Proven.Tasks(position)
+	out, err := x.Proven.Sign(position, func(task bitcoin.Task) ([]byte, error) {
+		return key.SignAt(ctx, keystore.Place{Branch: task.Branch, Index: task.Index, PubKey: task.PubKey}, task.Digest)
+	})
 	if err != nil {
 		return nil, err
 	}
-	inputs := len(x.Effects.Facts().Inputs)
-	if len(tasks) != inputs {
+	if inputs := len(x.Effects.Facts().Inputs); len(out) != inputs {
 		return nil, spend.Refuse("nothing-to-sign", "bundle", fmt.Sprintf("%d inputs to sign", inputs),
-			fmt.Sprintf("%d", len(tasks)), "sign with a key of the spending wallet")
+			fmt.Sprintf("%d", len(out)), "sign with a key of the spending wallet")
 	}
-	out := make([]bitcoin.Signature, 0, len(tasks))
-	for _, task := range tasks {
-		der, err := key.SignAt(ctx, keystore.Place{Branch: task.Branch, Index: task.Index, PubKey: task.PubKey}, task.Digest)
-		if err != nil {
-			return nil, fmt.Errorf("input %d: %w", task.Input, err)
-		}
-		out = append(out, bitcoin.Signature{Input: uint32(task.Input), PubKey: task.PubKey, Signature: append(der, sighashAll)})
-	}
-	return out, x.Proven.VerifyOwn(out)
+	return out, nil
 }
-
-// sighashAll is the last byte of every signature: all inputs and all outputs are signed.
-const sighashAll = 0x01
 
 func (s *Session) answer(key *keystore.Key, x Examination, position int, reservation home.Entry, signatures []bitcoin.Signature) (Result, error) {
 	a := bundle.Answer{Bundle: x.Opened.ID, Wallet: x.Scope.From.ID(), Position: position, Counter: reservation.Counter, Policy: x.Rules.Version()}
