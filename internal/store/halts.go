@@ -60,7 +60,7 @@ func refuseHalted(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	return spend.Refuse("halted", "daemon", "no standing alarm", halts[0].Code+": "+halts[0].Text,
-		"an operator looks into it, then: exchanged halt clear --reason TEXT")
+		"an operator looks into it, then: exchanged halt clear --by NAME --reason TEXT")
 }
 
 // ClearHalts takes the alarms down; by says who decided it, and goes into the events.

@@ -105,7 +105,7 @@ func refusals(checks []spend.Check) error {
 		all = append(all, refusal)
 	}
 	if len(all) == 0 {
-		return spend.Distrust("approval-not-counted", "approval", "an approval that counts", "one that does not", "")
+		return spend.Distrust("approval-not-counted", "approval", "an approval that counts", "one that does not", "report this as a defect")
 	}
 	return errors.Join(all...)
 }

@@ -185,7 +185,7 @@ func (t *Treasury) lack(ctx context.Context, tier Tier, n need) (money.Amount, e
 	}
 	amount, err := tier.Target.Sub(n.balance)
 	if err != nil || amount.IsZero() {
-		return money.Amount{}, spend.Refuse("topup-not-needed", "wallet "+tier.Wallet, "a balance below the target of "+tier.Target.String(), n.balance.String(), "")
+		return money.Amount{}, spend.Refuse("topup-not-needed", "wallet "+tier.Wallet, "a balance below the target of "+tier.Target.String(), n.balance.String(), "nothing is to be done; see: warmctl status")
 	}
 	// Equal is not enough either: the fee comes on top.
 	if spendable := money.Sats(n.funds.Spendable); spendable.Cmp(amount) <= 0 {
