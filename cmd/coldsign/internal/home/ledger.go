@@ -53,10 +53,12 @@ type Entry struct {
 	Bundle    string    `json:"bundle,omitempty"`   // identity, hexadecimal
 	Wallet    string    `json:"wallet,omitempty"`   // spending wallet, hexadecimal
 	Outpoints []string  `json:"outpoints,omitempty"`
-	Amounts   []string  `json:"amounts,omitempty"` // satoshi of each outpoint
-	Intent    string    `json:"intent,omitempty"`  // SHA-256 of the intent, of a sealed refusal
-	Leaving   string    `json:"leaving,omitempty"` // satoshi that leave the wallet, fee not counted
-	To        string    `json:"to,omitempty"`      // destination wallet, hexadecimal; of a payment its address
+	Amounts   []string  `json:"amounts,omitempty"`  // satoshi of each outpoint
+	Intent    string    `json:"intent,omitempty"`   // SHA-256 of the intent, of a sealed refusal
+	Replaces  string    `json:"replaces,omitempty"` // the bundle that a reserved one named as replaced, hexadecimal
+	Amount    string    `json:"amount,omitempty"`   // satoshi that the destination is paid
+	Leaving   string    `json:"leaving,omitempty"`  // satoshi that leave the wallet, fee not counted
+	To        string    `json:"to,omitempty"`       // destination wallet, hexadecimal; of a payment its address
 	ToIndex   uint32    `json:"to_index,omitempty"`
 	Change    uint32    `json:"change,omitempty"`  // change index made
 	Counter   uint64    `json:"counter,omitempty"` // of the receipt; rises by one with each reservation or sealed refusal of a key

@@ -203,9 +203,9 @@ func TestAttack073ACoinIsSignedAwayOnce(t *testing.T) {
 	more := tr.errand(coins[0])
 	more.amount, more.replaces = 200_001, first
 	tr.refuses(t, "a satoshi more", tr.sealed(t, more), "coin-already-signed")
-	less := tr.errand(coins[0])
-	less.amount, less.replaces, less.rate = 199_999, first, 9000
-	tr.signs(t, tr.sealed(t, less))
+	dearer := tr.errand(coins[0])
+	dearer.replaces, dearer.rate = first, 9000
+	tr.signs(t, tr.sealed(t, dearer))
 }
 
 // Attack 073: the second replacement shares a coin with the first one and none with the bundle that was signed at the

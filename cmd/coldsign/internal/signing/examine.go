@@ -3,6 +3,7 @@ package signing
 import (
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
@@ -131,21 +132,46 @@ func (b Beliefs) remember(l *home.Ledger, intent spend.Intent) policy.Input {
 
 // history fills in what left the wallet before. Every bundle counts once, however many keys of this home signed it, and
 // the bundle that is judged does not count against itself. What a restored ledger does not know counts at its most.
+//
+// Of bundles that share a coin the chain confirms at most one. So a line of replacements counts once, with the most that
+// any of them lets leave, and not at all when another of the line is judged.
 func history(l *home.Ledger, opened bundle.Opened, in *policy.Input) error {
-	seen := map[string]bool{hex.EncodeToString(opened.ID[:]): true}
+	const judged = -1
+	lines := map[string]int{hex.EncodeToString(opened.ID[:]): judged} // bundles and coins, by the movement they belong to
+	for _, coin := range outpoints(in.Effects) {
+		lines[coin] = judged
+	}
 	for _, e := range l.Entries() {
-		reserved := e.Event == home.Reserved && !seen[e.Bundle]
-		if e.Wallet != opened.Intent.From.String() || !reserved && e.Event != home.Reconciled {
+		if e.Wallet != opened.Intent.From.String() || e.Event != home.Reserved && e.Event != home.Reconciled {
 			continue
 		}
 		moved, err := movement(e)
 		if err != nil {
 			return err
 		}
-		if reserved {
-			seen[e.Bundle] = true
+		if e.Event == home.Reconciled {
+			in.History = append(in.History, moved)
+			continue
 		}
-		in.History = append(in.History, moved)
+		names := append([]string{e.Bundle}, e.Outpoints...)
+		line := len(in.History)
+		if i := slices.IndexFunc(names, func(name string) bool { _, known := lines[name]; return known }); i >= 0 {
+			line = lines[names[i]]
+		}
+		switch {
+		case line == judged:
+			continue // its other coins may be spent beside the bundle that is judged, by yet another one
+		case line == len(in.History):
+			in.History = append(in.History, moved)
+			for _, name := range names {
+				lines[name] = line
+			}
+		default:
+			if before := in.History[line].Amount; before.Cmp(moved.Amount) > 0 {
+				moved.Amount = before
+			}
+			in.History[line] = moved
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package signing
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -158,6 +159,9 @@ func (s *Session) conflicts(x Examination, id string) []*spend.Refusal {
 	found := s.Ledger.Conflicts(id, s.Info.Name, outpoints(x.Effects))
 	for _, c := range found {
 		if slices.Contains(line, c.By.Bundle) && s.leavesNoMore(x, c.By) {
+			if differs := paysTheSame(x, c.By); differs != nil {
+				out = append(out, differs)
+			}
 			continue
 		}
 		out = append(out, spend.Refuse("coin-already-signed", "input "+c.Outpoint, "a coin that this key never signed away",
@@ -173,21 +177,38 @@ func (s *Session) conflicts(x Examination, id string) []*spend.Refusal {
 	return out
 }
 
-// replaces lists the bundles in whose place x is to stand: the one it names, if this key signed it, and every other that
-// shares a coin with that one. By this rule each of them shares a coin with each.
+// replaces lists the bundles in whose place x is to stand: the one it names, those that named the same one, and every
+// other that shares a coin with the named one, as far as this key signed them. By this rule each of them shares a coin
+// with each. A key that was not asked for the first bundle, or for one in between, knows the line all the same.
 func (s *Session) replaces(x Examination, id string) []string {
 	named := hex.EncodeToString(x.Opened.Replaces[:])
+	var line []string
+	for _, e := range s.Ledger.Entries() {
+		if e.Event == home.Reserved && e.Key == s.Info.Name && e.Bundle != id && (e.Bundle == named || e.Replaces == named) {
+			line = append(line, e.Bundle)
+		}
+	}
 	earlier, signed := s.Ledger.Reservation(named, s.Info.Name)
 	if !signed {
-		return nil
+		return line
 	}
-	line := []string{named}
 	for _, c := range s.Ledger.Conflicts(named, s.Info.Name, earlier.Outpoints) {
-		if c.By.Bundle != id {
+		if c.By.Bundle != id && !slices.Contains(line, c.By.Bundle) {
 			line = append(line, c.By.Bundle)
 		}
 	}
 	return line
+}
+
+// paysTheSame refuses a replacement that pays the destination another amount than the earlier bundle did: a higher fee
+// is taken from change alone (attack 116).
+func paysTheSame(x Examination, earlier home.Entry) *spend.Refusal {
+	before, now := cmp.Or(earlier.Amount, earlier.Leaving), x.Opened.Intent.Amount.Units().String()
+	if before == now {
+		return nil
+	}
+	return spend.Refuse("replacement-differs", "bundle "+earlier.Bundle[:16], before+" satoshi to the destination, as before", now+" satoshi",
+		"treasury staff: raise the fee out of change alone: warmctl topup bump")
 }
 
 // leavesNoMore reports whether x pays the place that an earlier bundle paid, and no more than that one did.
@@ -218,8 +239,11 @@ func (s *Session) reserve(x Examination, id string) (home.Entry, error) {
 	}
 	intent := x.Opened.Intent
 	e := home.Entry{Event: home.Reserved, Bundle: id, Key: s.Info.Name, Wallet: intent.From.String(), Outpoints: outpoints(x.Effects), Amounts: amounts(x.Effects),
-		Leaving: leaving.Units().String(), To: x.destination(), ToIndex: intent.ToIndex, Change: changeIndex(x.Effects),
+		Amount: intent.Amount.Units().String(), Leaving: leaving.Units().String(), To: x.destination(), ToIndex: intent.ToIndex, Change: changeIndex(x.Effects),
 		Counter: s.Ledger.NextCounter(s.Info.Name), Expires: intent.ExpiresAt}
+	if x.Opened.Replaces != [32]byte{} {
+		e.Replaces = hex.EncodeToString(x.Opened.Replaces[:])
+	}
 	return e, s.Ledger.Append(s.Now(), e)
 }
 
