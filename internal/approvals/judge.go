@@ -31,7 +31,7 @@ type Approver struct {
 func (r Roster) Judge(intent spend.Intent, intentBytes []byte, sigs [][]byte, need int, now time.Time) ([]Approver, []spend.Check) {
 	checks := []spend.Check{r.judgeProposer(intent), judgeTime(intent, now)}
 	if len(sigs) > approvalsMax {
-		return nil, append(checks, refuse("approvals", spend.Malformed("approvals-too-many", "approvals", "%d; at most %d", len(sigs), approvalsMax)))
+		return nil, append(checks, refuse("approvals", tooMany("approvals-too-many", "approvals", len(sigs), approvalsMax)))
 	}
 	var approvers []Approver
 	for i, armored := range sigs {
@@ -137,6 +137,11 @@ func count(approvers []Approver, need int) spend.Check {
 			"ask for another approval: warmctl topup approve ID"))
 	}
 	return spend.Check{Name: name, Detail: found + " of " + strconv.Itoa(need)}
+}
+
+func tooMany(code, where string, found, max int) *spend.Refusal {
+	return &spend.Refusal{Kind: spend.Unreadable, Code: code, Where: where, Expected: fmt.Sprintf("at most %d", max), Found: strconv.Itoa(found),
+		Fix: "leave out the ones that are not needed"}
 }
 
 func refuse(name string, r *spend.Refusal) spend.Check { return spend.Check{Name: name, Refusal: r} }

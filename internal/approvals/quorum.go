@@ -36,7 +36,7 @@ type Circle struct {
 // somebody sent it. The same key twice counts once. The error joins every refusal.
 func Vouch(ns seal.Namespace, file []byte, signatures [][]byte, circles []Circle) error {
 	if len(signatures) > vouchersMax {
-		return spend.Malformed("vouchers-too-many", "signatures", "%d; at most %d", len(signatures), vouchersMax)
+		return tooMany("vouchers-too-many", "signatures", len(signatures), vouchersMax)
 	}
 	var all []error
 	var signers []ssh.PublicKey

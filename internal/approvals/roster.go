@@ -297,6 +297,7 @@ func bad(line int, format string, args ...any) *spend.Refusal {
 	if line > 0 {
 		where = fmt.Sprintf("roster line %d", line)
 	}
-	return &spend.Refusal{Kind: spend.Unreadable, Code: "roster-malformed", Where: where, Found: fmt.Sprintf(format, args...),
-		Fix: "correct the roster, and have it sealed again"}
+	return &spend.Refusal{Kind: spend.Unreadable, Code: "roster-malformed", Where: where, Expected: "a line as docs/formats.md describes it",
+		Found: fmt.Sprintf(format, args...),
+		Fix:   "correct the roster, and have its keyholders sign it again: coldsign roster sign FILE"}
 }

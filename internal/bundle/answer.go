@@ -177,5 +177,5 @@ func isCode(text string) bool {
 }
 
 func badAnswer(format string, args ...any) *spend.Refusal {
-	return spend.Malformed("answer-malformed", "answer", format, args...)
+	return malformed("answer-malformed", "answer", format, args...)
 }

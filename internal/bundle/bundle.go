@@ -148,7 +148,7 @@ func Seal(b Body, issuer ssh.Signer, rand io.Reader) ([]byte, error) {
 	}
 	for _, c := range b.Counters {
 		if c.Position < 0 || c.Position > positionMax {
-			return nil, spend.Malformed("bundle-malformed", "bundle", "a counter of key position %d; a wallet has at most %d keys", c.Position, positionMax+1)
+			return nil, malformed("bundle-malformed", "bundle", "a counter of key position %d; a wallet has at most %d keys", c.Position, positionMax+1)
 		}
 		w.Counters = append(w.Counters, counterWire{Position: uint8(c.Position), Counter: c.Counter})
 	}
@@ -228,7 +228,7 @@ func openEnvelope(raw []byte, issuers Issuers) (envelope, error) {
 		return envelope{}, err
 	}
 	if !IsName(e.Issuer) {
-		return envelope{}, spend.Malformed("bundle-malformed", "bundle", "an issuer whose name is not a name")
+		return envelope{}, malformed("bundle-malformed", "bundle", "an issuer whose name is not a name")
 	}
 	pinned, known := issuers.Issuer(e.Issuer)
 	if !known || pinned == nil {
@@ -259,13 +259,13 @@ func (w bodyWire) body() Body {
 // check holds every rule about the form of a body that CBOR itself does not hold.
 func (w bodyWire) check() error {
 	bad := func(format string, args ...any) error {
-		return spend.Malformed("bundle-malformed", "bundle", format, args...)
+		return malformed("bundle-malformed", "bundle", format, args...)
 	}
 	switch {
 	case !IsName(w.Issuer):
 		return bad("an issuer whose name is not a name")
 	case w.PayloadKind != PSBT:
-		return spend.Malformed("bundle-payload-kind", "bundle", "payload kind %.16q; this version knows %q", w.PayloadKind, PSBT)
+		return malformed("bundle-payload-kind", "bundle", "payload kind %.16q; this version knows %q", w.PayloadKind, PSBT)
 	case len(w.Payload) == 0 || len(w.Payload) > payloadMax:
 		return bad("a payload of %d bytes; it has 1 to %d", len(w.Payload), payloadMax)
 	case len(w.Proofs) > proofsMax:

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
-
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // nestingMax covers an answer: map, array of signatures, signature.
@@ -49,14 +47,14 @@ func decode(what string, raw []byte, v any) error {
 		panic("bundle: decoder options: " + err.Error())
 	}
 	if err := mode.Unmarshal(raw, v); err != nil {
-		return spend.Malformed(what+"-malformed", what, "%s", err)
+		return malformed(what+"-malformed", what, "%s", err)
 	}
 	again, err := encodeInto(make([]byte, 0, len(raw)), v)
 	if err != nil {
-		return spend.Malformed(what+"-malformed", what, "%s", err)
+		return malformed(what+"-malformed", what, "%s", err)
 	}
 	if !bytes.Equal(again, raw) {
-		return spend.Malformed(what+"-not-canonical", what, "%d bytes that are not the deterministic encoding of what they say", len(raw))
+		return malformed(what+"-not-canonical", what, "%d bytes that are not the deterministic encoding of what they say", len(raw))
 	}
 	return nil
 }
@@ -71,11 +69,11 @@ func checkOutside(what string, raw []byte, tag string, max int) error {
 		return nil
 	}
 	if family := tag[:len(tag)-1]; len(found) >= len(family) && found[:len(family)] == family {
-		r := spend.Malformed(what+"-version", what, "%.32q", found)
+		r := malformed(what+"-version", what, "%.32q", found)
 		r.Expected, r.Fix = fmt.Sprintf("%q", tag), "bring the older of the two programs to the newer one's version"
 		return r
 	}
-	return spend.Malformed(what+"-malformed", what, "a file that does not begin as %q", tag)
+	return malformed(what+"-malformed", what, "a file that does not begin as %q", tag)
 }
 
 // tagOf returns the text that the outer array begins with: one byte for an array of few elements, one for a text of
@@ -93,7 +91,7 @@ func tagOf(raw []byte) string {
 }
 
 func tooLarge(what string, size, max int) error {
-	r := spend.Malformed(what+"-too-large", what, "%d bytes", size)
+	r := malformed(what+"-too-large", what, "%d bytes", size)
 	r.Expected = fmt.Sprintf("at most %d bytes", max)
 	return r
 }

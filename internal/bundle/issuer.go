@@ -45,22 +45,22 @@ func (i Issuer) Marshal() ([]byte, error) {
 // repeated fields at once.
 func ParseIssuer(raw []byte) (Issuer, error) {
 	if len(raw) > issuerFileMax {
-		return Issuer{}, spend.Malformed("issuer-unreadable", "issuer file", "%d bytes, at most %d", len(raw), issuerFileMax)
+		return Issuer{}, malformed("issuer-unreadable", "issuer file", "%d bytes, at most %d", len(raw), issuerFileMax)
 	}
 	var file issuerFile
 	if err := json.Unmarshal(raw, &file); err != nil || file.Coldsign != issuerFormat {
-		return Issuer{}, spend.Malformed("issuer-unreadable", "issuer file", "no %s object", issuerFormat)
+		return Issuer{}, malformed("issuer-unreadable", "issuer file", "no %s object", issuerFormat)
 	}
 	key, err := seal.ParseKey(file.Key)
 	if err == nil && !IsName(file.Name) {
 		err = errors.New("a name that is not lower case letters, digits, dot, dash or underscore")
 	}
 	if err != nil {
-		return Issuer{}, spend.Malformed("issuer-unreadable", "issuer file", "%v", err)
+		return Issuer{}, malformed("issuer-unreadable", "issuer file", "%v", err)
 	}
 	issuer := Issuer{file.Name, file.Network, key}
 	if canonical, err := issuer.Marshal(); err != nil || !bytes.Equal(canonical, raw) {
-		return Issuer{}, spend.Malformed("issuer-unreadable", "issuer file", "other bytes than exchanged writes for the same issuer")
+		return Issuer{}, malformed("issuer-unreadable", "issuer file", "other bytes than exchanged writes for the same issuer")
 	}
 	return issuer, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/coldsign/coldsign/internal/spend"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -21,30 +20,30 @@ const (
 // kind begins every refusal code.
 func readFile(kind string, raw []byte, into any) error {
 	if len(raw) > fileMax {
-		return spend.Malformed(kind+"-too-large", kind, "%d bytes; at most %d", len(raw), fileMax)
+		return malformed(kind+"-too-large", kind, "%d bytes; at most %d", len(raw), fileMax)
 	}
 	for i, c := range raw {
 		if c != '\n' && (c < ' ' || c > '~') {
 			line := bytes.Count(raw[:i], []byte("\n")) + 1
-			return spend.Malformed(kind+"-not-ascii", fmt.Sprintf("line %d", line), "byte %#02x; printable ASCII only", c)
+			return malformed(kind+"-not-ascii", fmt.Sprintf("line %d", line), "byte %#02x; printable ASCII only", c)
 		}
 	}
 	var root yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(raw))
 	if err := decoder.Decode(&root); err != nil {
-		return spend.Malformed(kind+"-syntax", kind, "%v", err)
+		return malformed(kind+"-syntax", kind, "%v", err)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return spend.Malformed(kind+"-syntax", kind, "more than one document")
+		return malformed(kind+"-syntax", kind, "more than one document")
 	}
 	budget := nodesMax
 	if where, found := plainNode(&root, depthMax, &budget); found != "" {
-		return spend.Malformed(kind+"-syntax", where, "%s", found)
+		return malformed(kind+"-syntax", where, "%s", found)
 	}
 	strict := yaml.NewDecoder(bytes.NewReader(raw))
 	strict.KnownFields(true)
 	if err := strict.Decode(into); err != nil {
-		return spend.Malformed(kind+"-syntax", kind, "%v", err)
+		return malformed(kind+"-syntax", kind, "%v", err)
 	}
 	return nil
 }

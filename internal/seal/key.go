@@ -113,5 +113,7 @@ func refusedType(keyType string) *spend.Refusal {
 }
 
 func badKey(format string, args ...any) *spend.Refusal {
-	return spend.Malformed("key-malformed", "key", format, args...)
+	r := spend.Malformed("key-malformed", "key", format, args...)
+	r.Expected = "a line as in a .pub file of ssh-keygen"
+	return r
 }

@@ -21,6 +21,7 @@ package transport
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -72,5 +73,9 @@ const useFile = "carry it as a file on a stick instead (--out FILE)"
 
 // refuse makes a refusal of input that the format does not allow.
 func refuse(code, where, expected, found, fix string) *spend.Refusal {
+	if where == "" { // commands put the name of the file in front
+		family, _, _ := strings.Cut(code, "-")
+		where = map[string]string{"bbqr": "series", "qr": "symbol", "picture": "picture"}[family]
+	}
 	return &spend.Refusal{Kind: spend.Unreadable, Code: code, Where: where, Expected: expected, Found: found, Fix: fix}
 }

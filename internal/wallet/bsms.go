@@ -73,7 +73,7 @@ func bsmsDescriptor(doc document, text, paths string) (Descriptor, error) {
 	body, sum, given := strings.Cut(text, "#")
 	// The checksum is over "/**", so it has to be checked before the template is expanded.
 	if want, ok := descriptorChecksum(body); given && (!ok || sum != want) {
-		return Descriptor{}, spend.Malformed("descriptor-checksum", doc.where, "a checksum that does not belong to its text")
+		return Descriptor{}, malformed("descriptor-checksum", doc.where, "a checksum that does not belong to its text")
 	}
 	// A template without its paths would leave it to each reader which scripts are meant. Sparrow writes the branches
 	// into the descriptor and repeats them as paths; both say one thing, or the descriptor is refused for its steps.

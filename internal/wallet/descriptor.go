@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // Descriptor is an output script descriptor (BIP380 to BIP383, BIP386, BIP389) of public keys. It is immutable.
@@ -32,13 +30,13 @@ const (
 )
 
 func unreadable(format string, args ...any) error {
-	return spend.Malformed("descriptor-unreadable", "descriptor", format, args...)
+	return malformed("descriptor-unreadable", "descriptor", format, args...)
 }
 
 // ParseDescriptor reads a descriptor with its checksum.
 func ParseDescriptor(text string) (Descriptor, error) {
 	if !strings.Contains(text, "#") {
-		return Descriptor{}, spend.Malformed("descriptor-checksum", "descriptor", "no checksum; it ends in # and eight characters")
+		return Descriptor{}, malformed("descriptor-checksum", "descriptor", "no checksum; it ends in # and eight characters")
 	}
 	return ParseUnchecked(text)
 }
@@ -56,7 +54,7 @@ func ParseUnchecked(text string) (Descriptor, error) {
 		return Descriptor{}, unreadable("a character that no descriptor has")
 	}
 	if given && sum != want {
-		return Descriptor{}, spend.Malformed("descriptor-checksum", "descriptor", "the checksum %s, which does not belong to this text", quote(sum))
+		return Descriptor{}, malformed("descriptor-checksum", "descriptor", "the checksum %s, which does not belong to this text", quote(sum))
 	}
 	root, err := parseExpression(body, "")
 	if err != nil {

@@ -48,7 +48,7 @@ func Sniff(raw []byte) (Format, error) {
 	case !isJSON && has("("):
 		return DescriptorFormat, nil
 	}
-	return "", spend.Malformed("import-unreadable", "file", "text of no format that this program knows")
+	return "", malformed("import-unreadable", "file", "text of no format that this program knows")
 }
 
 // Import reads a wallet from a file of another product.

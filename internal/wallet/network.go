@@ -50,11 +50,11 @@ const extendedKeyTextMax = 112 // characters; 82 bytes of base58 are at most 112
 // SLIP-132 key with its standard spelling: those prefixes say a script type, which only the descriptor may say.
 func readExtended(text, where string) (*hdkeychain.ExtendedKey, error) {
 	if len(text) > extendedKeyTextMax {
-		return nil, spend.Malformed("key-encoding", where, "%d characters, an extended key has at most %d", len(text), extendedKeyTextMax)
+		return nil, malformed("key-encoding", where, "%d characters, an extended key has at most %d", len(text), extendedKeyTextMax)
 	}
 	key, err := hdkeychain.NewKeyFromString(text)
 	if err != nil {
-		return nil, spend.Malformed("key-encoding", where, "text that is no extended public key: the characters, the checksum or the curve point are wrong")
+		return nil, malformed("key-encoding", where, "text that is no extended public key: the characters, the checksum or the curve point are wrong")
 	}
 	if key.IsPrivate() {
 		return nil, privateKey(where)
@@ -69,7 +69,7 @@ func readExtended(text, where string) (*hdkeychain.ExtendedKey, error) {
 	}
 	// BIP32's fifth set of vectors: a master key has no parent and no index, though most libraries read such a key.
 	if key.Depth() == 0 && (key.ParentFingerprint() != 0 || key.ChildIndex() != 0) {
-		return nil, spend.Malformed("key-encoding", where, "an extended key of depth 0 that names a parent")
+		return nil, malformed("key-encoding", where, "an extended key of depth 0 that names a parent")
 	}
 	return key, nil
 }
@@ -120,7 +120,7 @@ func readCompressed(text, where string) (key [33]byte, err error) {
 	}
 	raw, err := hex.DecodeString(text)
 	if err != nil || len(raw) != len(key) || hex.EncodeToString(raw) != text {
-		return key, spend.Malformed("key-encoding", where, "%d characters that are not 66 lower-case hexadecimal digits", len(text))
+		return key, malformed("key-encoding", where, "%d characters that are not 66 lower-case hexadecimal digits", len(text))
 	}
 	// About half of all 32-byte numbers are no x of the curve. Coins behind one of them could never be moved.
 	if _, err := btcec.ParsePubKey(raw); err != nil {

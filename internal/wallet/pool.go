@@ -74,11 +74,11 @@ func PoolProof(signatures [][]byte) ([]byte, error) {
 // PoolKeys returns the keys of a pool in order.
 func (r KeyRecord) PoolKeys() ([][33]byte, error) {
 	if r.Kind != Pool {
-		return nil, spend.Malformed("key-pool", r.where(), "a key of the kind %s where a pool is asked for", quote(string(r.Kind)))
+		return nil, malformed("key-pool", r.where(), "a key of the kind %s where a pool is asked for", quote(string(r.Kind)))
 	}
 	texts := strings.Split(r.Key, " ")
 	if n := len(texts); n < poolKeysMin || n > PoolKeysMax || n%2 != 0 {
-		return nil, spend.Malformed("key-pool", r.where(), "a pool of %d keys; a pool has an even number from %d to %d", n, poolKeysMin, PoolKeysMax)
+		return nil, malformed("key-pool", r.where(), "a pool of %d keys; a pool has an even number from %d to %d", n, poolKeysMin, PoolKeysMax)
 	}
 	keys, seen := make([][33]byte, len(texts)), map[[33]byte]bool{}
 	for i, text := range texts {
@@ -88,7 +88,7 @@ func (r KeyRecord) PoolKeys() ([][33]byte, error) {
 		}
 		// One key at two indexes is one address at two indexes: its second use would show that both are ours.
 		if seen[key] {
-			return nil, spend.Malformed("key-pool", r.where(), "pool key %d for the second time", i)
+			return nil, malformed("key-pool", r.where(), "pool key %d for the second time", i)
 		}
 		seen[key], keys[i] = true, key
 	}
@@ -102,7 +102,7 @@ func (r KeyRecord) checkPool() error {
 		return err
 	}
 	if r.Device != DevicePKCS11 {
-		return spend.Malformed("key-device", r.where(), "a pool on the device %s; pools are in tokens, and always proven", quote(r.Device))
+		return malformed("key-device", r.where(), "a pool on the device %s; pools are in tokens, and always proven", quote(r.Device))
 	}
 	if len(r.Path) != 0 {
 		return spend.Refuse("key-path", r.where(), "no path: a pool has no parent", pathText(r.Path), "export the key again")
@@ -222,7 +222,7 @@ func poolThreshold(text string) (int, error) {
 	}
 	body, sum, _ := strings.Cut(text, "#")
 	if want, ok := descriptorChecksum(body); !ok || sum != want {
-		return 0, spend.Malformed("descriptor-checksum", "descriptor", "the checksum %s, which does not belong to this text", quote(sum))
+		return 0, malformed("descriptor-checksum", "descriptor", "the checksum %s, which does not belong to this text", quote(sum))
 	}
 	digits, _, _ := strings.Cut(strings.TrimPrefix(body, poolTextHead), ",")
 	threshold, err := strconv.ParseUint(digits, 10, 8)

@@ -5,15 +5,13 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
-
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // checkReceipt accepts exactly "ssh-ed25519 AAAA..." or "ecdsa-sha2-nistp256 AAAA...", no options, no comment. The line
 // stands in the record that the proof signs, so it must have one spelling.
 func checkReceipt(line, where string) error {
 	refuse := func(found string) error {
-		return spend.Malformed("key-receipt", where, "%s where a receipt key stands, e.g. ssh-ed25519 AAAA...", found)
+		return malformed("key-receipt", where, "%s where a receipt key stands, e.g. ssh-ed25519 AAAA...", found)
 	}
 	algorithm, encoded, _ := strings.Cut(line, " ")
 	blob, err := base64.StdEncoding.Strict().DecodeString(encoded)

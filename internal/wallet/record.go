@@ -76,7 +76,7 @@ func (r KeyRecord) where() string { return "key " + r.Name }
 // wellFormed checks all but the proof.
 func (r KeyRecord) wellFormed() error {
 	if !isName(r.Name, keyNameLetters, 1) {
-		return spend.Malformed("key-name", "key record", "the name %s; a name has 1 to 32 letters, digits, '.', '_' or '-' and begins with a letter or digit", quote(r.Name))
+		return malformed("key-name", "key record", "the name %s; a name has 1 to 32 letters, digits, '.', '_' or '-' and begins with a letter or digit", quote(r.Name))
 	}
 	if _, err := Params(r.Network); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (r KeyRecord) wellFormed() error {
 	case Pool:
 		return r.checkPool()
 	}
-	return spend.Malformed("key-kind", r.where(), "the kind %s, which is neither bip32 nor fixed nor pool", quote(string(r.Kind)))
+	return malformed("key-kind", r.where(), "the kind %s, which is neither bip32 nor fixed nor pool", quote(string(r.Kind)))
 }
 
 // checkHolder keeps proven and foreign keys apart: a record that claims a device of ours must prove it.
@@ -105,7 +105,7 @@ func (r KeyRecord) checkHolder() error {
 		return nil
 	}
 	if r.Device != DeviceFile && r.Device != DevicePKCS11 {
-		return spend.Malformed("key-device", r.where(), "the device %s, which is neither file nor pkcs11", quote(r.Device))
+		return malformed("key-device", r.where(), "the device %s, which is neither file nor pkcs11", quote(r.Device))
 	}
 	return checkReceipt(r.Receipt, r.where())
 }

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // taggedHash is SHA-256 over tag and fields as BIP340 tags it. Each field is preceded by its length in four bytes, so
@@ -133,7 +131,7 @@ type document struct {
 
 // malformed refuses the document, naming what was found in it.
 func (d document) malformed(format string, args ...any) error {
-	return spend.Malformed(d.code, d.where, format, args...)
+	return malformed(d.code, d.where, format, args...)
 }
 
 // object is one JSON object whose names were compared exactly. encoding/json alone would take "Name" for "name" and

@@ -170,10 +170,10 @@ func (w Wallet) checkSize() error {
 // checkHead checks what is not a key: name, tier, threshold and count.
 func (w Wallet) checkHead() error {
 	if !isName(w.name, walletNameLetters, 2) {
-		return spend.Malformed("wallet-name", "wallet", "the name %s; a name has 2 to 32 of A-Z, 0-9 and '-' and begins with a letter or digit", quote(w.name))
+		return malformed("wallet-name", "wallet", "the name %s; a name has 2 to 32 of A-Z, 0-9 and '-' and begins with a letter or digit", quote(w.name))
 	}
 	if w.tier != spend.Hot && w.tier != spend.Warm && w.tier != spend.Cold {
-		return spend.Malformed("wallet-tier", w.where(), "the tier %s, which is neither hot nor warm nor cold", quote(string(w.tier)))
+		return malformed("wallet-tier", w.where(), "the tier %s, which is neither hot nor warm nor cold", quote(string(w.tier)))
 	}
 	if n := len(w.records); n < keysMin || n > keysMax {
 		return spend.Refuse("wallet-key-count", w.where(), fmt.Sprintf("%d to %d keys", keysMin, keysMax), fmt.Sprint(n),

@@ -18,7 +18,7 @@ func CheckAddress(network spend.Network, text string) error {
 		return err
 	}
 	refuse := func(found string) error {
-		return spend.Malformed("address-invalid", "address", "%.90q, %s", text, found)
+		return malformed("address-invalid", "address", "%.90q, %s", text, found)
 	}
 	decoded, err := address.DecodeAddress(text, params)
 	if err != nil || !decoded.IsForNet(params) {

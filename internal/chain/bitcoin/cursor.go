@@ -3,8 +3,6 @@ package bitcoin
 import (
 	"crypto/sha256"
 	"encoding/binary"
-
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // cursor walks over bytes from outside. It gives slices of the input, never copies, so a length in the input can cause
@@ -19,7 +17,7 @@ func (c *cursor) left() int { return len(c.data) - c.at }
 
 func (c *cursor) take(n uint64) ([]byte, error) {
 	if n > uint64(c.left()) {
-		return nil, spend.Malformed("psbt-truncated", c.where, "%d bytes announced at offset %d, %d left", n, c.at, c.left())
+		return nil, malformed("psbt-truncated", c.where, "%d bytes announced at offset %d, %d left", n, c.at, c.left())
 	}
 	out := c.data[c.at : c.at+int(n) : c.at+int(n)]
 	c.at += int(n)
@@ -74,7 +72,7 @@ func (c *cursor) compact() (uint64, error) {
 		value = uint64(head[0])
 	}
 	if value < least {
-		return 0, spend.Malformed("psbt-compact-size", c.where, "%d written in %d bytes at offset %d", value, c.at-start, start)
+		return 0, malformed("psbt-compact-size", c.where, "%d written in %d bytes at offset %d", value, c.at-start, start)
 	}
 	return value, nil
 }
@@ -86,10 +84,10 @@ func (c *cursor) count(most, size int, what string) (int, error) {
 		return 0, err
 	}
 	if n > uint64(most) {
-		return 0, spend.Malformed("psbt-too-large", c.where, "%d %s, at most %d are read", n, what, most)
+		return 0, malformed("psbt-too-large", c.where, "%d %s, at most %d are read", n, what, most)
 	}
 	if n*uint64(size) > uint64(c.left()) {
-		return 0, spend.Malformed("psbt-truncated", c.where, "%d %s announced, %d bytes left", n, what, c.left())
+		return 0, malformed("psbt-truncated", c.where, "%d %s announced, %d bytes left", n, what, c.left())
 	}
 	return int(n), nil
 }
@@ -108,7 +106,7 @@ func (c *cursor) end() error {
 	if c.left() == 0 {
 		return nil
 	}
-	return spend.Malformed("psbt-trailing", c.where, "%d bytes after the end", c.left())
+	return malformed("psbt-trailing", c.where, "%d bytes after the end", c.left())
 }
 
 // appendCompact writes the shortest CompactSize of n.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 
 	"github.com/btcsuite/btcd/address/v2"
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // Field types of the global map. Those of version 2 (BIP370, BIP375) are refused: a packet of both versions would have
@@ -100,10 +99,10 @@ func anything(int) bool { return true }
 
 func (s shape) check(f field, where string) error {
 	if !s.key(len(f.data)) {
-		return spend.Malformed("psbt-key-length", where, "a key of type %#02x with %d bytes", f.kind, len(f.data))
+		return malformed("psbt-key-length", where, "a key of type %#02x with %d bytes", f.kind, len(f.data))
 	}
 	if !s.value(len(f.value)) {
-		return spend.Malformed("psbt-value", where, "a value of type %#02x with %d bytes", f.kind, len(f.value))
+		return malformed("psbt-value", where, "a value of type %#02x with %d bytes", f.kind, len(f.value))
 	}
 	return nil
 }
@@ -118,7 +117,7 @@ func checkGlobalField(f field) error {
 			return err
 		}
 		if depth := int(f.data[4]); len(f.value) != 4+4*depth {
-			return spend.Malformed("psbt-value", where, "a path of %d steps for a key of depth %d", len(f.value)/4-1, depth)
+			return malformed("psbt-value", where, "a path of %d steps for a key of depth %d", len(f.value)/4-1, depth)
 		}
 	case f.kind == globalMessage:
 		return shape{exactly(0), anything}.check(f, where)
@@ -127,14 +126,14 @@ func checkGlobalField(f field) error {
 	case f.kind == proprietary:
 		return checkProprietary(f, where)
 	case f.kind >= globalFirstOfV2 && f.kind <= globalLastOfV2:
-		return spend.Malformed("psbt-version-field", where, "type %#02x of version 2 in a packet of version 0", f.kind)
+		return malformed("psbt-version-field", where, "type %#02x of version 2 in a packet of version 0", f.kind)
 	}
 	return nil
 }
 
 func checkInputField(f field, where string) error {
 	if f.kind >= inputFirstOfV2 && f.kind <= inputLastOfV2 {
-		return spend.Malformed("psbt-version-field", where, "type %#02x of version 2 in a packet of version 0", f.kind)
+		return malformed("psbt-version-field", where, "type %#02x of version 2 in a packet of version 0", f.kind)
 	}
 	switch f.kind {
 	case inputPreviousTx: // readParents reads it
@@ -157,7 +156,7 @@ func checkInputField(f field, where string) error {
 		if err := (shape{exactly(0), anything}).check(f, where); err != nil {
 			return err
 		}
-		return spend.Malformed("input-finalised", where, "a finished script or witness; a packet for signing has none")
+		return malformed("input-finalised", where, "a finished script or witness; a packet for signing has none")
 	case inputRipemd160, inputSha256, inputHash160, inputHash256:
 		return checkPreimage(f, where)
 	case inputSilentShare, inputSilentProof, inputSilentDerivation, inputSilentTweak:
@@ -207,7 +206,7 @@ func checkSilentInput(f field, where string) error {
 func checkOutputField(f field, where string) error {
 	switch f.kind {
 	case outputAmountOfV2, outputScriptOfV2:
-		return spend.Malformed("psbt-version-field", where, "type %#02x of version 2 in a packet of version 0", f.kind)
+		return malformed("psbt-version-field", where, "type %#02x of version 2 in a packet of version 0", f.kind)
 	case outputRedeemScript, outputWitnessScript:
 		return shape{exactly(0), anything}.check(f, where)
 	case outputDerivation:
@@ -234,7 +233,7 @@ func checkNameProof(f field, where string) error {
 		return err
 	}
 	if name := int(f.value[0]); len(f.value) < 1+name {
-		return spend.Malformed("psbt-value", where, "a name of %d bytes in a value of %d", name, len(f.value))
+		return malformed("psbt-value", where, "a name of %d bytes in a value of %d", name, len(f.value))
 	}
 	return nil
 }
@@ -248,7 +247,7 @@ func checkProprietary(f field, where string) error {
 		_, err = c.compact()
 	}
 	if err != nil {
-		return spend.Malformed("psbt-key-length", where, "a proprietary key %x without a whole identifier and subtype", shorten(f.key))
+		return malformed("psbt-key-length", where, "a proprietary key %x without a whole identifier and subtype", shorten(f.key))
 	}
 	return nil
 }
@@ -258,7 +257,7 @@ func checkProprietary(f field, where string) error {
 func checkKeyed(f field, where string, value func(int) bool) error {
 	compressed := len(f.data) == 33 && (f.data[0] == 2 || f.data[0] == 3)
 	if !compressed && !(len(f.data) == 65 && f.data[0] == 4) {
-		return spend.Malformed("psbt-key-length", where, "type %#02x with %x, which is no public key", f.kind, shorten(f.data))
+		return malformed("psbt-key-length", where, "type %#02x with %x, which is no public key", f.kind, shorten(f.data))
 	}
 	return shape{anything, value}.check(f, where)
 }
@@ -278,7 +277,7 @@ func checkPreimage(f field, where string) error {
 		hash = h[:]
 	}
 	if string(hash) != string(f.data) {
-		return spend.Malformed("psbt-value", where, "a preimage that does not hash to its key %x", shorten(f.data))
+		return malformed("psbt-value", where, "a preimage that does not hash to its key %x", shorten(f.data))
 	}
 	return nil
 }
@@ -296,7 +295,7 @@ func checkTapDerivation(f field, where string) error {
 		return err
 	}
 	if c.left() < 4 || c.left()%4 != 0 {
-		return spend.Malformed("psbt-value", where, "a taproot derivation with a path of %d bytes", c.left())
+		return malformed("psbt-value", where, "a taproot derivation with a path of %d bytes", c.left())
 	}
 	return nil
 }
@@ -319,7 +318,7 @@ func checkTapTree(f field, where string) error {
 		}
 		depth := head[0]
 		if done || depth > 128 || head[1]&1 != 0 {
-			return spend.Malformed("psbt-value", where, "a taproot tree that is not one")
+			return malformed("psbt-value", where, "a taproot tree that is not one")
 		}
 		for len(open) > 0 && open[len(open)-1] == depth {
 			open, depth = open[:len(open)-1], depth-1
@@ -331,7 +330,7 @@ func checkTapTree(f field, where string) error {
 		}
 	}
 	if !done || len(open) > 0 {
-		return spend.Malformed("psbt-value", where, "a taproot tree with a missing branch")
+		return malformed("psbt-value", where, "a taproot tree with a missing branch")
 	}
 	return nil
 }

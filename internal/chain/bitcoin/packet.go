@@ -166,11 +166,11 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 	for i, m := range p.inputs {
 		where, in := fmt.Sprintf("input %d", i), p.tx.inputs[i]
 		if _, ok := m.value(inputPreviousTx); ok {
-			return nil, spend.Malformed("proof-inside", where, "a previous transaction in the packet beside the proofs")
+			return nil, malformed("proof-inside", where, "a previous transaction in the packet beside the proofs")
 		}
 		parent := byID[[32]byte(in.outpoint[:32])]
 		if parent == nil {
-			return nil, spend.Malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte(in.outpoint[:32])))
+			return nil, malformed("proof-missing", where, "no proof with txid %s", displayTxID([32]byte(in.outpoint[:32])))
 		}
 		p.inputs[i].parent = parent.raw
 		p.spent[i], used[parent] = parent.spentBy(in), true
@@ -178,11 +178,11 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 		before := m.count()
 		pairs += before + 1
 		if p.size > repeatedMax || before == pairsMax || pairs > pairsTotalMax {
-			return nil, spend.Malformed("psbt-too-large", where, "over %d bytes with the proofs, or over %d fields here, or %d in all", repeatedMax, pairsMax, pairsTotalMax)
+			return nil, malformed("psbt-too-large", where, "over %d bytes with the proofs, or over %d fields here, or %d in all", repeatedMax, pairsMax, pairsTotalMax)
 		}
 	}
 	if len(used) != len(byID) {
-		return nil, spend.Malformed("proof-unused", "proofs", "%d that no input spends", len(byID)-len(used))
+		return nil, malformed("proof-unused", "proofs", "%d that no input spends", len(byID)-len(used))
 	}
 	p.joined = true // every byte has been read by now: the packet above, each proof by indexProofs
 	return p, nil
@@ -194,14 +194,14 @@ func indexProofs(proofs [][]byte) (map[[32]byte]*parentTx, error) {
 	for i, raw := range proofs {
 		where := fmt.Sprintf("proof %d", i)
 		if total += len(raw); total > packetMax {
-			return nil, spend.Malformed("psbt-too-large", where, "the proofs take over %d bytes", packetMax)
+			return nil, malformed("psbt-too-large", where, "the proofs take over %d bytes", packetMax)
 		}
 		parent, err := readParent(bytes.Clone(raw), where)
 		if err != nil {
 			return nil, err
 		}
 		if byID[parent.id] != nil {
-			return nil, spend.Malformed("proof-repeated", where, "previous transaction %s again", displayTxID(parent.id))
+			return nil, malformed("proof-repeated", where, "previous transaction %s again", displayTxID(parent.id))
 		}
 		byID[parent.id] = parent
 	}

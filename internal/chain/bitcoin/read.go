@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
-
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 const magic = "psbt\xff"
@@ -19,7 +17,7 @@ func Read(raw []byte) (*Packet, error) {
 		return nil, err
 	}
 	if len(raw) > packetMax {
-		return nil, spend.Malformed("psbt-too-large", "packet", "%d bytes, at most %d are read", len(raw), packetMax)
+		return nil, malformed("psbt-too-large", "packet", "%d bytes, at most %d are read", len(raw), packetMax)
 	}
 	p := &Packet{raw: bytes.Clone(raw), size: len(raw)}
 	r := &reader{cursor: cursor{data: p.raw, at: len(magic), where: "global map"}}
@@ -45,7 +43,7 @@ func Read(raw []byte) (*Packet, error) {
 		return nil, err
 	}
 	if !p.same(p.raw) {
-		return nil, spend.Malformed("psbt-not-canonical", "packet", "it serialises to other bytes than were read")
+		return nil, malformed("psbt-not-canonical", "packet", "it serialises to other bytes than were read")
 	}
 	return p, nil
 }
@@ -57,18 +55,18 @@ func binaryForm(raw []byte) ([]byte, error) {
 		return raw, nil
 	}
 	if !bytes.HasPrefix(raw, []byte("cHNidP")) {
-		return nil, spend.Malformed("psbt-magic", "packet", "%d bytes that do not begin like a PSBT", len(raw))
+		return nil, malformed("psbt-magic", "packet", "%d bytes that do not begin like a PSBT", len(raw))
 	}
 	if len(raw) > base64Max {
-		return nil, spend.Malformed("psbt-too-large", "packet", "%d characters of base64, at most %d are read", len(raw), base64Max)
+		return nil, malformed("psbt-too-large", "packet", "%d characters of base64, at most %d are read", len(raw), base64Max)
 	}
 	out := make([]byte, base64.StdEncoding.DecodedLen(len(raw)))
 	n, err := base64.StdEncoding.Strict().Decode(out, raw)
 	if err != nil || base64.StdEncoding.EncodedLen(n) != len(raw) {
-		return nil, spend.Malformed("psbt-base64", "packet", "not plain base64: a foreign character, white space or bad padding")
+		return nil, malformed("psbt-base64", "packet", "not plain base64: a foreign character, white space or bad padding")
 	}
 	if !bytes.HasPrefix(out[:n], []byte(magic)) {
-		return nil, spend.Malformed("psbt-magic", "packet", "base64 of bytes that do not begin like a PSBT")
+		return nil, malformed("psbt-magic", "packet", "base64 of bytes that do not begin like a PSBT")
 	}
 	return out[:n], nil
 }
@@ -77,10 +75,10 @@ func binaryForm(raw []byte) ([]byte, error) {
 func (p *Packet) readGlobal() error {
 	if version, ok := p.global.value(globalVersion); ok {
 		if len(version) != 4 {
-			return spend.Malformed("psbt-value", "global map", "a version of %d bytes", len(version))
+			return malformed("psbt-value", "global map", "a version of %d bytes", len(version))
 		}
 		if !bytes.Equal(version, []byte{0, 0, 0, 0}) {
-			return spend.Malformed("psbt-version", "global map", "version %d; only version 0 is read", version[0])
+			return malformed("psbt-version", "global map", "version %d; only version 0 is read", version[0])
 		}
 	}
 	for f := range p.global.all() {
@@ -90,7 +88,7 @@ func (p *Packet) readGlobal() error {
 	}
 	raw, ok := p.global.value(globalUnsignedTx)
 	if !ok {
-		return spend.Malformed("psbt-unsigned-tx", "global map", "no unsigned transaction")
+		return malformed("psbt-unsigned-tx", "global map", "no unsigned transaction")
 	}
 	var err error
 	p.tx, p.msg, err = readUnsigned(raw)
@@ -151,11 +149,11 @@ func (r *reader) fields() (fields, error) {
 			return fields{pairs: r.data[start:end:end]}, nil
 		}
 		if r.pairs++; len(r.keys) == pairsMax || r.pairs > pairsTotalMax || len(key) > keyMax {
-			return fields{}, spend.Malformed("psbt-too-large", r.where, "over %d fields here, %d in all, or a key over %d bytes",
+			return fields{}, malformed("psbt-too-large", r.where, "over %d fields here, %d in all, or a key over %d bytes",
 				pairsMax, pairsTotalMax, keyMax)
 		}
 		if r.again(key) {
-			return fields{}, spend.Malformed("psbt-duplicate-key", r.where, "key %x twice", shorten(key))
+			return fields{}, malformed("psbt-duplicate-key", r.where, "key %x twice", shorten(key))
 		}
 		r.keys, r.at = append(r.keys, key), end
 		if _, err := r.pair(); err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/btcsuite/btcd/wire/v2"
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // transaction is our own reading of transaction bytes: views into them, no copies. The wire module reads the same bytes
@@ -52,16 +51,16 @@ func readUnsigned(raw []byte) (transaction, *wire.MsgTx, error) {
 	}
 	for i, in := range t.inputs {
 		if len(in.script) != 0 {
-			return t, nil, spend.Malformed("psbt-unsigned-tx", where, "input %d carries a script of %d bytes", i, len(in.script))
+			return t, nil, malformed("psbt-unsigned-tx", where, "input %d carries a script of %d bytes", i, len(in.script))
 		}
 	}
 	msg := &wire.MsgTx{}
 	if err := msg.DeserializeNoWitness(bytes.NewReader(raw)); err != nil {
-		return t, nil, spend.Malformed("psbt-transaction", where, "%v", err)
+		return t, nil, malformed("psbt-transaction", where, "%v", err)
 	}
 	var again bytes.Buffer
 	if err := msg.SerializeNoWitness(&again); err != nil || !bytes.Equal(again.Bytes(), raw) || msg.TxHash() != t.txid() {
-		return t, nil, spend.Malformed("psbt-transaction", where, "two readings of it differ")
+		return t, nil, malformed("psbt-transaction", where, "two readings of it differ")
 	}
 	return t, msg, nil
 }
@@ -74,19 +73,19 @@ func readTransaction(raw []byte, where string) (transaction, error) {
 	}
 	msg := &wire.MsgTx{}
 	if err := msg.Deserialize(bytes.NewReader(raw)); err != nil {
-		return t, spend.Malformed("psbt-transaction", where, "%v", err)
+		return t, malformed("psbt-transaction", where, "%v", err)
 	}
 	t.id = t.txid()
 	again := bytes.NewBuffer(make([]byte, 0, len(raw)))
 	if err := msg.Serialize(again); err != nil || !bytes.Equal(again.Bytes(), raw) || msg.TxHash() != t.id {
-		return t, spend.Malformed("psbt-transaction", where, "two readings of it differ")
+		return t, malformed("psbt-transaction", where, "two readings of it differ")
 	}
 	return t, nil
 }
 
 func scanTransaction(raw []byte, where string, witnesses bool) (t transaction, err error) {
 	if len(raw) > txMax {
-		return t, spend.Malformed("psbt-too-large", where, "%d bytes, at most %d are read", len(raw), txMax)
+		return t, malformed("psbt-too-large", where, "%d bytes, at most %d are read", len(raw), txMax)
 	}
 	c := &cursor{data: raw, where: where}
 	if t.version, err = c.uint32(); err != nil {
@@ -98,7 +97,7 @@ func scanTransaction(raw []byte, where string, witnesses bool) (t transaction, e
 			return t, err
 		}
 		if flag[1] != 1 {
-			return t, spend.Malformed("psbt-transaction", where, "no input, or witness flag %#02x", flag[1])
+			return t, malformed("psbt-transaction", where, "no input, or witness flag %#02x", flag[1])
 		}
 		t.witness = true
 	}
@@ -111,7 +110,7 @@ func scanTransaction(raw []byte, where string, witnesses bool) (t transaction, e
 		return t, err
 	}
 	if witnesses && len(t.inputs) == 0 {
-		return t, spend.Malformed("psbt-transaction", where, "no input")
+		return t, malformed("psbt-transaction", where, "no input")
 	}
 	if err := t.scanOutputs(c, outputs); err != nil {
 		return t, err
@@ -128,7 +127,7 @@ func scanTransaction(raw []byte, where string, witnesses bool) (t transaction, e
 		t.stripped = slices.Concat(raw[:4], raw[body:bodyEnd], raw[len(raw)-c.left()-4:len(raw)-c.left()])
 	}
 	if len(t.stripped) > txBaseMax {
-		return t, spend.Malformed("psbt-too-large", where, "%d bytes without witnesses, at most %d are read", len(t.stripped), txBaseMax)
+		return t, malformed("psbt-too-large", where, "%d bytes without witnesses, at most %d are read", len(t.stripped), txBaseMax)
 	}
 	return t, c.end()
 }
@@ -195,7 +194,7 @@ func (t *transaction) scanWitnesses(c *cursor) error {
 		}
 	}
 	if items == 0 {
-		return spend.Malformed("psbt-transaction", c.where, "witness form without a witness")
+		return malformed("psbt-transaction", c.where, "witness form without a witness")
 	}
 	return nil
 }

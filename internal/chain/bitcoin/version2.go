@@ -3,8 +3,6 @@ package bitcoin
 import (
 	"bytes"
 	"encoding/binary"
-
-	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // Field types that only version 2 has (BIP370).
@@ -34,7 +32,7 @@ func ReadAny(raw []byte) (*Packet, error) {
 		return nil, err
 	}
 	if len(raw) > packetMax {
-		return nil, spend.Malformed("psbt-too-large", "packet", "%d bytes, at most %d are read", len(raw), packetMax)
+		return nil, malformed("psbt-too-large", "packet", "%d bytes, at most %d are read", len(raw), packetMax)
 	}
 	r := &reader{cursor: cursor{data: raw, at: len(magic), where: "global map"}}
 	global, err := r.fields()
@@ -73,7 +71,7 @@ func (v *version2) read(r *reader) error {
 		return err
 	}
 	if inputs+outputs > r.left() { // each map ends with a byte
-		return spend.Malformed("psbt-truncated", "global map", "%d maps announced, %d bytes left", inputs+outputs, r.left())
+		return malformed("psbt-truncated", "global map", "%d maps announced, %d bytes left", inputs+outputs, r.left())
 	}
 	if v.inputs, err = r.maps(inputs, "input", checkInputOfV2); err != nil {
 		return err
@@ -89,7 +87,7 @@ func (v *version2) read(r *reader) error {
 func (v *version2) count(kind uint64, most int, what string) (int, error) {
 	value, ok := v.global.value(kind)
 	if !ok {
-		return 0, spend.Malformed("psbt-version-field", "global map", "no count of %s", what)
+		return 0, malformed("psbt-version-field", "global map", "no count of %s", what)
 	}
 	c := &cursor{data: value, where: "global map"}
 	n, err := c.count(most, 0, what)
@@ -103,7 +101,7 @@ func checkGlobalOfV2(f field) error {
 	const where = "global map"
 	switch f.kind {
 	case globalUnsignedTx:
-		return spend.Malformed("psbt-version-field", where, "an unsigned transaction in a packet of version 2")
+		return malformed("psbt-version-field", where, "an unsigned transaction in a packet of version 2")
 	case globalTxVersion, globalFallbackTime:
 		return shape{exactly(0), exactly(4)}.check(f, where)
 	case globalInputCount, globalOutputCount:
@@ -113,7 +111,7 @@ func checkGlobalOfV2(f field) error {
 			return err
 		}
 		if f.value[0] != 0 {
-			return spend.Malformed("psbt-modifiable", where, "flags %#02x: inputs or outputs may still change", f.value[0])
+			return malformed("psbt-modifiable", where, "flags %#02x: inputs or outputs may still change", f.value[0])
 		}
 		return nil
 	}
@@ -130,7 +128,7 @@ func checkInputOfV2(f field, where string) error {
 		}
 		value := binary.LittleEndian.Uint32(f.value)
 		if f.kind == inputTimeLock && value < heightLockEnd || f.kind == inputHeightLock && (value == 0 || value >= heightLockEnd) {
-			return spend.Malformed("psbt-value", where, "a required lock time of type %#02x with %d", f.kind, value)
+			return malformed("psbt-value", where, "a required lock time of type %#02x with %d", f.kind, value)
 		}
 		return nil
 	}
@@ -144,7 +142,7 @@ func checkOutputOfV2(f field, where string) error {
 	case outputScriptOfV2:
 		return shape{exactly(0), anything}.check(f, where)
 	case outputSilentInfo, outputSilentLabel:
-		return spend.Malformed("psbt-version-field", where, "a silent payment, whose script is not there yet")
+		return malformed("psbt-version-field", where, "a silent payment, whose script is not there yet")
 	}
 	return checkOutputField(f, where)
 }
@@ -178,7 +176,7 @@ func except(m fields, kinds ...uint64) fields {
 func (v *version2) transaction() ([]byte, error) {
 	version, ok := v.global.value(globalTxVersion)
 	if !ok {
-		return nil, spend.Malformed("psbt-version-field", "global map", "no transaction version")
+		return nil, malformed("psbt-version-field", "global map", "no transaction version")
 	}
 	lock, err := v.lockTime()
 	if err != nil {
@@ -190,7 +188,7 @@ func (v *version2) transaction() ([]byte, error) {
 		index, hasIndex := m.value(inputIndex)
 		sequence, hasSequence := m.value(inputSequence)
 		if !hasID || !hasIndex {
-			return nil, spend.Malformed("psbt-version-field", "input", "no previous transaction or no index")
+			return nil, malformed("psbt-version-field", "input", "no previous transaction or no index")
 		}
 		if !hasSequence {
 			sequence = []byte{255, 255, 255, 255}
@@ -202,7 +200,7 @@ func (v *version2) transaction() ([]byte, error) {
 		amount, hasAmount := m.value(outputAmountOfV2)
 		script, hasScript := m.value(outputScriptOfV2)
 		if !hasAmount || !hasScript {
-			return nil, spend.Malformed("psbt-version-field", "output", "no amount or no script")
+			return nil, malformed("psbt-version-field", "output", "no amount or no script")
 		}
 		out = appendPrefixed(append(out, amount...), script)
 	}
@@ -235,7 +233,7 @@ func (v *version2) lockTime() (uint32, error) {
 	case asked && times:
 		return time, nil
 	case asked:
-		return 0, spend.Malformed("psbt-locktime", "inputs", "one input asks for a height and another for a time")
+		return 0, malformed("psbt-locktime", "inputs", "one input asks for a height and another for a time")
 	case hasFallback:
 		return binary.LittleEndian.Uint32(fallback), nil
 	}
