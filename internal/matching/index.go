@@ -8,21 +8,29 @@ type slot uint32
 const (
 	idPageBits = 12
 	idPageLen  = 1 << idPageBits
+	sparse     = 64   // a page with fewer identities, and not the newest, is given up
+	gapMax     = 1024 // pages; beyond such a jump of identities the pages begin anew
 )
 
-// directory finds orders by identity. Dense identities use direct pages of 4,096 slots, given back when empty; arbitrary
-// ones an open addressing table with Fibonacci hashing and backward-shift deletion, so that it never fills with tombs.
+// directory finds orders by identity. Rising identities stand in direct pages of 4,096 slots. Old orders would pin such
+// pages for ever, so a page that has become sparse gives its identities to the table, and only the newest identities open
+// a page. Arbitrary identities all stand in the table: open addressing, Fibonacci hashing, and deletion that shifts back,
+// so that it never fills with tombs.
 type directory struct {
 	arbitrary bool
 	shift     uint8
 	count     int // of the table's entries
 
-	pages []int32 // by id >> 12: index into slabs, 0 none
-	used  []int32 // by slab: live entries
-	slabs []*[idPageLen]slot
-	free  []int32
+	first uint64    // number of pages[0]
+	pages []*idPage // by id >> 12 less first; nil and all before: in the table
+	free  []*idPage
 
 	table []entry
+}
+
+type idPage struct {
+	slots [idPageLen]slot
+	used  int32
 }
 
 // entry keeps identity and slot together, so that a look-up touches one line of the cache.
@@ -33,64 +41,107 @@ type entry struct {
 
 func newDirectory(arbitrary bool) directory {
 	d := directory{arbitrary: arbitrary}
-	if arbitrary {
-		d.resize(10)
-	} else {
-		d.slabs, d.used = append(d.slabs, new([idPageLen]slot)), append(d.used, 0) // slab 0 is none
-	}
+	d.resize(10)
 	return d
 }
 
+// direct returns the page of an identity, or nil when the table has it. Pages before the first wrap to no page.
+func (d *directory) direct(id OrderID) *idPage {
+	if n := uint64(id)>>idPageBits - d.first; n < uint64(len(d.pages)) {
+		return d.pages[n]
+	}
+	return nil
+}
+
 func (d *directory) get(id OrderID) slot {
-	if d.arbitrary {
-		return d.table[d.find(id)].s
+	if p := d.direct(id); p != nil {
+		return p.slots[id&(idPageLen-1)]
 	}
-	page := uint64(id) >> idPageBits
-	if page >= uint64(len(d.pages)) {
-		return 0
-	}
-	return d.slabs[d.pages[page]][id&(idPageLen-1)]
+	return d.table[d.find(id)].s
 }
 
 // put adds an identity that the directory does not have.
 func (d *directory) put(id OrderID, s slot) {
-	if d.arbitrary {
-		d.set(id, s)
+	if n := uint64(id) >> idPageBits; !d.arbitrary && (len(d.pages) == 0 || n >= d.first+uint64(len(d.pages))) {
+		d.extend(n)
+	}
+	if p := d.direct(id); p != nil {
+		p.slots[id&(idPageLen-1)] = s
+		p.used++
 		return
 	}
-	page := int(id >> idPageBits)
-	if page >= len(d.pages) || d.pages[page] == 0 {
-		d.newPage(page)
-	}
-	slab := d.pages[page]
-	d.slabs[slab][id&(idPageLen-1)] = s
-	d.used[slab]++
-}
-
-func (d *directory) newPage(page int) {
-	for page >= len(d.pages) {
-		d.pages = append(d.pages, 0)
-	}
-	if n := len(d.free); n > 0 {
-		d.pages[page], d.free = d.free[n-1], d.free[:n-1]
-		return
-	}
-	d.pages[page] = int32(len(d.slabs))
-	d.slabs, d.used = append(d.slabs, new([idPageLen]slot)), append(d.used, 0)
+	d.set(id, s)
 }
 
 // drop takes an identity out that the directory has.
 func (d *directory) drop(id OrderID) {
-	if d.arbitrary {
+	p := d.direct(id)
+	if p == nil {
 		d.remove(id)
 		return
 	}
-	page := id >> idPageBits
-	slab := d.pages[page]
-	d.slabs[slab][id&(idPageLen-1)] = 0
-	if d.used[slab]--; d.used[slab] == 0 {
-		d.pages[page], d.free = 0, append(d.free, slab)
+	p.slots[id&(idPageLen-1)] = 0
+	if p.used--; p.used < sparse {
+		if n := int(uint64(id)>>idPageBits - d.first); n < len(d.pages)-1 {
+			d.giveUp(n)
+		}
 	}
+}
+
+// extend opens the page of that number, which is after all others. Whether the identities of the new page are in the
+// table is no question: they are newer than every identity so far, or the page begins anew without any.
+func (d *directory) extend(number uint64) {
+	n := len(d.pages)
+	if n == 0 || number-d.first-uint64(n) > gapMax {
+		for i := range d.pages {
+			d.giveUp(i)
+		}
+		d.pages, d.first = d.pages[:0], number
+	} else if p := d.pages[n-1]; p != nil && p.used < sparse {
+		d.giveUp(n - 1)
+	}
+	if len(d.pages) == cap(d.pages) {
+		d.trim()
+	}
+	for number > d.first+uint64(len(d.pages)) {
+		d.pages = append(d.pages, nil)
+	}
+	page := (*idPage)(nil)
+	if n := len(d.free); n > 0 {
+		page, d.free = d.free[n-1], d.free[:n-1]
+	} else {
+		page = new(idPage)
+	}
+	d.pages = append(d.pages, page)
+}
+
+// trim forgets leading pages that were given up, when they are most.
+func (d *directory) trim() {
+	given := 0
+	for given < len(d.pages) && d.pages[given] == nil {
+		given++
+	}
+	if given > 0 && 2*given >= len(d.pages) {
+		d.pages = d.pages[:copy(d.pages, d.pages[given:])]
+		d.first += uint64(given)
+	}
+}
+
+// giveUp moves what a page still has into the table.
+func (d *directory) giveUp(n int) {
+	p := d.pages[n]
+	if p == nil {
+		return
+	}
+	d.pages[n] = nil
+	for i := 0; p.used > 0; i++ {
+		if s := p.slots[i]; s != 0 {
+			d.set(OrderID((d.first+uint64(n))<<idPageBits+uint64(i)), s)
+			p.slots[i] = 0
+			p.used--
+		}
+	}
+	d.free = append(d.free, p)
 }
 
 func (d *directory) home(id OrderID) uint64 { return uint64(id) * 0x9E3779B97F4A7C15 >> (d.shift & 63) }
@@ -111,7 +162,7 @@ func (d *directory) set(id OrderID, s slot) slot {
 	old := e.s
 	*e = entry{id, s}
 	if old == 0 {
-		if d.count++; d.count*8 > len(d.table)*5 {
+		if d.count++; d.count*2 > len(d.table) {
 			d.resize(bits.Len(uint(len(d.table))))
 		}
 	}

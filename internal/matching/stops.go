@@ -34,10 +34,17 @@ func (b *Book) release(r *resting, out []Event) []Event {
 // triggers releases waiting orders that the last price has reached, one at a time, because each may move the price:
 // buys first, the lowest stop and the oldest first; then sells, the highest stop and the oldest first.
 func (b *Book) triggers(events []Event) []Event {
+	if b.stops[Buy].depth|b.stops[Sell].depth == 0 {
+		return events
+	}
+	return b.releaseDue(events)
+}
+
+func (b *Book) releaseDue(events []Event) []Event {
 	for b.state == Open {
 		s := b.due()
 		if s == 0 {
-			return events
+			break
 		}
 		r := b.orders[s]
 		b.forget(s)
@@ -75,6 +82,13 @@ func (e expiring) before(f expiring) bool { return e.at < f.at || e.at == f.at &
 
 // Advance moves the time on and cancels the orders whose time has come, earliest first.
 func (b *Book) Advance(now Time, out []Event) []Event {
+	if len(b.expiry) == 0 || b.expiry[0].at > now {
+		return out
+	}
+	return b.expire(now, out)
+}
+
+func (b *Book) expire(now Time, out []Event) []Event {
 	for len(b.expiry) > 0 && b.expiry[0].at <= now {
 		e := b.popExpiry()
 		if o := &b.orders[e.s]; o.id == e.id && o.force == GoodTillTime && o.expire == e.at {
