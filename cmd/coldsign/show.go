@@ -1,10 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
@@ -36,28 +32,11 @@ func newShowCmd(a *app) *cobra.Command {
 			if dir != "" {
 				return a.writeFrames(fileType, raw, dir)
 			}
-			return a.Slides(func(cols, rows int) ([]string, error) { return slides(fileType, raw, cols, rows) })
+			return a.ShowFrames(fileType, raw)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "png", "", "new folder to write the frames to as PNG")
 	return cmd
-}
-
-// slides draws the series for a terminal of that size.
-func slides(t transport.FileType, raw []byte, cols, rows int) ([]string, error) {
-	version := transport.VersionFor(cols, rows)
-	if version == 0 {
-		return nil, fmt.Errorf("a terminal of %d columns and %d rows is too small for a QR symbol", cols, rows+1)
-	}
-	symbols, err := transport.Symbols(t, raw, transport.Options{VersionMax: version})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]string, len(symbols))
-	for i, symbol := range symbols {
-		out[i] = symbol.Half(2)
-	}
-	return out, nil
 }
 
 func (a *app) writeFrames(t transport.FileType, raw []byte, dir string) error {
@@ -65,21 +44,11 @@ func (a *app) writeFrames(t transport.FileType, raw []byte, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return console.Fail(console.Failed, err, "name a folder that does not exist yet; nothing is overwritten")
-	}
-	for i, symbol := range symbols {
-		picture, err := symbol.PNG(transport.PNGScale)
-		if err != nil {
-			return err
-		}
-		if err := console.WriteNew(filepath.Join(dir, fmt.Sprintf("frame-%04d.png", i+1)), picture, 0o600); err != nil {
-			return err
-		}
+	if err := a.WriteFrames(dir, symbols); err != nil {
+		return err
 	}
 	if a.json {
 		return a.JSON("coldsign.show/v1", map[string]any{"frames": len(symbols), "folder": dir})
 	}
-	a.Say("wrote %d frames to %s; each was read back from its pixels", len(symbols), dir)
 	return nil
 }

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
@@ -46,7 +43,7 @@ func newBundleCmd(a *app) *cobra.Command {
 			return runBundleShow(a, o)
 		},
 	}
-	show.Flags().StringVar(&o.png, "png", "", "folder to write the frames to, as PNG")
+	show.Flags().StringVar(&o.png, "png", "", "new folder to write the frames to as PNG")
 	show.Flags().StringVar(&o.html, "html", "", "file to write a page to that shows the frames in any browser")
 	show.Flags().StringVar(&o.out, "out", "", "file for a USB stick with the sealed bundle, or - for standard output")
 	show.Flags().StringVar(&o.psbt, "psbt", "", "file for the plain PSBT inside, for other wallets")
@@ -207,21 +204,10 @@ func (a *app) writeFrames(raw []byte, o showOptions, written map[string]any) err
 	if o.png == "" {
 		return nil
 	}
-	if err := os.MkdirAll(o.png, 0o700); err != nil {
+	if err := a.WriteFrames(o.png, symbols); err != nil {
 		return err
 	}
-	for i, symbol := range symbols {
-		picture, err := symbol.PNG(transport.PNGScale)
-		if err != nil {
-			return err
-		}
-		name := filepath.Join(o.png, fmt.Sprintf("frame-%03d.png", i+1))
-		if err := console.WriteNew(name, picture, 0o644); err != nil {
-			return err
-		}
-	}
 	written["png"] = o.png
-	a.Say("wrote %d frames to %s", len(symbols), o.png)
 	return nil
 }
 
@@ -230,22 +216,7 @@ func (a *app) animate(raw []byte) error {
 	if a.TTY == nil {
 		return console.Fail(console.Usage, errors.New("there is no terminal to show the bundle on"), "write it instead: --png DIR, --html FILE or --out FILE")
 	}
-	const quiet = 2
-	return a.Slides(func(cols, rows int) ([]string, error) {
-		version := transport.VersionFor(cols, rows)
-		if version == 0 {
-			return nil, spend.Refuse("screen-overflow", "terminal", "room for a QR symbol", fmt.Sprintf("%d columns and %d rows", cols, rows), "make the terminal larger, or write --png DIR")
-		}
-		symbols, err := transport.Symbols(transport.CBOR, raw, transport.Options{VersionMax: version})
-		if err != nil {
-			return nil, err
-		}
-		pictures := make([]string, len(symbols))
-		for i, symbol := range symbols {
-			pictures[i] = symbol.Half(quiet)
-		}
-		return pictures, nil
-	})
+	return a.ShowFrames(transport.CBOR, raw)
 }
 
 // What can be imported, in bytes: an answer of a thousand inputs has 120 kB, a plain PSBT in base64 much more.
@@ -330,65 +301,16 @@ func (a *app) readAnswer(path string) ([]byte, error) {
 	return raw, err
 }
 
-// readImages joins the frames in a folder of pictures. A picture that shows no frame is skipped, as long as the series
-// is complete in the end.
+// readImages joins the frames in a folder of pictures.
 func (a *app) readImages(dir string) ([]byte, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
+	series, err := a.ReadFrames(dir)
+	if err == nil && series.Type != transport.CBOR && series.Type != transport.PSBT {
+		err = noAnswer(dir, "a series of type "+series.Type.String())
 	}
-	joiner := transport.NewJoiner()
-	var skipped []error
-	progress := a.Progress("reading pictures", len(entries))
-	for i, entry := range entries {
-		progress.At(i)
-		switch strings.ToLower(filepath.Ext(entry.Name())) {
-		case ".png", ".jpg", ".jpeg":
-		default:
-			continue
-		}
-		picture, err := console.ReadFile(filepath.Join(dir, entry.Name()), transport.PictureBytesMax)
-		if err != nil {
-			progress.End()
-			return nil, err
-		}
-		text, err := transport.ReadPicture(picture)
-		if err != nil {
-			skipped = append(skipped, fmt.Errorf("%s: %w", entry.Name(), err))
-			continue
-		}
-		if _, err := joiner.Add(text); err != nil {
-			progress.End()
-			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
-		}
-		if joiner.Complete() {
-			break
-		}
-	}
-	progress.End()
-	if !joiner.Complete() {
-		have, need := joiner.Progress()
-		return nil, errors.Join(append([]error{missing(dir, have, need, joiner.Missing())}, skipped...)...)
-	}
-	kind, raw, err := joiner.Payload()
-	if err == nil && kind != transport.CBOR && kind != transport.PSBT {
-		err = noAnswer(dir, "a series of type "+kind.String())
-	}
-	return raw, err
+	return series.Data, err
 }
 
 func noAnswer(where, found string) error {
 	return &spend.Refusal{Kind: spend.Unreadable, Code: "answer-unreadable", Where: where, Expected: "an answer of coldsign, or a signed PSBT",
 		Found: found, Fix: "import the file that coldsign sign or coldsign refuse wrote"}
-}
-
-// missing names the first frames that were not seen, so that nobody has to photograph them all again.
-func missing(dir string, have, need int, frames []int) error {
-	const named = 8
-	fix := fmt.Sprintf("photograph the missing frames into %s and import again: %v", dir, frames[:min(len(frames), named)])
-	if need == 0 {
-		fix = "photograph the frames that coldsign show draws into " + dir + ", and import again"
-	}
-	return &spend.Refusal{Kind: spend.Unreadable, Code: "frames-missing", Where: dir, Expected: "every frame of one series",
-		Found: fmt.Sprintf("%d of %d frames", have, need), Fix: fix}
 }

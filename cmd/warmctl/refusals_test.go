@@ -42,10 +42,6 @@ func TestRefusalsOfWarmctl(t *testing.T) {
 	for code, act := range ofWarmctl() {
 		acts[code] = func(t *testing.T) error { t.Chdir(t.TempDir()); return act(newRig(t)) }
 	}
-	acts["screen-overflow"] = func(t *testing.T) error {
-		c := &console.Console{Name: "warmctl", Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, TTY: page.Terminal(t, 20, 8)}
-		return (&app{Console: c}).animate(bytes.Repeat([]byte("bundle"), 100))
-	}
 	page.Check(t, "../../docs/refusals/warmctl.md", "warmctl", acts, *update)
 }
 
@@ -63,12 +59,6 @@ func ofWarmctl() map[string]func(*rig) error {
 			other.Amount = money.Sats(1)
 			r.sealBundle(must(bundle.EncodeIntent(other)))
 			return r.fails("bundle", "export", "7", "--out", "request.bundle")
-		},
-		"frames-missing": func(r *rig) error {
-			if err := os.Mkdir("photos", 0o700); err != nil {
-				return err
-			}
-			return r.fails("bundle", "import", "--images", "photos")
 		},
 		"intent-expired":   approves(func(r *rig) { r.time = noon.Add(73 * time.Hour) }),
 		"network-mismatch": approves(func(r *rig) { r.intent.Network = spend.BitcoinSignet }),

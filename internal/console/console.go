@@ -1,5 +1,5 @@
 // Package console is everything between a command and a person: streams, the terminal, exit codes, hints, secrets that
-// are typed, files that a person names, and the loop that draws a screen.
+// are typed, files that a person names, frames that a camera reads, and the loop that draws a screen.
 //
 // Manners. Data goes to standard output, words to standard error, questions to the terminal, which is opened by itself
 // so that standard input and output stay free for data. Errors are "name: fact" in lower case, followed by "hint:"

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/scripts/refusals/page"
@@ -26,7 +27,7 @@ func inFolder(act func() error) func(*testing.T) error {
 }
 
 func TestRefusalsOfConsole(t *testing.T) {
-	bare := &console.Console{Name: "coldsign", Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}
+	bare := &console.Console{Name: "coldsign", Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Now: time.Now}
 	page.Check(t, pageOf("internal/console"), "coldsign", page.Examples{
 		"file-exists": inFolder(func() error {
 			if err := console.WriteNew("answer.bundle", []byte("first"), 0o600); err != nil {
@@ -46,6 +47,13 @@ func TestRefusalsOfConsole(t *testing.T) {
 				return err
 			}
 			_, err := console.ReadFile("policy.yaml", 64<<10)
+			return err
+		}),
+		"frames-missing": inFolder(func() error {
+			if err := os.Mkdir("photos", 0o700); err != nil {
+				return err
+			}
+			_, err := bare.ReadFrames("photos")
 			return err
 		}),
 		"screen-overflow": func(t *testing.T) error {
