@@ -134,6 +134,7 @@ func units(raw []byte) money.U128 {
 }
 
 func badIntent(format string, args ...any) *spend.Refusal {
-	return &spend.Refusal{Kind: spend.Unreadable, Code: "intent-invalid", Where: "intent", Found: fmt.Sprintf(format, args...),
-		Fix: "propose again with a warmctl of this version"}
+	return &spend.Refusal{Kind: spend.Unreadable, Code: "intent-invalid", Where: "intent", Expected: "the values that docs/formats.md gives an intent",
+		Found: fmt.Sprintf(format, args...),
+		Fix:   "propose again with a warmctl of this version"}
 }
