@@ -51,6 +51,10 @@ attacks: setup ## run the tests of every attack of docs/attacks.md, one line for
 attacks-mutate: setup ## take each check out in turn and show that its test then fails (about six minutes)
 	@$(GO) run ./scripts/attacks --mutate
 
+.PHONY: bench-matching
+bench-matching: ## play one tape of orders through our order book and through others, side by side (BENCH, e.g. --ops 200000)
+	cd scripts/matchbench && $(GO) run . $(BENCH)
+
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
 

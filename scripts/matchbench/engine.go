@@ -8,7 +8,7 @@ type engine interface {
 	prepare(chunk []op) (mallocs, bytes uint64)
 	do(i int, o *op)
 	drain(func(trade))
-	live() int
+	live() int // orders, or -1 when the engine does not say
 }
 
 // entrant is an engine that takes part.

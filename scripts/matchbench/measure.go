@@ -17,14 +17,13 @@ const (
 
 // figures are what one run of one engine over one tape gave.
 type figures struct {
-	NsPerOp          float64
-	P50, P99, P999   int64 // with the clock's own cost in them
-	Allocs, Bytes    float64
-	HeldMiB          float64
-	Trades, Digest   uint64
-	Live             int
-	Kept             float64 // share of chunks that were not interrupted
-	AllocsSecondHalf float64
+	NsPerOp        float64
+	P50, P99, P999 int64   // with the clock's own cost in them
+	Allocs, Bytes  float64 // of the second half: the first warms up
+	HeldMiB        float64
+	Trades, Digest uint64
+	Live           int
+	Kept           float64 // share of chunks that were not interrupted
 }
 
 type meter struct {
@@ -38,6 +37,7 @@ type meter struct {
 	samples  []int64
 	prepared [2]uint64 // allocations and bytes that the bench made for the engine
 	usage    unix.Rusage
+	see      func(trade) // made once: a method value is an allocation
 }
 
 // interrupted counts how often the kernel took this thread off its core against its will.
@@ -53,6 +53,10 @@ func measure(make func() engine, t tape) figures {
 	defer runtime.UnlockOSThread()
 	empty := heap()
 	m := &meter{e: make(), digest: fnvOffset}
+	m.see = func(t trade) {
+		m.f.Trades++
+		m.digest = m.digest.add(t)
+	}
 	m.samples = append(m.samples, slices.Repeat([]int64{0}, len(t.ops)/sampleEvery+chunkLen)...)[:0]
 	for i := 0; i < t.preload; i += chunkLen {
 		chunk := t.ops[i:min(i+chunkLen, t.preload)]
@@ -64,28 +68,26 @@ func measure(make func() engine, t tape) figures {
 	}
 	runtime.GC()
 	ops := t.ops[t.preload:]
-	before := memory()
-	m.run(ops[:len(ops)/2])
-	between := memory()
-	half := m.prepared
-	m.run(ops[len(ops)/2:])
+	half := len(ops) / 2
+	m.run(ops[:half])
+	before, prepared := memory(), m.prepared
+	m.run(ops[half:])
 	after := memory()
-	m.f.Allocs = float64(after.Mallocs-before.Mallocs-m.prepared[0]) / float64(len(ops))
-	m.f.Bytes = float64(after.TotalAlloc-before.TotalAlloc-m.prepared[1]) / float64(len(ops))
-	m.f.AllocsSecondHalf = float64(after.Mallocs-between.Mallocs-(m.prepared[0]-half[0])) / float64(len(ops)-len(ops)/2)
+	m.f.Allocs = float64(after.Mallocs-before.Mallocs-(m.prepared[0]-prepared[0])) / float64(len(ops)-half)
+	m.f.Bytes = float64(after.TotalAlloc-before.TotalAlloc-(m.prepared[1]-prepared[1])) / float64(len(ops)-half)
 	slices.Sort(m.samples)
-	at := func(perMille int) int64 { return m.samples[min(len(m.samples)*perMille/1000, len(m.samples)-1)] }
+	at := func(perMille int) int64 {
+		if len(m.samples) == 0 { // every sampled chunk was interrupted
+			return 0
+		}
+		return m.samples[len(m.samples)*perMille/1000]
+	}
 	m.f.P50, m.f.P99, m.f.P999 = at(500), at(990), at(999)
-	m.f.NsPerOp, m.f.Kept = float64(m.spent)/float64(m.timed), float64(m.kept)/float64(m.chunks)
+	m.f.NsPerOp, m.f.Kept = float64(m.spent)/float64(max(m.timed, 1)), float64(m.kept)/float64(m.chunks)
 	m.f.Digest, m.f.Live = uint64(m.digest), m.e.live()
 	m.f.HeldMiB = float64(heap()-empty-uint64(8*cap(m.samples))) / (1 << 20)
 	runtime.KeepAlive(t.ops)
 	return m.f
-}
-
-func (m *meter) see(t trade) {
-	m.f.Trades++
-	m.digest = m.digest.add(t)
 }
 
 func (m *meter) run(ops []op) {

@@ -26,7 +26,6 @@ type danielgatisBook struct {
 	book   *danielgatis.OrderBook
 	prices map[uint32]decimal.Decimal
 	chunk  []command
-	count  int
 	trades []*danielgatis.Trade
 }
 
@@ -39,7 +38,7 @@ func newDanielgatis() engine {
 	return &danielgatisBook{book: danielgatis.NewOrderBook("A"), prices: map[uint32]decimal.Decimal{}, chunk: make([]command, chunkLen)}
 }
 
-func (d *danielgatisBook) live() int { return d.count }
+func (d *danielgatisBook) live() int { return -1 } // it does not say
 
 func (d *danielgatisBook) prepare(chunk []op) (mallocs, bytes uint64) {
 	for i, o := range chunk {
@@ -59,12 +58,9 @@ func (d *danielgatisBook) do(i int, o *op) {
 	switch o.kind {
 	case cancel:
 		d.book.CancelOrder(c.id)
-		d.count--
 		return
 	case aggressive:
 		trader = "taker"
-	default:
-		d.count++
 	}
 	side := danielgatis.Buy
 	if o.side == 1 {

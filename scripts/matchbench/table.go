@@ -33,7 +33,7 @@ func preface(w io.Writer, timed, reps int) {
 		fmt.Fprintf(w, "  %s\n    %s\n", a[0], a[1])
 	}
 	fmt.Fprintln(w, "ns/op: best and median repetition. p50, p99, p999: ns of single operations, the clock's own cost included.")
-	fmt.Fprintln(w, "allocs and bytes: for each operation; MiB: held by the engine at the end.")
+	fmt.Fprintln(w, "allocs and bytes: for each operation of the second half; MiB: held by the engine at the end; kept: chunks not interrupted.")
 }
 
 func table(w io.Writer, t tape, rows []row) {
