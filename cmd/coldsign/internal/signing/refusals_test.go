@@ -186,6 +186,11 @@ func ofActs() page.Examples {
 			e.replaces = first
 			return tr.sealed(t, e)
 		}),
+		"replacement-differs": second(func(t *testing.T, tr *treasury, first []byte) []byte {
+			e := tr.errand(tr.coins(t, 0, 1)...)
+			e.amount, e.replaces, e.rate = 150_000, first, 9000
+			return tr.sealed(t, e)
+		}),
 		"trust-missing":  examined(func(b *signing.Beliefs) { *b = signing.Beliefs{Network: b.Network} }),
 		"wallet-unknown": examined(func(b *signing.Beliefs) { b.Wallets = b.Wallets[:1] }),
 	}
