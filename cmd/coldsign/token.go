@@ -43,11 +43,13 @@ func generate(ctx context.Context, token *hsm.Token, where keystore.TokenKey) ([
 	return made.Public, err
 }
 
-// isTokenError reports whether the key device is what failed.
+// isTokenError reports whether the key device is what failed. A label of the wrong form was typed by a person, and that a
+// token refuses to give a key out is its good answer.
 func isTokenError(err error) bool {
 	for _, sentinel := range []error{hsm.ErrNotBuilt, hsm.ErrModuleMissing, hsm.ErrNotModule, hsm.ErrModuleFailed, hsm.ErrModuleBusy,
 		hsm.ErrTokenMissing, hsm.ErrTokenAmbiguous, hsm.ErrTokenRemoved, hsm.ErrPIN, hsm.ErrPINLocked, hsm.ErrPINUnset, hsm.ErrNotLoggedIn,
-		hsm.ErrKeyMissing, hsm.ErrKeyExists, hsm.ErrKeyAmbiguous, hsm.ErrKeyMismatch, hsm.ErrKeyUnsafe, hsm.ErrUnsupported, hsm.ErrClosed} {
+		hsm.ErrKeyMissing, hsm.ErrKeyExists, hsm.ErrKeyAmbiguous, hsm.ErrKeyMismatch, hsm.ErrKeyUnsafe, hsm.ErrExported,
+		hsm.ErrSignature, hsm.ErrUnsupported, hsm.ErrClosed} {
 		if errors.Is(err, sentinel) {
 			return true
 		}
