@@ -247,6 +247,27 @@ func TestAKeyholdersVeto(t *testing.T) {
 	}
 }
 
+// A keyholder who signed thinks again before the second signature is there: nothing moves with the first one.
+func TestAKeyholderThinksAgain(t *testing.T) {
+	r := newRig(t)
+	r.toSealed()
+	r.signBy(1, 0)
+	no := r.answerTo(1, 0)
+	no.Signatures, no.Refusal = nil, "unexpected"
+	if _, err := r.give(r.sealed(no)); err != nil {
+		t.Fatal(err)
+	}
+	r.signBy(1, 1)
+	v := r.look(1)
+	if v.Intent.State != treasury.Sealed || !strings.Contains(v.Waiting, "refused by 1 of 3 keys (key a: unexpected)") || !strings.HasSuffix(v.Waiting, "1 of 2 signatures") {
+		t.Errorf("%s: %s", v.Intent.State, v.Waiting)
+	}
+	r.signBy(1, 2)
+	if v := r.look(1); v.Intent.State != treasury.Broadcast {
+		t.Errorf("two others signed, and it is %s", v.Intent.State)
+	}
+}
+
 // Attack 065: the answer to a replacement shares a nonce with the answer to the first bundle.
 func TestAttack065NonceReuseAcrossAReplacement(t *testing.T) {
 	r := newRig(t)

@@ -32,17 +32,19 @@ type Nonce struct {
 }
 
 const (
-	selectAnswers = "SELECT bundle, position, bytes, counter, refusal, at FROM answers WHERE bundle = ? ORDER BY position"
-	insertAnswer  = "INSERT INTO answers(bundle, position, wallet, bytes, counter, refusal, at) VALUES(?, ?, ?, ?, ?, ?, ?)"
-	selectCount   = "SELECT bundle FROM answers WHERE wallet = ? AND position = ? AND counter = ?"
-	selectLast    = "SELECT position, max(counter) FROM answers WHERE wallet = ? AND counter > 0 GROUP BY position"
-	insertNonce   = "INSERT INTO nonces(r, pubkey, digest) VALUES(?, ?, ?) ON CONFLICT DO NOTHING"
-	selectNonce   = "SELECT pubkey, digest FROM nonces WHERE r = ?"
+	selectAnswers  = "SELECT bundle, position, bytes, counter, refusal, at FROM answers WHERE bundle = ? ORDER BY position"
+	insertAnswer   = "INSERT INTO answers(bundle, position, wallet, bytes, counter, refusal, at) VALUES(?, ?, ?, ?, ?, ?, ?)"
+	withdrawAnswer = "DELETE FROM answers WHERE bundle = ? AND position = ? AND refusal = ''"
+	selectCount    = "SELECT bundle FROM answers WHERE wallet = ? AND position = ? AND counter = ?"
+	selectLast     = "SELECT position, max(counter) FROM answers WHERE wallet = ? AND counter > 0 GROUP BY position"
+	insertNonce    = "INSERT INTO nonces(r, pubkey, digest) VALUES(?, ?, ?) ON CONFLICT DO NOTHING"
+	selectNonce    = "SELECT pubkey, digest FROM nonces WHERE r = ?"
 )
 
 // AddAnswer stores a verified answer to a live bundle, and its nonces. One that comes after its intent was signed is
-// kept too: its nonces count. The same bytes again change nothing and return false. Refusals: answer-conflict (other
-// bytes by the same key), answer-counter-reused (a signer's ledger went back or was copied), bundle-unknown,
+// kept too: its nonces count. The same bytes again change nothing and return false. A refusal by a key that has signed
+// takes the place of its signatures while they are not enough: a keyholder may think again. Refusals: answer-conflict
+// (other bytes by the same key), answer-counter-reused (a signer's ledger went back or was copied), bundle-unknown,
 // bundle-replaced, intent-state, and nonce-reused, which halts the store for a person to look.
 func (s *Store) AddAnswer(ctx context.Context, a Answer) (fresh bool, err error) {
 	if a.Counter > math.MaxInt64 {
@@ -57,6 +59,11 @@ func (s *Store) AddAnswer(ctx context.Context, a Answer) (fresh bool, err error)
 		// The alarm is committed although the answer is refused, so it travels beside the transaction's error.
 		if alarm, err = s.nonces(ctx, tx, a); err != nil || alarm != nil {
 			return err
+		}
+		if a.Refusal != "" {
+			if _, err := tx.ExecContext(ctx, withdrawAnswer, a.Bundle[:], a.Position); err != nil {
+				return err
+			}
 		}
 		counter := sql.NullInt64{Int64: int64(a.Counter), Valid: !a.Bare}
 		if _, err := tx.ExecContext(ctx, insertAnswer, a.Bundle[:], a.Position, i.From[:], a.Bytes, counter, a.Refusal, s.now()); err != nil {
@@ -94,7 +101,8 @@ func (s *Store) admit(ctx context.Context, tx *sql.Tx, a Answer) (i Intent, know
 		if old.Position == a.Position && bytes.Equal(old.Bytes, a.Bytes) {
 			return i, true, nil
 		}
-		if old.Position == a.Position {
+		withdrawn := a.Refusal != "" && old.Refusal == "" && i.State == Sealed
+		if old.Position == a.Position && !withdrawn {
 			return i, false, spend.Distrust("answer-conflict", where, "one answer by each key to a bundle", "a second one with other bytes",
 				"treasury staff ask the keyholder which answer is theirs; a new try needs a new bundle")
 		}

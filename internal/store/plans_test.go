@@ -200,3 +200,37 @@ func TestAttack117AGreatTheftDoesNotStopTheChain(t *testing.T) {
 		t.Errorf("halts %v, %v", halts, err)
 	}
 }
+
+// A keyholder who has signed may think again while the other signatures are missing: the refusal takes the place of the
+// signatures, and these cannot come back. Once the transaction is final it is too late.
+func TestARefusalTakesTheSignatureBack(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	funding := w.pay(w.cold, 1000, 1000)
+	w.mine(funding)
+	_, _, s := w.sealed("one", outpoint(funding, 0))
+	signed := store.Answer{Bundle: s.Bundle.ID, Position: 0, Bytes: []byte("signed"), Counter: 1}
+	refusal := store.Answer{Bundle: s.Bundle.ID, Position: 0, Bytes: []byte("no"), Counter: 2, Refusal: "unexpected"}
+	for _, a := range []store.Answer{signed, refusal} {
+		if fresh, err := w.AddAnswer(ctx, a); err != nil || !fresh {
+			t.Fatalf("fresh %v, %v", fresh, err)
+		}
+	}
+	if fresh, err := w.AddAnswer(ctx, refusal); err != nil || fresh {
+		t.Errorf("the refusal again: fresh %v, %v", fresh, err)
+	}
+	_, err := w.AddAnswer(ctx, signed)
+	refused(t, err, "answer-conflict")
+	if list, err := w.Answers(ctx, s.Bundle.ID); err != nil || len(list) != 1 || list[0].Refusal != "unexpected" {
+		t.Errorf("answers %+v, %v", list, err)
+	}
+	_, tx, late := w.sealed("two", outpoint(funding, 1))
+	signed.Bundle, signed.Counter = late.Bundle.ID, 3
+	_, err = w.AddAnswer(ctx, signed)
+	w.must(err)
+	_, err = w.Finish(ctx, late.Bundle.ID, rawOf(t, tx))
+	w.must(err)
+	refusal.Bundle, refusal.Counter = late.Bundle.ID, 4
+	_, err = w.AddAnswer(ctx, refusal)
+	refused(t, err, "answer-conflict")
+}
