@@ -2,6 +2,7 @@
 GO      ?= go
 BIN     := build/bin
 STORIES := ./scripts/demo
+REFUSALS := ./cmd/coldsign ./cmd/coldsign/internal/home ./cmd/coldsign/internal/keystore ./cmd/coldsign/internal/signing ./cmd/exchanged ./cmd/warmctl
 
 .PHONY: help demo demo-shell test referees lint docs setup build tools attacks attacks-mutate fuzz clean
 
@@ -42,8 +43,10 @@ lint: setup ## gofmt, vet, staticcheck
 	$(BIN)/staticcheck ./...
 	$(BIN)/staticcheck -tags referees ./scripts/referees
 
-docs: ## write docs/cli.md and docs/man from what the programs print for --help
+docs: ## write docs/cli.md and docs/man from what the programs print for --help, and the examples in docs/refusals
 	$(GO) run ./scripts/gendocs
+	$(GO) test -count=1 -run '^TestRefusalsOf' $(REFUSALS) -update
+	$(GO) test -count=1 ./scripts/refusals -update
 
 attacks: setup ## run the tests of every attack of docs/attacks.md, one line for each; fails when a required one does not hold
 	@$(GO) run ./scripts/attacks
