@@ -58,7 +58,7 @@ type Body struct {
 	Approvals   [][]byte // armoured signatures over Intent
 	Issuer      string
 	SealedAt    int64    // Unix seconds, UTC
-	Replaces    [32]byte // identity of the bundle that this one replaces; zero when none
+	Replaces    [32]byte // identity of the first bundle of the line that this one replaces; zero when none
 
 	// Counters are the last receipts of the paying wallet's keys that the issuer has seen, by rising position. They are a
 	// claim: a signer whose own ledger knows less was restored from an older copy, and refuses.

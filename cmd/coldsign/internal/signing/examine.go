@@ -32,6 +32,7 @@ type Examination struct {
 	Limits    []string
 	Lock      policy.Lock
 	Payee     policy.Entry // of a payment
+	Earlier   home.Entry   // of a replacement: what the believing key signed last in its line, if it did
 	KeyNumber int          // place of the believing key in the spending wallet, from 1; 0 when it has none
 	Now       time.Time
 }
@@ -78,7 +79,21 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 	}
 	x.Verdict, x.Limits, x.Lock = policy.Judge(b.Rules, in), policy.Limits(b.Rules, in), policy.TimeLock(b.Rules, in)
 	x.Payee, _ = b.Book.Entry(opened.Intent.Entry)
+	x.Earlier = b.earlier(l, opened, x.Effects)
 	return x, nil
+}
+
+// earlier finds what the key signed last in the line that a bundle continues. It must share a coin with the bundle: what
+// else the bundle names is nothing that this key can speak about.
+func (b Beliefs) earlier(l *home.Ledger, opened bundle.Opened, e chain.Effects) (found home.Entry) {
+	named, coins := hex.EncodeToString(opened.Replaces[:]), outpoints(e)
+	for _, entry := range l.Entries() {
+		ofLine := entry.Event == home.Reserved && entry.Key == b.key && opened.Replaces != [32]byte{} && (entry.Bundle == named || entry.Replaces == named)
+		if ofLine && entry.Bundle != hex.EncodeToString(opened.ID[:]) && slices.ContainsFunc(coins, func(coin string) bool { return slices.Contains(entry.Outpoints, coin) }) {
+			found = entry
+		}
+	}
+	return found
 }
 
 // scope finds the pinned wallets that the intent names. A wallet that was never pinned has no name here and no rules.
@@ -198,6 +213,10 @@ func (x Examination) Request() review.Request {
 	}
 	for _, a := range x.Approvers {
 		r.Approvers = append(r.Approvers, a.Person+" ("+a.Role+", "+a.Site+", "+a.Device+")")
+	}
+	if x.Earlier.Bundle != "" {
+		r.Notes = append(r.Notes, "replaces bundle "+x.Earlier.Bundle[:8]+", which this key signed on "+x.Earlier.Time.Format(time.RFC3339)+
+			": the same coins, amount and destination; the chain takes one of them")
 	}
 	if x.Lock.Applies && x.Now.Before(x.Lock.Until) {
 		r.Notes = append(r.Notes, "time-locked: the last signature waits until "+x.Lock.Until.UTC().Format(time.RFC3339)+"; any keyholder can refuse until then")

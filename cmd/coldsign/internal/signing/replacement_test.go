@@ -1,6 +1,7 @@
 package signing_test
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -44,7 +45,10 @@ func TestAttack073ALineIsKnownByItsFirstBundle(t *testing.T) {
 	apart.coins = coins[2:]
 	tr.refuses(t, "beside the line", tr.sealed(t, apart), "replacement-shares-no-coin")
 	wide.rate = 9_000
-	tr.signs(t, tr.sealed(t, wide))
+	notes := tr.signs(t, tr.sealed(t, wide)).Examination.Request().Notes
+	if len(notes) != 1 || !strings.HasPrefix(notes[0], "replaces bundle ") {
+		t.Errorf("the screen notes %q", notes)
+	}
 }
 
 // Attack 114: of a line of replacements one is confirmed, so the line counts once in every window: a fee bump of a large
