@@ -178,8 +178,7 @@ func (a *app) mayTrust(u *unlocked, p home.Pin) error {
 	case network != "" && network != u.home.Network():
 		return mismatch(p, u.home.Network(), network)
 	case serial < least:
-		return spend.Refuse(string(p.Kind)+"-not-newer", string(p.Kind), fmt.Sprintf("a version above %d", least-1), fmt.Sprint(serial),
-			"raise the version in the file; an old one is never taken back")
+		return outdated(p.Kind, serial, least)
 	case p.Kind == home.BookPin:
 		book, err := policy.ParseBook(p.Data)
 		if err != nil {
@@ -192,6 +191,15 @@ func (a *app) mayTrust(u *unlocked, p home.Pin) error {
 		return console.Fail(console.Usage, fmt.Errorf("nobody vouches for a file of kind %s", p.Kind), "coldsign trust add FILE")
 	}
 	return nil
+}
+
+// outdated refuses an older file in the place of a newer one.
+func outdated(kind home.Kind, serial, least uint64) error {
+	expected, found, fix := fmt.Sprintf("a version above %d", least-1), fmt.Sprint(serial), "raise the version in the file; an old one is never taken back"
+	if kind == home.BookPin {
+		return spend.Refuse("book-not-newer", "book", expected, found, fix)
+	}
+	return spend.Refuse("policy-not-newer", "policy", expected, found, fix)
 }
 
 // edition reads which network a file is for (a roster is for all), its serial where it has one, and the least serial

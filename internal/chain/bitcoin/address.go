@@ -21,7 +21,7 @@ func CheckAddress(network spend.Network, text string) error {
 		return malformed("address-invalid", "address", "%.90q, %s", text, found)
 	}
 	decoded, err := address.DecodeAddress(text, params)
-	if err != nil || !decoded.IsForNet(params) {
+	if err != nil {
 		return refuse("which is none of " + string(network))
 	}
 	script, err := txscript.PayToAddrScript(decoded)

@@ -31,6 +31,7 @@ func TestAttack040AnAddressHasOneSpelling(t *testing.T) {
 		"old, another network":   "2MzQwSSnBHWHqSAqtTVQ6v47XtaisrJa1Vc",
 		"another coin":           "ltc1qw508d6qejxtdg4y5r3zarvary0c5xw7kgmn4n9",
 		"a public key":           "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+		"an anchor":              "bc1pfeessrawgf", // pay to anchor: anybody can spend it
 		"witness version 16":     "bc1sw50qgdz25j",
 		"a space":                " " + segwit,
 		"nothing":                "",
