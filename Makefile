@@ -4,7 +4,7 @@ BIN     := build/bin
 STORIES := ./scripts/demo
 REFUSALS := ./cmd/coldsign ./cmd/coldsign/internal/home ./cmd/coldsign/internal/keystore ./cmd/coldsign/internal/signing ./cmd/exchanged ./cmd/warmctl
 
-.PHONY: help demo demo-shell test referees lint docs setup build tools attacks attacks-mutate fuzz clean
+.PHONY: help demo demo-shell test referees lint docs setup build tools attacks attacks-mutate fuzz bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-matching: ## play one tape of orders through our order book and through ot
 
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
+
+bench: setup build ## print what signing costs, beside the bare work and beside the referees that are installed (some minutes)
+	@$(GO) run ./scripts/bench
 
 clean: ## remove what the build made
 	rm -rf build out

@@ -53,6 +53,20 @@ func BenchmarkSign(b *testing.B) {
 	}
 }
 
+// Unlocking costs what guessing a passphrase shall cost.
+func BenchmarkUnlock(b *testing.B) {
+	store, err := keystore.Open(b.TempDir(), nil)
+	must(b, err)
+	_, _, err = store.Create(keystore.Creation{Name: "a", Network: spend.BitcoinMainnet, Passphrase: keystore.NewSecret([]byte(passphrase)),
+		Rand: noise("a", 0)}, keystore.Entropy{Kernel: noise("a", 1), Device: noise("a", 2)})
+	must(b, err)
+	for b.Loop() {
+		key, err := store.Unlock("a", keystore.NewSecret([]byte(passphrase)))
+		must(b, err)
+		must(b, key.Close())
+	}
+}
+
 // load is one bundle, and the numbers that the bare work is about.
 type load struct {
 	bundle []byte
@@ -187,6 +201,7 @@ func measure(b *testing.B, tr *treasury, before []byte, loads []*load) {
 	report(median(signs, wall), "sign-wall-ns")
 	report(median(bares, cpu), "bare-cpu-ns")
 	report(median(bareOnce, cpu), "bare1-cpu-ns")
+	report(median(bareOnce, wall), "bare1-wall-ns")
 	b.ReportMetric(float64(inputs), "inputs")
 	b.ReportMetric(float64(len(loads)), "bundles")
 	b.ReportMetric(float64(size), "bundle-bytes")
