@@ -151,26 +151,33 @@ func TestFiveHundredCoinsBecomeOne(t *testing.T) {
 		t.Errorf("a plain PSBT: exit %d, %v\n%s", r.code, err, r.errs)
 	}
 
-	for i, h := range holders[:2] {
-		screen, took, err := s.mergeReview(h, s.bundleFile(id), s.answerFile(h, id), planned.Fee.Value)
-		must(err)
-		for _, want := range []string{"STAYS", "NOTHING LEAVES", "500/500 inputs proven"} {
-			if !strings.Contains(screen, want) {
-				t.Errorf("the screen lacks %q:\n%s", want, screen)
-			}
-		}
-		if i == 0 {
-			fmt.Fprintf(s.transcript, "%s\n", screen)
-		}
-		answer, err := os.Stat(s.answerFile(h, id))
-		must(err)
-		t.Logf("key %s: %s from the confirmation to the answer of %d bytes", h.key, took.Round(time.Millisecond), answer.Size())
-		_, err = s.must(s.warmctl("bob", "bundle", "import", s.answerFile(h, id)))
-		must(err)
+	for _, h := range holders[:2] {
+		must(s.signMerge(t, h, id, planned.Fee.Value))
 	}
 	must(s.confirmMerge(ctx, id))
 	t.Logf("500 inputs: PSBT %d bytes, bundle %d bytes, %d frames, %d s at 5 a second, %d vB", sealed.Plan.PayloadBytes, sealed.Plan.BundleBytes,
 		sealed.Plan.Frames, sealed.Plan.Seconds, sealed.Plan.VirtualBytes)
+}
+
+// signMerge has one keyholder sign, checks what the screen said, and brings the answer.
+func (s *story) signMerge(t *testing.T, h holder, id, fee string) error {
+	screen, took, err := s.mergeReview(h, s.bundleFile(id), s.answerFile(h, id), fee)
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{"STAYS", "NOTHING LEAVES", "500/500 inputs proven"} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("the screen lacks %q:\n%s", want, screen)
+		}
+	}
+	fmt.Fprintf(s.transcript, "%s\n", screen)
+	answer, err := os.Stat(s.answerFile(h, id))
+	if err != nil {
+		return err
+	}
+	t.Logf("key %s: %s from the confirmation to the answer of %d bytes", h.key, took.Round(time.Millisecond), answer.Size())
+	_, err = s.must(s.warmctl("bob", "bundle", "import", s.answerFile(h, id)))
+	return err
 }
 
 // confirmMerge has the chain confirm the consolidation and asks the node what it spends.
