@@ -92,3 +92,31 @@ func TestAttack071OnlySignaturesAreTakenFromAReturnedPacket(t *testing.T) {
 		}
 	}
 }
+
+// Whatever comes back, only signatures that verify against our own packet are taken from it.
+func FuzzReturned(f *testing.F) {
+	w := newWorld(f)
+	p := w.packet(f)
+	f.Add(p.Bytes())
+	for position, signatures := range w.answers(f, p) {
+		raw, err := p.WithSignatures(signatures)
+		must(f, err)
+		f.Add(raw)
+		if position == 0 {
+			f.Add(raw[:len(raw)-1])
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		back, err := bitcoin.ReadAny(raw)
+		if err != nil {
+			return
+		}
+		sets, err := bitcoin.Returned(p, back, w.scope())
+		if err != nil {
+			return
+		}
+		for _, set := range sets {
+			must(t, bitcoin.VerifySignatures(p, w.scope(), set.Signatures))
+		}
+	})
+}
