@@ -23,9 +23,9 @@ type event struct {
 	Action, Package, Test, FailedBuild, Output string
 }
 
-// goTest runs one go test with the arguments and gives the results of every test and subtest, and whether something did
-// not compile. A failing test is no error here.
-func goTest(ctx context.Context, root string, args ...string) (results, bool, error) {
+// goTest runs one go test with the arguments and gives the results of every test and subtest, and what the compiler said
+// when something did not compile. A failing test is no error here.
+func goTest(ctx context.Context, root string, args ...string) (results, string, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-vet=off"}, args...)...)
 	cmd.Dir = root
 	var failure bytes.Buffer
@@ -33,12 +33,12 @@ func goTest(ctx context.Context, root string, args ...string) (results, bool, er
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return nil, false, err
+		return nil, "", err
 	}
 	if ctx.Err() != nil {
-		return nil, false, ctx.Err()
+		return nil, "", ctx.Err()
 	}
-	found, broken := results{}, false
+	found, complaint := results{}, ""
 	lines := bufio.NewScanner(bytes.NewReader(out))
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -46,18 +46,21 @@ func goTest(ctx context.Context, root string, args ...string) (results, bool, er
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
 			continue // go test mixes plain text in when a package does not load
 		}
-		broken = broken || e.FailedBuild != "" || e.Action == "build-fail"
 		switch e.Action {
+		case "build-output":
+			complaint += e.Output
+		case "build-fail":
+			complaint += "it does not compile"
 		case "pass", "fail", "skip":
 			if e.Test != "" {
 				found[relative(e.Package)+" "+e.Test] = e.Action
 			}
 		}
 	}
-	if err != nil && len(found) == 0 && !broken {
-		return nil, false, fmt.Errorf("go test %s: %w\n%s%s", strings.Join(args, " "), err, failure.String(), tailOf(out))
+	if err != nil && len(found) == 0 && complaint == "" {
+		return nil, "", fmt.Errorf("go test %s: %w\n%s%s", strings.Join(args, " "), err, failure.String(), tailOf(out))
 	}
-	return found, broken, lines.Err()
+	return found, complaint, lines.Err()
 }
 
 func relative(pkg string) string {

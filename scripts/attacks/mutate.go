@@ -92,8 +92,8 @@ func sound(ctx context.Context, root string, m mutation, healthy map[string]bool
 	if known, ok := healthy[key]; ok {
 		return known
 	}
-	found, failed, err := goTest(ctx, root, "-run", m.run, m.pkg)
-	healthy[key] = err == nil && !failed && len(found) > 0 && !found.has("fail") && found.has("pass")
+	found, complaint, err := goTest(ctx, root, "-run", m.run, m.pkg)
+	healthy[key] = err == nil && complaint == "" && len(found) > 0 && !found.has("fail") && found.has("pass")
 	return healthy[key]
 }
 
@@ -116,18 +116,31 @@ func (m mutation) try(ctx context.Context, root, dir string) (outcome, string) {
 	if err != nil {
 		return broken, err.Error()
 	}
-	found, failed, err := goTest(ctx, root, "-overlay", overlay, "-timeout", "120s", "-run", m.run, m.pkg)
+	args := []string{"-overlay", overlay, "-timeout", "120s", "-run", m.run, m.pkg}
+	if drawsAtRandom(root, m.pkg) {
+		args = append(args, "-rapid.nofailfile") // it would keep the failing draw in the package's folder
+	}
+	found, complaint, err := goTest(ctx, root, args...)
 	switch {
 	case err != nil:
 		return broken, err.Error()
-	case failed:
-		return broken, "it does not compile"
+	case complaint != "":
+		return broken, strings.ReplaceAll(strings.TrimSpace(complaint), "\n", "\n          ")
 	case found.has("fail"):
 		return killed, ""
 	case len(found) == 0:
 		return broken, "its test did not run"
 	}
 	return survived, "the test passes without the check"
+}
+
+// drawsAtRandom reports whether tests of the package use rapid.
+func drawsAtRandom(root, pkg string) bool {
+	files, _ := filepath.Glob(filepath.Join(root, filepath.FromSlash(pkg), "*_test.go"))
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(text), `"pgregory.net/rapid"`)
+	})
 }
 
 // writeOverlay writes the changed files and the table that tells the go command to read them in place of the real ones.
