@@ -31,7 +31,8 @@ type plainLevel struct {
 func newPlain() engine {
 	up := func(a, b any) int { return cmp.Compare(a.(uint64), b.(uint64)) }
 	down := func(a, b any) int { return cmp.Compare(b.(uint64), a.(uint64)) }
-	return &plain{sides: [2]*redblacktree.Tree{redblacktree.NewWith(down), redblacktree.NewWith(up)}, byID: map[uint64]*plainOrder{}, trades: make([]trade, 0, 1<<16)}
+	sides := [2]*redblacktree.Tree{redblacktree.NewWith(down), redblacktree.NewWith(up)}
+	return &plain{sides: sides, byID: map[uint64]*plainOrder{}, trades: make([]trade, 0, 1<<16)}
 }
 
 func (p *plain) prepare([]op) (mallocs, bytes uint64) { return 0, 0 }
