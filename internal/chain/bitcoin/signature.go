@@ -115,7 +115,7 @@ type Nonce struct {
 }
 
 func (f *Proven) nonces(signatures []Signature) []Nonce {
-	var out []Nonce
+	out := make([]Nonce, 0, len(signatures))
 	for _, sig := range signatures {
 		n := Nonce{PubKey: sig.PubKey, Digest: f.inputs[sig.Input].digest}
 		if r, _, err := parseDER(sig.Signature[:len(sig.Signature)-1]); err == nil && r.BitLen() <= 256 {
@@ -130,7 +130,7 @@ func (f *Proven) nonces(signatures []Signature) []Nonce {
 // anybody who can subtract; with different keys, a device's random numbers repeat. The same key may give the same r for
 // the same digest: that is what deterministic nonces do.
 func NonceReuse(nonces []Nonce) error {
-	seen := map[[32]byte]Nonce{}
+	seen := make(map[[32]byte]Nonce, len(nonces))
 	for _, n := range nonces {
 		if before, again := seen[n.R]; again && before != n {
 			return spend.Distrust("nonce-reused", fmt.Sprintf("key %x", n.PubKey), "a fresh nonce for each digest",
