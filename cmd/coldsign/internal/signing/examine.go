@@ -55,12 +55,13 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 	if err := errors.Join(b.standing(x.Scope.From), b.current(l, opened, x.KeyNumber)); err != nil {
 		return Examination{}, err
 	}
-	packet, err := bitcoin.Join(opened.Payload, opened.Proofs)
+	payload, proofs := opened.Payload, opened.Proofs
+	opened.Payload, opened.Proofs = nil, nil // the packet has its own, and a bundle may be long
+	x.Opened = opened
+	packet, err := bitcoin.Join(payload, proofs)
 	if err != nil {
 		return Examination{}, err
 	}
-	opened.Payload, opened.Proofs = nil, nil // the packet has its own, and a bundle may be long
-	x.Opened = opened
 	if x.Proven, err = bitcoin.Establish(packet, x.Scope); err != nil {
 		return Examination{}, err
 	}
