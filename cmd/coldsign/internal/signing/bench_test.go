@@ -200,6 +200,7 @@ func measure(b *testing.B, tr *treasury, before []byte, loads []*load) {
 	report(median(signs, cpu), "sign-cpu-ns")
 	report(median(signs, wall), "sign-wall-ns")
 	report(median(bares, cpu), "bare-cpu-ns")
+	report(median(bares, wall), "bare-wall-ns")
 	report(median(bareOnce, cpu), "bare1-cpu-ns")
 	report(median(bareOnce, wall), "bare1-wall-ns")
 	b.ReportMetric(float64(inputs), "inputs")
