@@ -24,9 +24,10 @@ const module = "github.com/coldsign/coldsign/"
 var floors = [][]string{
 	{"internal/money", "internal/spend", "internal/words", "internal/chain/internal/proof", "internal/chain"},
 	{"internal/seal", "internal/wallet", "internal/chain/bitcoin", "internal/approvals", "internal/bundle", "internal/transport",
-		"internal/policy", "internal/review"},
-	{"internal/matching", "internal/treasury", "cmd/coldsign/internal/keystore", "cmd/coldsign/internal/home", "cmd/coldsign/internal/signing"},
-	{"hsm", "internal/console", "internal/command", "internal/node", "internal/store", "internal/admin"},
+		"internal/policy", "internal/review", "internal/exchange"},
+	{"internal/matching", "internal/ledger", "internal/accounts", "internal/limits", "internal/engine", "internal/treasury", "cmd/coldsign/internal/keystore", "cmd/coldsign/internal/home", "cmd/coldsign/internal/signing"},
+	{"hsm", "internal/console", "internal/command", "internal/node", "internal/store", "internal/store/journal", "internal/store/records", "internal/bus",
+		"internal/gateway", "internal/admin"},
 	{"cmd/coldsign", "cmd/warmctl", "cmd/exchanged"},
 }
 
@@ -39,6 +40,8 @@ var beside = map[string][]string{
 	"internal/bundle":               {"internal/seal"},
 	"cmd/coldsign/internal/home":    {"cmd/coldsign/internal/keystore"},
 	"cmd/coldsign/internal/signing": {"cmd/coldsign/internal/home", "cmd/coldsign/internal/keystore"},
+	"internal/engine":               {"internal/matching", "internal/ledger", "internal/accounts"},
+	"internal/gateway":              {"internal/bus"},
 	"internal/command":              {"internal/console"},
 	"internal/admin":                nil,
 	"internal/chain/internal/proof": nil,
