@@ -56,6 +56,14 @@ func (l ledger) Planned(ctx context.Context, serial uint64) ([]wire.OutPoint, er
 	return l.store.Planned(ctx, serial)
 }
 
+func (l ledger) Stuck(ctx context.Context, serial uint64) ([][]byte, error) {
+	return l.store.Stuck(ctx, serial)
+}
+
+func (l ledger) Void(ctx context.Context, serial uint64, reason string) error {
+	return l.store.Void(ctx, serial, reason)
+}
+
 func (l ledger) Cancel(ctx context.Context, serial uint64, by, reason string) error {
 	return l.store.Cancel(ctx, serial, by, reason)
 }
@@ -120,6 +128,11 @@ func (l ledger) Transaction(ctx context.Context, serial uint64) (treasury.Transa
 	return treasury.Transaction(tx), known, err
 }
 
+func (l ledger) TransactionOf(ctx context.Context, txid chainhash.Hash) (treasury.Transaction, bool, error) {
+	tx, known, err := l.store.TransactionOf(ctx, txid)
+	return treasury.Transaction(tx), known, err
+}
+
 func (l ledger) Unconfirmed(ctx context.Context) ([]treasury.Transaction, error) {
 	list, err := l.store.Unconfirmed(ctx)
 	var out []treasury.Transaction
@@ -156,6 +169,15 @@ func (l ledger) Counter(ctx context.Context, id spend.WalletID, branch uint32) (
 }
 
 func (l ledger) Tip(ctx context.Context) (uint32, chainhash.Hash, error) { return l.store.Tip(ctx) }
+
+func (l ledger) Owner(ctx context.Context, scriptPubKey []byte) (treasury.Owner, bool, error) {
+	owner, known, err := l.store.Owner(ctx, scriptPubKey)
+	return treasury.Owner(owner), known, err
+}
+
+func (l ledger) ReservedBy(ctx context.Context, coin wire.OutPoint) (uint64, error) {
+	return l.store.ReservedBy(ctx, coin)
+}
 
 func (l ledger) Spendable(ctx context.Context, id spend.WalletID, depth uint32) ([]treasury.Coin, error) {
 	list, err := l.store.Spendable(ctx, id, depth)
@@ -199,7 +221,8 @@ func (l ledger) Halts(ctx context.Context) ([]treasury.Halt, error) {
 }
 
 func intentOf(i store.Intent) treasury.Intent {
-	return treasury.Intent{Intent: i.Intent, ID: i.ID, Bytes: i.Bytes, State: treasury.State(i.State), Request: i.Request, Plan: i.Plan, UpdatedAt: i.UpdatedAt}
+	return treasury.Intent{Intent: i.Intent, ID: i.ID, Bytes: i.Bytes, State: treasury.State(i.State), Request: i.Request, Plan: i.Plan, UpdatedAt: i.UpdatedAt,
+		Parent: i.Parent}
 }
 
 func approvalsOf(list []store.Approval) []treasury.Approval {

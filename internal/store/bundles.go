@@ -157,10 +157,12 @@ func (s *Store) replace(ctx context.Context, tx *sql.Tx, i Intent, sealing Seali
 	return err
 }
 
-func holderOf(ctx context.Context, tx *sql.Tx, coin wire.OutPoint) (wallet spend.WalletID, spent bool, serial uint64, err error) {
+// holderOf finds whose a coin is and which intent holds it. A coin that no block has is nobody's, unless the intent was
+// proposed to spend it.
+func holderOf(ctx context.Context, tx *sql.Tx, i Intent, coin wire.OutPoint) (wallet spend.WalletID, spent bool, serial uint64, err error) {
 	err = tx.QueryRowContext(ctx, selectHolder, coin.Hash[:], coin.Index).Scan(into(&wallet), &spent, &serial)
 	if errors.Is(err, sql.ErrNoRows) {
-		return wallet, true, 0, nil
+		return unconfirmedHolder(ctx, tx, i, coin)
 	}
 	return wallet, spent, serial, err
 }
@@ -171,7 +173,7 @@ func (s *Store) reserve(ctx context.Context, tx *sql.Tx, i Intent, sealing Seali
 		return spend.Refuse("coin-unavailable", fmt.Sprintf("intent %d", i.Serial), "at least one coin", "none", "build the payload again")
 	}
 	for _, coin := range sealing.Coins {
-		wallet, spent, holder, err := holderOf(ctx, tx, coin)
+		wallet, spent, holder, err := holderOf(ctx, tx, i, coin)
 		switch {
 		case err != nil:
 			return err

@@ -40,7 +40,7 @@ const (
 		FROM coins WHERE wallet = ? AND spent_by IS NULL ORDER BY value DESC, coins.txid, vout`
 	selectParents = `SELECT txid, raw FROM parents WHERE txid IN (SELECT txid FROM coins WHERE wallet = ? AND spent_by IS NULL)`
 	selectBalance = `SELECT coalesce(sum(value), 0), coalesce(sum(value) FILTER (WHERE r.serial IS NOT NULL), 0),
-			coalesce(sum(value) FILTER (WHERE source <> target), 0),
+			coalesce(sum(value) FILTER (WHERE r.serial IS NOT NULL AND source IS NOT target), 0),
 			coalesce(sum(value) FILTER (WHERE r.serial IS NULL AND ?2 + 1 - height >= CASE coinbase WHEN 1 THEN max(?3, ?4) ELSE ?3 END), 0)
 		FROM coins LEFT JOIN reservations r ON r.txid = coins.txid AND r.vout = coins.vout LEFT JOIN intents ON intents.serial = r.serial
 		WHERE wallet = ?1 AND spent_by IS NULL`

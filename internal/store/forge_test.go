@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -19,10 +20,15 @@ func (s *Store) Forge(ctx context.Context, what string) error {
 		"UPDATE_INTENT":   "UPDATE intents SET bytes = zeroblob(10)",
 		"TWO_LIVE":        "UPDATE bundles SET live = 1",
 		"NEWER":           "PRAGMA user_version = 99",
-		"VERSION_1":       versionOne,
+		"VERSION_1":       versionOne(),
+		"UPDATE_STUCK":    "UPDATE stuck SET raw = zeroblob(10)",
+		"STRAY_APPROVAL":  "UPDATE approvals SET serial = 99",
 	}[what]
 	if !known {
 		return fmt.Errorf("unknown forgery %s", what)
+	}
+	if _, err := s.writer.ExecContext(ctx, "PRAGMA foreign_keys=OFF"); err != nil {
+		return err
 	}
 	return s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, statement)
@@ -46,10 +52,18 @@ func (s *Store) Fail(ctx context.Context, with error) error {
 // TimeNow is the fixed clock of tests outside the package.
 func TimeNow() time.Time { return time.Unix(1_800_000_000, 0) }
 
-// versionOne undoes the second migration.
-const versionOne = `DROP TABLE planned; ALTER TABLE intents DROP COLUMN plan; ALTER TABLE answers RENAME TO later;
+// versionOne undoes the third migration and the second.
+func versionOne() string {
+	_, rest, _ := strings.Cut(schema, "CREATE TABLE intents(")
+	first, _, _ := strings.Cut(rest, "STRICT;")
+	return "DROP TABLE stuck; CREATE TABLE intents_before(" + first + `STRICT;
+INSERT INTO intents_before SELECT serial, id, bytes, request, state, before, network, purpose, issuer, proposer, source, target, target_index,
+	units, symbol, decimals, created_at, expires_at, updated_at FROM intents;
+DROP TABLE intents; ALTER TABLE intents_before RENAME TO intents; CREATE INDEX intents_state ON intents(state);
+DROP TABLE planned; ALTER TABLE answers RENAME TO later;
 CREATE TABLE answers(
 	bundle BLOB NOT NULL REFERENCES bundles(id), position INTEGER NOT NULL, wallet BLOB NOT NULL, bytes BLOB NOT NULL,
 	counter INTEGER NOT NULL, refusal TEXT NOT NULL, at INTEGER NOT NULL,
 	PRIMARY KEY(bundle, position), UNIQUE(wallet, position, counter)) STRICT;
 INSERT INTO answers SELECT * FROM later; DROP TABLE later; PRAGMA user_version = 1`
+}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -37,17 +38,19 @@ type Intent struct {
 	ID        [32]byte // SHA-256 of Bytes
 	Bytes     []byte   // the encoding that people approve
 	State     State
-	Request   string // the proposer's idempotency key
-	Plan      []byte // the treasury's own record of what it would take, when it was proposed
-	UpdatedAt int64  // Unix seconds of the last transition
+	Request   string         // the proposer's idempotency key
+	Plan      []byte         // the treasury's own record of what it would take, when it was proposed
+	UpdatedAt int64          // Unix seconds of the last transition
+	Parent    chainhash.Hash // the stuck transaction that it pays for; zero when it pays for none
 }
 
 // Proposal is what a new intent is stored with.
 type Proposal struct {
 	Request string         // the same request again proposes nothing new
-	To      spend.WalletID // wallet that is paid, whose next receive index is used up
+	To      spend.WalletID // wallet that is paid, whose next receive index is used up; zero when an entry of the book is paid
 	Plan    []byte
 	Coins   []wire.OutPoint // coins it was planned with, if it was; they are not reserved
+	Stuck   [][]byte        // of a child: the transactions that it pays for, ancestors first, its parent last
 }
 
 // Draft is what the store gives a new intent: both are used up only when the intent is stored.
@@ -64,13 +67,15 @@ type Write func(Draft) (intent spend.Intent, encoded []byte, err error)
 const reservationGrace = 15 * time.Minute
 
 const (
-	intentColumns = `serial, id, bytes, request, state, network, purpose, issuer, proposer, source, target, target_index,
-		units, symbol, decimals, created_at, expires_at, updated_at, plan`
-	selectIntent   = "SELECT " + intentColumns + " FROM intents WHERE serial = ?"
-	selectRequest  = "SELECT " + intentColumns + " FROM intents WHERE request = ?"
-	selectIntents  = "SELECT " + intentColumns + " FROM intents WHERE state IN (SELECT value FROM json_each(?1)) OR ?1 = '[]' ORDER BY serial"
-	selectSerial   = "SELECT coalesce(max(serial), 0) + 1 FROM intents"
-	insertIntent   = "INSERT INTO intents(" + intentColumns + ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	intentColumns = `serial, id, bytes, request, state, network, purpose, issuer, proposer, source, coalesce(target, zeroblob(32)),
+		coalesce(target_index, 0), entry, units, symbol, decimals, created_at, expires_at, updated_at, plan, coalesce(parent, zeroblob(32))`
+	selectIntent  = "SELECT " + intentColumns + " FROM intents WHERE serial = ?"
+	selectRequest = "SELECT " + intentColumns + " FROM intents WHERE request = ?"
+	selectIntents = "SELECT " + intentColumns + " FROM intents WHERE state IN (SELECT value FROM json_each(?1)) OR ?1 = '[]' ORDER BY serial"
+	selectSerial  = "SELECT coalesce(max(serial), 0) + 1 FROM intents"
+	insertIntent  = `INSERT INTO intents(serial, id, bytes, request, state, network, purpose, issuer, proposer, source, target, target_index, entry,
+		units, symbol, decimals, created_at, expires_at, updated_at, plan, parent)
+		VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertPlanned  = "INSERT INTO planned(serial, txid, vout) VALUES(?, ?, ?)"
 	selectPlanned  = "SELECT txid, vout FROM planned WHERE serial = ? ORDER BY txid, vout"
 	moveIntent     = "UPDATE intents SET state = ?3, updated_at = ?4 WHERE serial = ?1 AND state = ?2"
@@ -83,7 +88,8 @@ func scanIntent(row scanner) (i Intent, err error) {
 	var units string
 	var asset money.Asset
 	err = row.Scan(&i.Serial, into(&i.ID), &i.Bytes, &i.Request, &i.State, &i.Network, &i.Purpose, &i.Issuer, &i.Proposer,
-		into(&i.From), into(&i.To), &i.ToIndex, &units, &asset.Symbol, &asset.Decimals, &i.CreatedAt, &i.ExpiresAt, &i.UpdatedAt, &i.Plan)
+		into(&i.From), into(&i.To), &i.ToIndex, &i.Entry, &units, &asset.Symbol, &asset.Decimals, &i.CreatedAt, &i.ExpiresAt, &i.UpdatedAt, &i.Plan,
+		into(&i.Parent))
 	if err != nil {
 		return Intent{}, err
 	}
@@ -96,7 +102,7 @@ func scanIntent(row scanner) (i Intent, err error) {
 	return i, err
 }
 
-// Propose stores a new intent that pays a wallet, with the next serial and the next receive index. The same request
+// Propose stores a new intent with the next serial and, when it pays a wallet, the next receive index. The same request
 // again returns the intent that it made the first time, and false. Refusals: wallet-unknown, lookahead-exhausted, halted.
 func (s *Store) Propose(ctx context.Context, p Proposal, write Write) (out Intent, fresh bool, err error) {
 	if p.Request == "" {
@@ -142,19 +148,33 @@ func (s *Store) propose(ctx context.Context, tx *sql.Tx, p Proposal, write Write
 		return Intent{}, err
 	}
 	i := Intent{Intent: asked, ID: sha256.Sum256(encoded), Bytes: encoded, State: Proposed, Request: p.Request, Plan: blob(p.Plan), UpdatedAt: now}
-	if err := insert(ctx, tx, i, p.Coins); err != nil {
+	if i.Parent, err = parentOf(p.Stuck); err != nil {
+		return Intent{}, err
+	}
+	if err := insert(ctx, tx, i, p); err != nil {
 		return Intent{}, err
 	}
 	if _, err := tx.ExecContext(ctx, raiseCounter, p.To[:], receiveBranch, draft.ToIndex+1); err != nil {
 		return Intent{}, err
 	}
 	_, err = s.log(ctx, tx, "intent-proposed", fact{"serial": i.Serial, "id": hex.EncodeToString(i.ID[:]), "proposer": i.Proposer,
-		"amount": i.Amount.String(), "from": i.From.String(), "to": i.To.String(), "index": i.ToIndex})
+		"amount": i.Amount.String(), "from": i.From.String(), "to": payeeOf(i), "index": i.ToIndex})
 	return i, err
 }
 
-// draftOf finds the next serial and the next index of the wallet that is paid.
+// payeeOf says in an event who is paid.
+func payeeOf(i Intent) string {
+	if i.Entry != "" {
+		return "entry " + i.Entry
+	}
+	return i.To.String()
+}
+
+// draftOf finds the next serial and the next index of the wallet that is paid, if one is.
 func draftOf(ctx context.Context, tx *sql.Tx, to spend.WalletID) (d Draft, err error) {
+	if to == (spend.WalletID{}) {
+		return d, tx.QueryRowContext(ctx, selectSerial).Scan(&d.Serial)
+	}
 	target, err := counterOf(ctx, tx, to, receiveBranch)
 	if err != nil {
 		return d, err
@@ -167,16 +187,28 @@ func draftOf(ctx context.Context, tx *sql.Tx, to spend.WalletID) (d Draft, err e
 	return d, tx.QueryRowContext(ctx, selectSerial).Scan(&d.Serial)
 }
 
-func insert(ctx context.Context, tx *sql.Tx, i Intent, coins []wire.OutPoint) error {
+func insert(ctx context.Context, tx *sql.Tx, i Intent, p Proposal) error {
+	var target, index, parent any // NULL unless the intent has one
+	if i.To != (spend.WalletID{}) {
+		target, index = i.To[:], i.ToIndex
+	}
+	if i.Parent != (chainhash.Hash{}) {
+		parent = i.Parent[:]
+	}
 	asset := i.Amount.Asset()
 	_, err := tx.ExecContext(ctx, insertIntent, int64(i.Serial), i.ID[:], i.Bytes, i.Request, string(i.State), string(i.Network), string(i.Purpose),
-		i.Issuer, i.Proposer, i.From[:], i.To[:], i.ToIndex, i.Amount.Units().String(), asset.Symbol, asset.Decimals, i.CreatedAt, i.ExpiresAt,
-		i.UpdatedAt, i.Plan)
+		i.Issuer, i.Proposer, i.From[:], target, index, i.Entry, i.Amount.Units().String(), asset.Symbol, asset.Decimals, i.CreatedAt, i.ExpiresAt,
+		i.UpdatedAt, i.Plan, parent)
 	if err != nil {
 		return err
 	}
-	for _, coin := range coins {
+	for _, coin := range p.Coins {
 		if _, err := tx.ExecContext(ctx, insertPlanned, int64(i.Serial), coin.Hash[:], coin.Index); err != nil {
+			return err
+		}
+	}
+	for number, raw := range p.Stuck {
+		if _, err := tx.ExecContext(ctx, insertStuck, int64(i.Serial), number, raw); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/coldsign/coldsign/internal/spend"
@@ -95,12 +96,45 @@ DROP TABLE answers_before;
 PRAGMA user_version = 2;
 `
 
+// schemaPayments is version 3: intents that pay an entry of the address book have no target of ours, and children that
+// pay for a stuck transaction name it, with its bytes and those of its ancestors. SQLite drops a NOT NULL only by making
+// the table anew, so its foreign keys rest meanwhile and are checked afterwards.
+const schemaPayments = `
+CREATE TABLE intents_after(
+	serial INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE CHECK(length(id) = 32), bytes BLOB NOT NULL, request TEXT NOT NULL UNIQUE,
+	state TEXT NOT NULL CHECK(state IN ('proposed', 'approved', 'sealed', 'signed', 'broadcast', 'confirmed', 'cancelled', 'expired')),
+	before TEXT CHECK((before IS NOT NULL) = (state = 'confirmed')),
+	network TEXT NOT NULL, purpose TEXT NOT NULL, issuer TEXT NOT NULL, proposer TEXT NOT NULL,
+	source BLOB NOT NULL REFERENCES wallets(id), target BLOB REFERENCES wallets(id), target_index INTEGER, entry TEXT NOT NULL,
+	units TEXT NOT NULL, symbol TEXT NOT NULL, decimals INTEGER NOT NULL,
+	created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, plan BLOB NOT NULL,
+	parent BLOB CHECK(length(parent) = 32), UNIQUE(target, target_index),
+	CHECK((target IS NULL) = (entry <> '')), CHECK((target IS NULL) = (target_index IS NULL))) STRICT;
+INSERT INTO intents_after SELECT serial, id, bytes, request, state, before, network, purpose, issuer, proposer, source, target, target_index, '',
+	units, symbol, decimals, created_at, expires_at, updated_at, plan, NULL FROM intents;
+DROP TABLE intents;
+ALTER TABLE intents_after RENAME TO intents;
+CREATE INDEX intents_state ON intents(state);
+CREATE TABLE stuck(
+	serial INTEGER NOT NULL REFERENCES intents(serial), number INTEGER NOT NULL CHECK(number >= 0), raw BLOB NOT NULL,
+	PRIMARY KEY(serial, number)) STRICT;
+PRAGMA user_version = 3;
+`
+
 // migrations bring records from version i to i+1; each is one constant and sets the version it leads to. A released
 // one never changes.
-func migrations() []string { return []string{schema, schemaPlans} }
+func migrations() []string { return []string{schema, schemaPlans, schemaPayments} }
 
-// migrate applies what is missing, all in one transaction: records are of the old version or of the new one.
-func (s *Store) migrate(ctx context.Context) error {
+// migrate applies what is missing, all in one transaction: records are of the old version or of the new one. Foreign keys
+// rest while tables are made anew, and every one of them holds before the new version counts.
+func (s *Store) migrate(ctx context.Context) (err error) {
+	if _, err := s.writer.ExecContext(ctx, "PRAGMA foreign_keys=OFF"); err != nil {
+		return err
+	}
+	defer func() {
+		_, restored := s.writer.ExecContext(ctx, "PRAGMA foreign_keys=ON")
+		err = errors.Join(err, restored)
+	}()
 	steps := migrations()
 	return s.write(ctx, func(tx *sql.Tx) error {
 		var version int
@@ -116,6 +150,22 @@ func (s *Store) migrate(ctx context.Context) error {
 				return err
 			}
 		}
-		return nil
+		if version == len(steps) {
+			return nil
+		}
+		return foreignKeysHold(ctx, tx)
+	})
+}
+
+// foreignKeysHold refuses records in which a row names another one that is not there.
+func foreignKeysHold(ctx context.Context, tx *sql.Tx) error {
+	rows, err := tx.QueryContext(ctx, "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1")
+	return each(rows, err, func(row scanner) error {
+		var table string
+		if err := row.Scan(&table); err != nil {
+			return err
+		}
+		return spend.Distrust("store-damaged", fileName, "whole records", "a row of "+table+" that belongs to none",
+			"the operator restores the records from a backup")
 	})
 }

@@ -36,10 +36,20 @@ type Intent struct {
 	Request   string // the proposer's idempotency key
 	Plan      []byte // JSON: what it would take, when it was proposed
 	UpdatedAt int64
+	Parent    chainhash.Hash // the stuck transaction that it pays for; zero when it pays for none
 }
 
-// Merges reports whether the intent is a consolidation: the wallet pays itself, and nothing leaves.
-func (i Intent) Merges() bool { return i.From == i.To }
+// Stays reports whether the wallet pays itself, and nothing leaves: a consolidation or a child.
+func (i Intent) Stays() bool { return i.From == i.To }
+
+// Merges reports whether the intent is a consolidation.
+func (i Intent) Merges() bool { return i.Stays() && !i.IsChild() }
+
+// IsChild reports whether the intent spends an output of a stuck transaction, to pay for it (CPFP).
+func (i Intent) IsChild() bool { return i.Parent != chainhash.Hash{} }
+
+// Pays reports whether the intent pays an entry of the address book.
+func (i Intent) Pays() bool { return i.Purpose == spend.Payment }
 
 // Proposal is what a new intent is stored with.
 type Proposal struct {
@@ -47,6 +57,7 @@ type Proposal struct {
 	To      spend.WalletID
 	Plan    []byte
 	Coins   []wire.OutPoint // that it was planned with, if it was; they are not reserved
+	Stuck   [][]byte        // of a child: the transactions that it pays for, ancestors first, its parent last
 }
 
 // Draft is what the records give a new intent.
@@ -69,6 +80,10 @@ type Intents interface {
 	Propose(ctx context.Context, p Proposal, write func(Draft) (spend.Intent, []byte, error)) (Intent, bool, error)
 	// Planned returns the coins that an intent was planned with.
 	Planned(ctx context.Context, serial uint64) ([]wire.OutPoint, error)
+	// Stuck returns the transactions that a child pays for.
+	Stuck(ctx context.Context, serial uint64) ([][]byte, error)
+	// Void ends a child, signed or not, whose parent can never be confirmed.
+	Void(ctx context.Context, serial uint64, reason string) error
 	// Approve adds an approval and moves proposed to approved when judge finds them enough.
 	Approve(ctx context.Context, serial uint64, a Approval, judge func(Intent, []Approval) (bool, error)) (Intent, error)
 	Approvals(ctx context.Context, serial uint64) ([]Approval, error)
@@ -153,6 +168,8 @@ type Transactions interface {
 	MarkBroadcast(ctx context.Context, serial uint64) error
 	// Transaction returns the one in a block, else the last that was finished.
 	Transaction(ctx context.Context, serial uint64) (Transaction, bool, error)
+	// TransactionOf returns a transaction of ours by its identity.
+	TransactionOf(ctx context.Context, txid chainhash.Hash) (Transaction, bool, error)
 	// Unconfirmed returns, for each intent, the last transaction, unless a block has one.
 	Unconfirmed(ctx context.Context) ([]Transaction, error)
 	Confirmations(ctx context.Context, txid chainhash.Hash) (uint32, error)
@@ -194,8 +211,18 @@ type Coin struct {
 // Balance sums the unspent coins of a wallet, in satoshi. Leaving are the reserved ones that go to another wallet.
 type Balance struct{ Total, Reserved, Leaving, Spendable int64 }
 
+// Owner says whose a script is.
+type Owner struct {
+	Wallet        spend.WalletID
+	Branch, Index uint32
+}
+
 // Coins reads what the chain gave us.
 type Coins interface {
+	// Owner says whose a script is, or false. No coin needs to lie there.
+	Owner(ctx context.Context, scriptPubKey []byte) (Owner, bool, error)
+	// ReservedBy returns the serial of the intent that holds a coin, 0 when none does.
+	ReservedBy(ctx context.Context, coin wire.OutPoint) (uint64, error)
 	Tip(ctx context.Context) (uint32, chainhash.Hash, error)
 	Spendable(ctx context.Context, id spend.WalletID, depth uint32) ([]Coin, error)
 	Balance(ctx context.Context, id spend.WalletID, depth uint32) (Balance, error)
