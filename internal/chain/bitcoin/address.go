@@ -13,12 +13,18 @@ import (
 // network: people and rules compare addresses as text, so an address has one spelling. Test networks share the
 // beginning of old addresses; everything else tells networks apart.
 func CheckAddress(network spend.Network, text string) error {
+	_, err := AddressScript(network, text)
+	return err
+}
+
+// AddressScript is the script of an address that CheckAddress takes.
+func AddressScript(network spend.Network, text string) ([]byte, error) {
 	params, err := wallet.Params(network)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	refuse := func(found string) error {
-		return malformed("address-invalid", "address", "%.90q, %s", text, found)
+	refuse := func(found string) ([]byte, error) {
+		return nil, malformed("address-invalid", "address", "%.90q, %s", text, found)
 	}
 	decoded, err := address.DecodeAddress(text, params)
 	if err != nil {
@@ -34,5 +40,5 @@ func CheckAddress(network spend.Network, text string) error {
 	if written := addressOf(script, params); written != text {
 		return refuse("which is written " + written)
 	}
-	return nil
+	return script, nil
 }

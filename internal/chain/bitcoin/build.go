@@ -33,14 +33,15 @@ type Coin struct {
 	PrevTx   []byte // the whole transaction that made it
 }
 
-// Request asks for a packet that moves coins between two pinned wallets.
+// Request asks for a packet that moves coins between two pinned wallets, or pays a script outside of them.
 type Request struct {
 	From        wallet.Wallet
 	To          wallet.Wallet
 	ToIndex     uint32
-	Amount      int64 // satoshi that arrive; zero with All: whatever is left of the coins
-	All         bool  // spend every coin that fits and is worth its fee: a sweep, or with To equal to From a consolidation
-	InputsMax   int   // coins at most; zero: as many as fit into a transaction
+	Payee       []byte // script that is paid in the place of To, out of the address book
+	Amount      int64  // satoshi that arrive; zero with All: whatever is left of the coins
+	All         bool   // spend every coin that fits and is worth its fee: a sweep, or with To equal to From a consolidation
+	InputsMax   int    // coins at most; zero: as many as fit into a transaction
 	ChangeIndex uint32
 	FeeRate     int64 // satoshi per 1000 virtual bytes
 	Coins       []Coin
@@ -82,7 +83,7 @@ func (r Request) assemble(picked choice) (*Packet, Plan, error) {
 	if err != nil {
 		return nil, Plan{}, fmt.Errorf("packet just built: %w", err)
 	}
-	found, err := prove(p, Scope{From: r.From, To: r.To, ToIndex: r.ToIndex, ToKnown: true, IndexMax: math.MaxInt32})
+	found, err := prove(p, Scope{From: r.From, To: r.To, ToIndex: r.ToIndex, ToKnown: r.Payee == nil, IndexMax: math.MaxInt32})
 	if err != nil {
 		return nil, Plan{}, fmt.Errorf("packet just built: %w", err)
 	}
@@ -96,7 +97,7 @@ func (r Request) assemble(picked choice) (*Packet, Plan, error) {
 const fixRequest = "correct the request"
 
 func (r Request) check() error {
-	if r.From.Threshold() == 0 || r.To.Threshold() == 0 || r.Rand == nil {
+	if r.From.Threshold() == 0 || r.To.Threshold() == 0 && r.Payee == nil || r.Rand == nil {
 		return errors.New("request without wallets or randomness")
 	}
 	if r.FeeRate < 1 || r.FeeRate > feeRateMax {
@@ -104,6 +105,9 @@ func (r Request) check() error {
 	}
 	if r.Amount == 0 && !r.All || r.Amount < 0 || r.Amount > satsMax {
 		return spend.Refuse("amount-range", "request", "an amount, or all", fmt.Sprintf("%d satoshi, all %t", r.Amount, r.All), fixRequest)
+	}
+	if err := r.payeeHolds(); err != nil {
+		return err
 	}
 	seen := map[wire.OutPoint]bool{}
 	for _, c := range r.Coins {
@@ -119,6 +123,30 @@ func (r Request) check() error {
 	return nil
 }
 
+// payeeHolds refuses to pay a script that nobody could spend from, or too little for anybody to relay it.
+func (r Request) payeeHolds() error {
+	if r.Payee == nil {
+		return nil
+	}
+	if code := payable(r.Payee); code != "" {
+		return spend.Refuse(code, "payee", "a standard script that can be spent", fmt.Sprintf("%x", shorten(r.Payee)), fixRequest)
+	}
+	if least := dustFor(r.Payee); r.Amount < least {
+		return spend.Refuse("output-dust", "request", fmt.Sprintf("at least %d satoshi to this kind of address", least), fmt.Sprintf("%d satoshi", r.Amount),
+			"ask for more; nodes relay no output that costs more to spend than it holds")
+	}
+	return nil
+}
+
+// destination is the script that is paid.
+func (r Request) destination() ([]byte, error) {
+	if r.Payee != nil {
+		return r.Payee, nil
+	}
+	derived, err := r.To.Derive(wallet.Receive, r.ToIndex)
+	return derived.ScriptPubKey, err
+}
+
 func outpointLess(a, b wire.OutPoint) bool {
 	if c := compareReversed(a.Hash[:], b.Hash[:]); c != 0 {
 		return c < 0
@@ -128,14 +156,14 @@ func outpointLess(a, b wire.OutPoint) bool {
 
 // pick selects coins for the amount, or as many as fit for All.
 func (r Request) pick() (choice, error) {
-	destination, err := r.To.Derive(wallet.Receive, r.ToIndex)
+	destination, err := r.destination()
 	if err != nil {
 		return choice{}, err
 	}
-	size := int64(len(appendOutput(nil, 0, destination.ScriptPubKey)))
+	size := int64(len(appendOutput(nil, 0, destination)))
 	s := selector{m: r.From.Threshold(), n: len(r.From.Keys()), most: r.InputsMax, rate: r.FeeRate, amount: r.Amount, destination: size}
 	if r.All {
-		return s.everything(r.Coins, dustFor(destination.ScriptPubKey))
+		return s.everything(r.Coins, dustFor(destination))
 	}
 	picked, ok, err := s.choose(r.Coins, r.Rand)
 	if err == nil && !ok && s.most > 0 {
@@ -268,7 +296,7 @@ func mismatched(where string) error {
 
 // outputs are the destination and the change, sorted by amount and script, so that their order tells nothing.
 func (r Request) outputs(picked choice) ([]paid, error) {
-	destination, err := r.To.Derive(wallet.Receive, r.ToIndex)
+	destination, err := r.destination()
 	if err != nil {
 		return nil, err
 	}
@@ -279,7 +307,7 @@ func (r Request) outputs(picked choice) ([]paid, error) {
 		}
 		amount -= picked.fee
 	}
-	out := []paid{{amount, destination.ScriptPubKey, fields{}}}
+	out := []paid{{amount, destination, fields{}}}
 	if picked.change > 0 {
 		change, err := r.From.Derive(wallet.ChangeBranch, r.ChangeIndex)
 		if err != nil {

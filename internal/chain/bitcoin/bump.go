@@ -15,7 +15,8 @@ const relayStep = 1000
 
 // Bump builds the packet again with the fee rate given, so that it may replace the first one (BIP125). Coins, lock time
 // and destination stay as they are, to the satoshi; only change shrinks, and when nothing useful is left of it, it goes.
-// A rate that nodes would not take as a replacement is refused, and so is one that change cannot pay.
+// A rate that nodes would not take as a replacement is refused, and so is one that change cannot pay. In a scope without
+// destination the packet pays somebody outside: its one external output is what stays.
 func Bump(p *Packet, s Scope, rate int64) (*Packet, Plan, error) {
 	found, err := prove(p, s)
 	if err != nil {
@@ -31,16 +32,22 @@ func Bump(p *Packet, s Scope, rate int64) (*Packet, Plan, error) {
 		picked.change += coin.amount
 	}
 	for _, o := range found.facts.Outputs {
-		switch sats, _ := o.Amount.Int64(); o.Role {
-		case chain.Destination:
+		sats, _ := o.Amount.Int64()
+		switch {
+		case o.Role == chain.Destination:
 			r.Amount = sats
-		case chain.Change:
+		case o.Role == chain.Change:
 			r.ChangeIndex = o.Index
+		case !s.ToKnown && r.Payee == nil:
+			r.Amount, r.Payee = sats, p.tx.outputs[o.Position].script
 		default:
 			return nil, Plan{}, spend.Refuse("output-external", fmt.Sprintf("output %d", o.Position), "the destination or change", o.Address, fixRequest)
 		}
 	}
 	selector := selector{m: s.From.Threshold(), n: len(s.From.Keys()), rate: rate, amount: r.Amount, destination: wshOutputSize}
+	if r.Payee != nil {
+		selector.destination = int64(len(appendOutput(nil, 0, r.Payee)))
+	}
 	if err := selector.raise(&picked, found.fee); err != nil {
 		return nil, Plan{}, err
 	}

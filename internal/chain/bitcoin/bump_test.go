@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -94,10 +95,19 @@ func TestBumpsThatNobodyWouldRelayOrPay(t *testing.T) {
 	if before.Change == 0 || after.Change != 0 || after.Fee != 20_000 || len(last.Unsigned().TxOut) != 1 {
 		t.Errorf("change of %d became %d, fee %d", before.Change, after.Change, after.Fee)
 	}
-	other := w.scope()
-	other.ToKnown = false
-	_, _, err = bitcoin.Bump(first, other, 9_000)
-	wantRefusal(t, err, "output-external")
+	d := open(t, first.Bytes())
+	i := changeAt(d)
+	d.tx.TxOut[i].Value -= 1000
+	d.tx.AddTxOut(wire.NewTxOut(1000, append([]byte{0, 20}, make([]byte, 20)...)))
+	d.maps = append(d.maps, nil)
+	two, err := bitcoin.Read(d.bytes())
+	must(err)
+	for _, known := range []bool{true, false} { // beside the destination, and beside a payee
+		other := w.scope()
+		other.ToKnown = known
+		_, _, err = bitcoin.Bump(two, other, 9_000)
+		wantRefusal(t, err, "output-external")
+	}
 }
 
 // A consolidation keeps its fee back once more, so that it can be bumped, as far as the largest coin allows.
