@@ -35,7 +35,7 @@ func (b *Book) clear(buyer, seller slot, price Price, out []Event) []Event {
 	}
 	qty := Qty(min(x.qty, y.qty))
 	b.last = price
-	out = append(out, Event{Kind: Traded, Side: Buy, Order: x.id, Owner: x.owner, Maker: y.id, MakerOwner: y.owner,
+	out = append(out, Event{Kind: Traded, Side: Buy, Tag: x.tag, Order: x.id, Owner: x.owner, Maker: y.id, MakerOwner: y.owner, MakerTag: y.tag,
 		Price: price, Qty: qty, Rest: Qty(x.qty) - qty, MakerRest: Qty(y.qty) - qty})
 	b.reduce(buyer, int32(qty))
 	b.reduce(seller, int32(qty))

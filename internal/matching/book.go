@@ -18,6 +18,7 @@ type resting struct {
 	price, stop int32
 	prev, next  slot // on the level
 	level       uint32
+	tag         uint32
 	side        Side
 	typ         Type // Limit when it rests; Stop and StopLimit while it waits
 	force       Force
@@ -108,6 +109,25 @@ func (b *Book) Depth(s Side, n int, out []Level) []Level {
 		v := &l.levels[at]
 		out = append(out, Level{Price(v.price), v.shown, int(v.count)})
 		at = b.behind(s, at)
+	}
+	return out
+}
+
+// Visible returns the visible quantity at a price, zero when nothing stands there.
+func (b *Book) Visible(s Side, p Price) Qty {
+	if at := b.sides[s].at(p); at != 0 {
+		return b.sides[s].levels[at].shown
+	}
+	return 0
+}
+
+// Tag returns the tag of an order in the book, zero when there is none of that identity.
+func (b *Book) Tag(id OrderID) uint32 { return b.orders[b.ids.get(id)].tag }
+
+// Owned appends the tags of an owner's orders, in no order that means anything.
+func (b *Book) Owned(owner Owner, out []uint32) []uint32 {
+	for s := b.owners.get(OrderID(owner)); s != 0; s = b.owned[s].next {
+		out = append(out, b.orders[s].tag)
 	}
 	return out
 }
@@ -214,7 +234,7 @@ func (b *Book) unlink(o *resting) {
 
 // enlist puts an order before the others of its owner.
 func (b *Book) enlist(s slot, owner Owner) {
-	first := b.owners.set(OrderID(owner), s)
+	first := b.owners.join(OrderID(owner), s)
 	b.owned[s] = belonging{next: first}
 	if first != 0 {
 		b.owned[first].prev = s
@@ -226,14 +246,12 @@ func (b *Book) delist(s slot, owner Owner) {
 	if o.next != 0 {
 		b.owned[o.next].prev = o.prev
 	}
-	switch {
-	case o.prev != 0:
+	if o.prev != 0 {
 		b.owned[o.prev].next = o.next
-	case o.next != 0:
-		b.owners.set(OrderID(owner), o.next)
-	default:
-		b.owners.drop(OrderID(owner))
+		b.owners.leave(OrderID(owner), 0)
+		return
 	}
+	b.owners.leave(OrderID(owner), o.next)
 }
 
 // forget takes an order out of the book altogether.
@@ -261,7 +279,7 @@ func (b *Book) Cancel(id OrderID, owner Owner, out []Event) []Event {
 
 func (b *Book) cancel(s slot, why Reason, out []Event) []Event {
 	o := &b.orders[s]
-	out = append(out, Event{Kind: Cancelled, Reason: why, Side: o.side, Order: o.id, Owner: o.owner, Price: Price(o.price), Rest: Qty(o.qty)})
+	out = append(out, Event{Kind: Cancelled, Reason: why, Side: o.side, Tag: o.tag, Order: o.id, Owner: o.owner, Price: Price(o.price), Rest: Qty(o.qty)})
 	b.forget(s)
 	return out
 }

@@ -36,7 +36,8 @@ type idPage struct {
 // entry keeps identity and slot together, so that a look-up touches one line of the cache.
 type entry struct {
 	id OrderID
-	s  slot // 0: the entry is free
+	s  slot   // 0: the entry is free
+	n  uint32 // of an owner: how many orders
 }
 
 func newDirectory(arbitrary bool) directory {
@@ -160,13 +161,38 @@ func (d *directory) find(id OrderID) uint64 {
 func (d *directory) set(id OrderID, s slot) slot {
 	e := &d.table[d.find(id)]
 	old := e.s
-	*e = entry{id, s}
+	e.id, e.s = id, s
 	if old == 0 {
 		if d.count++; d.count*2 > len(d.table) {
 			d.resize(bits.Len(uint(len(d.table))))
 		}
 	}
 	return old
+}
+
+// join puts a slot in the place of an owner, counts one more of them, and returns the slot that was there, or 0.
+func (d *directory) join(owner OrderID, s slot) slot {
+	old := d.set(owner, s)
+	d.table[d.find(owner)].n++
+	return old
+}
+
+// leave counts one less of an owner, and forgets who has none left. A slot that is not zero becomes the first.
+func (d *directory) leave(owner OrderID, first slot) {
+	e := &d.table[d.find(owner)]
+	if e.n--; e.n == 0 {
+		d.remove(owner)
+	} else if first != 0 {
+		e.s = first
+	}
+}
+
+// many is how many orders an owner has.
+func (d *directory) many(owner OrderID) int {
+	if e := &d.table[d.find(owner)]; e.s != 0 {
+		return int(e.n)
+	}
+	return 0
 }
 
 // remove closes the gap: entries behind it that may stand at it move up.

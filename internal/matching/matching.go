@@ -46,7 +46,7 @@ type Type uint8
 // The types of order.
 const (
 	Limit     Type = iota
-	Market         // takes what is there, by Qty or by Quote
+	Market         // takes what is there, by Qty, by Quote, or until the first of both is reached
 	StopLimit      // becomes Limit when the last price reaches Stop
 	Stop           // becomes Market when the last price reaches Stop
 )
@@ -82,12 +82,13 @@ type Order struct {
 	Type      Type
 	Force     Force
 	SelfTrade SelfTrade
-	Price     Price // of Limit and StopLimit
-	Stop      Price // of Stop and StopLimit
-	Qty       Qty   // of all, but Market by Quote
-	Show      Qty   // iceberg: how much is visible at a time; zero shows all
-	Quote     int64 // of Market without Qty: how many ticks x lots may be spent or earned
-	Expire    Time  // of GoodTillTime
+	Price     Price  // of Limit and StopLimit; of Stop the worst price that it may trade at, zero for any
+	Stop      Price  // of Stop and StopLimit
+	Qty       Qty    // of all, but Market by Quote alone
+	Show      Qty    // iceberg: how much is visible at a time; zero shows all
+	Quote     int64  // of Market: how many ticks x lots may be spent or earned
+	Expire    Time   // of GoodTillTime
+	Tag       uint32 // the caller's own; events carry it
 }
 
 // Kind says what an event tells.
@@ -124,13 +125,16 @@ const (
 	MarketHalted          // nothing but cancels is taken now
 	AuctionRunning        // only resting limit orders are taken now
 	BookFull              // the market holds as many orders as it may
+	OwnerFull             // the owner has as many orders in it as they may
+	Spent                 // market order: what is left of its quote buys no lot more
 )
 
 // Event is one thing that happened. Fields that its kind does not need are zero.
 type Event struct {
 	Kind       Kind
 	Reason     Reason
-	Side       Side // of the taker in Traded, else of the order
+	Side       Side   // of the taker in Traded, else of the order
+	Tag        uint32 // of Order
 	Order      OrderID
 	Owner      Owner
 	Maker      OrderID
@@ -139,6 +143,7 @@ type Event struct {
 	Qty        Qty
 	Rest       Qty // of Order after the event
 	MakerRest  Qty // of Maker after the event
+	MakerTag   uint32
 }
 
 // Limits are the market's filters. A zero upper limit does not limit.
@@ -147,6 +152,7 @@ type Limits struct {
 	QtyMin, QtyMax     Qty
 	NotionalMin        int64 // ticks x lots
 	OrdersMax          int   // resting and waiting orders
+	OwnerMax           int   // of these, of one owner
 }
 
 // State says what the market takes.

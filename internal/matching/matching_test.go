@@ -46,8 +46,8 @@ func (c *commander) order() Order {
 	c.now += Time(c.r.IntN(3))
 	c.middle = min(max(c.middle+Price(c.r.IntN(5)-2), 200), 9000)
 	o := Order{ID: c.id(), Owner: Owner(1 + c.r.IntN(8)), Side: Side(c.r.IntN(2)), SelfTrade: SelfTrade(c.r.IntN(4)),
-		Price: c.middle + Price(c.r.IntN(41)-20), Qty: Qty(1 + c.r.IntN(30))}
-	switch c.r.IntN(12) {
+		Price: c.middle + Price(c.r.IntN(41)-20), Qty: Qty(1 + c.r.IntN(30)), Tag: c.r.Uint32()}
+	switch c.r.IntN(13) {
 	case 0:
 		o.Force = ImmediateOrCancel
 	case 1:
@@ -64,9 +64,14 @@ func (c *commander) order() Order {
 		o.Type, o.Price, o.Qty, o.Force, o.Quote = Market, 0, 0, ImmediateOrCancel, 1+c.r.Int64N(100_000)
 	case 7:
 		o.Type, o.Price, o.Stop = Stop, 0, c.middle+Price(c.r.IntN(61)-30)
+		if c.r.IntN(2) == 0 {
+			o.Price = o.Stop + Price(c.r.IntN(41)-20)
+		}
 	case 8:
 		o.Type, o.Stop = StopLimit, c.middle+Price(c.r.IntN(61)-30)
 		o.Force = Force(c.r.IntN(4))
+	case 9:
+		o.Type, o.Price, o.Force, o.Quote = Market, 0, []Force{ImmediateOrCancel, FillOrKill}[c.r.IntN(2)], 1+c.r.Int64N(200_000)
 	}
 	return o
 }
@@ -79,7 +84,7 @@ func TestTheNaiveBookGivesTheSameEvents(t *testing.T) {
 	}
 	for _, dense := range []bool{true, false} {
 		c := newCommander(7, dense)
-		limits := Limits{PriceMin: 100, PriceMax: 9500}
+		limits := Limits{PriceMin: 100, PriceMax: 9500, OwnerMax: 60}
 		book, reference := New(Options{Limits: limits, ArbitraryID: !dense}), &naive{limits: limits}
 		var got []Event
 		seen, reasons := map[Kind]int{}, map[Reason]int{}
@@ -146,6 +151,9 @@ func TestReplayAndRestoreGiveTheSameBook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tags := map[OrderID]uint32{}
+	one.Each(func(o Standing) uint32 { tags[o.ID] = o.Tag; return o.Tag })
+	restored.Each(func(o Standing) uint32 { return tags[o.ID] })
 	if !slices.Equal(run(restored, first, 20_000), run(two, second, 20_000)) || !bytes.Equal(restored.Snapshot(nil), two.Snapshot(nil)) {
 		t.Error("the restored book went another way")
 	}

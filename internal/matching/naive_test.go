@@ -52,7 +52,7 @@ func (n *naive) best(s Side) *naiveOrder {
 
 func (n *naive) worst(t *naiveOrder) Price {
 	switch {
-	case t.Type != Market:
+	case t.Type != Market || t.Price > 0:
 		return t.Price
 	case t.Side == Sell:
 		return max(1, n.limits.PriceMin)
@@ -67,20 +67,20 @@ func trades(t *naiveOrder, limit, price Price) bool {
 }
 
 func (n *naive) reject(o Order, why Reason) []Event {
-	return []Event{{Kind: Rejected, Reason: why, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty}}
+	return []Event{{Kind: Rejected, Reason: why, Side: o.Side, Tag: o.Tag, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty}}
 }
 
 func (n *naive) gone(o *naiveOrder, why Reason) Event {
-	return Event{Kind: Cancelled, Reason: why, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.left}
+	return Event{Kind: Cancelled, Reason: why, Side: o.Side, Tag: o.Tag, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.left}
 }
 
-// take trades t and returns the events and whether self-trade prevention ended it.
-func (n *naive) take(t *naiveOrder, quote int64) (events []Event, ended bool) {
-	byQuote := quote > 0
+// take trades t and returns the events and why it stopped.
+func (n *naive) take(t *naiveOrder, quote int64) (events []Event, why Reason) {
+	byQuote, bounded := t.left == 0, quote > 0
 	for t.left > 0 || byQuote {
 		m := n.best(1 - t.Side)
 		if m == nil || !trades(t, n.worst(t), m.Price) {
-			return events, false
+			return events, Unfilled
 		}
 		if m.Owner == t.Owner && t.SelfTrade != Allow {
 			if t.SelfTrade != ExpireTaker {
@@ -88,23 +88,29 @@ func (n *naive) take(t *naiveOrder, quote int64) (events []Event, ended bool) {
 				n.remove(m)
 			}
 			if t.SelfTrade != ExpireMaker {
-				return events, true
+				return events, SelfTraded
 			}
 			continue
 		}
-		qty := min(m.shown, t.left)
-		if byQuote {
-			if qty = min(m.shown, Qty(quote/int64(m.Price))); qty == 0 {
-				return events, false
-			}
-			quote -= int64(qty) * int64(m.Price)
-		} else {
+		qty := m.shown
+		if !byQuote {
+			qty = min(qty, t.left)
 			t.left -= qty
 		}
+		for bounded && int64(qty)*int64(m.Price) > quote { // one lot at a time, as somebody counts who does not divide
+			qty--
+			if !byQuote {
+				t.left++
+			}
+		}
+		if qty == 0 {
+			return events, Spent
+		}
+		quote -= int64(qty) * int64(m.Price)
 		m.left -= qty
 		m.shown -= qty
 		n.last = m.Price
-		events = append(events, Event{Kind: Traded, Side: t.Side, Order: t.ID, Owner: t.Owner, Maker: m.ID, MakerOwner: m.Owner, Price: m.Price, Qty: qty, Rest: t.left, MakerRest: m.left})
+		events = append(events, Event{Kind: Traded, Side: t.Side, Tag: t.Tag, Order: t.ID, Owner: t.Owner, Maker: m.ID, MakerOwner: m.Owner, Price: m.Price, Qty: qty, Rest: t.left, MakerRest: m.left, MakerTag: m.Tag})
 		if m.left == 0 {
 			n.remove(m)
 		} else if m.shown == 0 {
@@ -112,7 +118,7 @@ func (n *naive) take(t *naiveOrder, quote int64) (events []Event, ended bool) {
 			m.age = n.next()
 		}
 	}
-	return events, false
+	return events, Unfilled
 }
 
 func (n *naive) next() int { n.clock++; return n.clock }
@@ -128,8 +134,8 @@ func (n *naive) copy() *naive {
 }
 
 func (n *naive) fillable(t naiveOrder) bool {
-	_, ended := n.copy().take(&t, 0)
-	return !ended && t.left == 0
+	_, why := n.copy().take(&t, t.Quote)
+	return why == Unfilled && t.left == 0
 }
 
 func (n *naive) taker(o Order) *naiveOrder {
@@ -141,12 +147,13 @@ func (n *naive) taker(o Order) *naiveOrder {
 }
 
 func (n *naive) run(t *naiveOrder, quote int64) []Event {
-	events, ended := n.take(t, quote)
+	byQuote := t.left == 0
+	events, why := n.take(t, quote)
 	switch {
-	case t.left == 0 && quote == 0:
+	case t.left == 0 && !byQuote:
 		return events
-	case ended:
-		return append(events, n.gone(t, SelfTraded))
+	case why != Unfilled:
+		return append(events, n.gone(t, why))
 	case t.Type == Limit && t.Force != ImmediateOrCancel && t.Force != FillOrKill:
 		t.shown, t.age = min(t.peak, t.left), n.next()
 		n.orders = append(n.orders, t)
@@ -160,6 +167,9 @@ func (n *naive) place(o Order, now Time) []Event {
 	if n.find(o.ID) != nil {
 		return append(events, n.reject(o, Duplicate)...)
 	}
+	if own := len(slices.DeleteFunc(slices.Clone(n.orders), func(x *naiveOrder) bool { return x.Owner != o.Owner })); n.limits.OwnerMax > 0 && own >= n.limits.OwnerMax {
+		return append(events, n.reject(o, OwnerFull)...)
+	}
 	if l := n.limits; (o.Type == Limit || o.Type == StopLimit) && l.PriceMax > 0 && (o.Price < l.PriceMin || o.Price > l.PriceMax) {
 		return append(events, n.reject(o, OutsideBand)...)
 	}
@@ -172,7 +182,7 @@ func (n *naive) place(o Order, now Time) []Event {
 			return append(events, n.reject(o, NotFillable)...)
 		}
 	}
-	events = append(events, Event{Kind: Accepted, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
+	events = append(events, Event{Kind: Accepted, Side: o.Side, Tag: o.Tag, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
 	switch {
 	case t.waits() && !n.reached(t):
 		t.shown, t.age = min(t.peak, t.left), n.next()
@@ -190,7 +200,7 @@ func (n *naive) reached(t *naiveOrder) bool {
 }
 
 func (n *naive) release(t *naiveOrder) []Event {
-	events := []Event{{Kind: Triggered, Side: t.Side, Order: t.ID, Owner: t.Owner, Price: t.Stop, Rest: t.left}}
+	events := []Event{{Kind: Triggered, Side: t.Side, Tag: t.Tag, Order: t.ID, Owner: t.Owner, Price: t.Stop, Rest: t.left}}
 	if t.Type == Stop {
 		t.Type, t.Force = Market, ImmediateOrCancel
 		return append(events, n.run(t, 0)...)

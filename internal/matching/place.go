@@ -4,9 +4,9 @@ package matching
 func (b *Book) Place(o Order, now Time, out []Event) []Event {
 	out = b.Advance(now, out)
 	if why := b.refuse(&o, 0, now); why != None {
-		return append(out, Event{Kind: Rejected, Reason: why, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
+		return append(out, Event{Kind: Rejected, Reason: why, Side: o.Side, Tag: o.Tag, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
 	}
-	out = append(out, Event{Kind: Accepted, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
+	out = append(out, Event{Kind: Accepted, Side: o.Side, Tag: o.Tag, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
 	return b.triggers(b.enter(&o, out))
 }
 
@@ -18,10 +18,10 @@ func (b *Book) Replace(old OrderID, o Order, now Time, out []Event) []Event {
 		return append(out, Event{Kind: Rejected, Reason: Unknown, Order: old, Owner: o.Owner})
 	}
 	if why := b.refuse(&o, s, now); why != None {
-		return append(out, Event{Kind: Rejected, Reason: why, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
+		return append(out, Event{Kind: Rejected, Reason: why, Side: o.Side, Tag: o.Tag, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
 	}
 	out = b.cancel(s, ByRequest, out)
-	out = append(out, Event{Kind: Accepted, Side: o.Side, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
+	out = append(out, Event{Kind: Accepted, Side: o.Side, Tag: o.Tag, Order: o.ID, Owner: o.Owner, Price: o.Price, Rest: o.Qty})
 	return b.triggers(b.enter(&o, out))
 }
 
@@ -42,14 +42,14 @@ func (b *Book) Amend(a Amendment, now Time, out []Event) []Event {
 		return append(out, Event{Kind: Rejected, Reason: Unknown, Order: a.ID, Owner: a.Owner})
 	}
 	old := b.orders[s]
-	o := Order{ID: a.ID, Owner: a.Owner, Side: old.side, Force: old.force, SelfTrade: old.self, Price: a.Price, Qty: a.Qty, Expire: old.expire}
+	o := Order{ID: a.ID, Owner: a.Owner, Side: old.side, Force: old.force, SelfTrade: old.self, Price: a.Price, Qty: a.Qty, Expire: old.expire, Tag: old.tag}
 	if old.peak < old.qty || Qty(old.peak) < a.Qty && old.shown < old.qty {
 		o.Show = min(Qty(old.peak), a.Qty)
 	}
 	if why := b.refuse(&o, s, now); why != None {
 		return append(out, Event{Kind: Rejected, Reason: why, Side: o.Side, Order: a.ID, Owner: a.Owner, Price: a.Price, Rest: a.Qty})
 	}
-	out = append(out, Event{Kind: Amended, Side: old.side, Order: a.ID, Owner: a.Owner, Price: a.Price, Rest: a.Qty})
+	out = append(out, Event{Kind: Amended, Side: old.side, Tag: old.tag, Order: a.ID, Owner: a.Owner, Price: a.Price, Rest: a.Qty})
 	if a.Price == Price(old.price) && a.Qty <= Qty(old.qty) {
 		v, qty := &b.sides[old.side].levels[old.level], int32(a.Qty)
 		shown := min(old.shown, qty)
@@ -74,9 +74,11 @@ func (b *Book) refuse(o *Order, instead slot, now Time) Reason {
 		return Duplicate
 	case l.OrdersMax > 0 && instead == 0 && b.open >= l.OrdersMax:
 		return BookFull
+	case l.OwnerMax > 0 && instead == 0 && b.owners.many(OrderID(o.Owner)) >= l.OwnerMax:
+		return OwnerFull
 	case b.state == Auction && (o.Type != Limit || o.Force != GoodTillCancel && o.Force != GoodTillTime):
 		return AuctionRunning
-	case o.Qty > 0 && o.Qty < l.QtyMin || o.Quote > 0 && o.Quote < l.NotionalMin:
+	case o.Qty > 0 && o.Qty < l.QtyMin || o.Qty == 0 && o.Quote < l.NotionalMin:
 		return TooSmall
 	case l.QtyMax > 0 && o.Qty > l.QtyMax:
 		return TooLarge
@@ -119,15 +121,17 @@ func wellFormed(o *Order) bool {
 	case StopLimit:
 		return price && qty && stop && o.Quote == 0
 	case Stop:
-		return qty && stop && o.Price == 0 && o.Quote == 0 && (o.Force == GoodTillCancel || o.Force == GoodTillTime)
+		return qty && stop && (price || o.Price == 0) && o.Quote == 0 && (o.Force == GoodTillCancel || o.Force == GoodTillTime)
 	}
-	byQty, byQuote := qty && o.Quote == 0, o.Qty == 0 && o.Quote > 0 && o.Quote <= int64(PriceMax)*int64(QtyMax)
-	return o.Price == 0 && o.Stop == 0 && (byQty && (o.Force == ImmediateOrCancel || o.Force == FillOrKill) || byQuote && o.Force == ImmediateOrCancel)
+	if o.Price != 0 || o.Stop != 0 || o.Quote < 0 || o.Quote > int64(PriceMax)*int64(QtyMax) {
+		return false
+	}
+	return qty && (o.Force == ImmediateOrCancel || o.Force == FillOrKill) || o.Qty == 0 && o.Quote > 0 && o.Force == ImmediateOrCancel
 }
 
 // enter lets an accepted order wait, trade and rest.
 func (b *Book) enter(o *Order, out []Event) []Event {
-	r := resting{id: o.ID, owner: o.Owner, expire: o.Expire, qty: int32(o.Qty), peak: int32(o.Qty), price: int32(o.Price), stop: int32(o.Stop),
+	r := resting{id: o.ID, owner: o.Owner, expire: o.Expire, qty: int32(o.Qty), peak: int32(o.Qty), price: int32(o.Price), stop: int32(o.Stop), tag: o.Tag,
 		side: o.Side, typ: o.Type, force: o.Force, self: o.SelfTrade}
 	if o.Show > 0 {
 		r.peak = int32(o.Show)
@@ -147,17 +151,18 @@ func (b *Book) enter(o *Order, out []Event) []Event {
 	return b.trade(&r, o.Quote, out)
 }
 
-// trade takes what the book has for an order and lets the rest stay or go. An order by quote has no rest: its last event
-// is always a cancellation of what it could not spend.
+// trade takes what the book has for an order and lets the rest stay or go. An order by quote alone has no rest: its last
+// event is always a cancellation of what it could not spend.
 func (b *Book) trade(r *resting, quote int64, out []Event) []Event {
+	byQuote := r.qty == 0
 	out, why := b.take(r, quote, out)
 	switch {
-	case r.qty == 0 && quote == 0:
+	case r.qty == 0 && !byQuote:
 		return out
 	case why == Unfilled && r.typ == Limit && r.force != ImmediateOrCancel && r.force != FillOrKill:
 		r.shown = min(r.peak, r.qty)
 		b.add(r)
 		return out
 	}
-	return append(out, Event{Kind: Cancelled, Reason: why, Side: r.side, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
+	return append(out, Event{Kind: Cancelled, Reason: why, Side: r.side, Tag: r.tag, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // snapshotFormat heads every snapshot; another layout gets another number.
-const snapshotFormat = 1
+const snapshotFormat = 2
 
 // recordLen is the bytes of one order in a snapshot.
 const recordLen = 8*6 + 4*2 + 4
@@ -19,17 +19,46 @@ func (b *Book) Snapshot(out []byte) []byte {
 	le := binary.LittleEndian
 	out = append(out, snapshotFormat, byte(b.state))
 	for _, n := range []int64{int64(b.last), int64(b.limits.PriceMin), int64(b.limits.PriceMax), int64(b.limits.QtyMin),
-		int64(b.limits.QtyMax), b.limits.NotionalMin, int64(b.limits.OrdersMax), int64(b.open)} {
+		int64(b.limits.QtyMax), b.limits.NotionalMin, int64(b.limits.OrdersMax), int64(b.limits.OwnerMax), int64(b.open)} {
 		out = le.AppendUint64(out, uint64(n))
 	}
+	b.each(func(o *resting) { out = o.append(out) })
+	return out
+}
+
+// each visits every order in the order of a snapshot.
+func (b *Book) each(visit func(*resting)) {
 	for _, l := range []*ladder{&b.sides[Buy], &b.sides[Sell], &b.stops[Buy], &b.stops[Sell]} {
 		for at := l.up(0); at != 0; at = l.up(Price(l.levels[at].price) + 1) {
 			for s := l.levels[at].head; s != 0; s = b.orders[s].next {
-				out = b.orders[s].append(out)
+				visit(&b.orders[s])
 			}
 		}
 	}
-	return out
+}
+
+// Each visits every order in the order of a snapshot: what the caller keeps beside the book can be written in that order
+// too. A snapshot has no tags, so the function returns the tag that the order has from now on.
+func (b *Book) Each(visit func(Standing) uint32) {
+	b.each(func(o *resting) {
+		o.tag = visit(Standing{o.id, o.owner, o.side, o.typ, o.force, o.self, Price(o.price), Price(o.stop), Qty(o.qty), Qty(o.peak), o.expire, o.tag})
+	})
+}
+
+// Standing is an order as it stands in the book.
+type Standing struct {
+	ID        OrderID
+	Owner     Owner
+	Side      Side
+	Type      Type // Limit when it rests, the others while they wait
+	Force     Force
+	SelfTrade SelfTrade
+	Price     Price
+	Stop      Price
+	Rest      Qty
+	Show      Qty // at most; of an order that is no iceberg its first quantity
+	Expire    Time
+	Tag       uint32
 }
 
 func (o *resting) append(out []byte) []byte {
@@ -46,7 +75,7 @@ var ErrSnapshot = errors.New("matching: no snapshot of a book")
 
 // Restore makes the book that a snapshot describes. Its future events equal those of the book that was written.
 func Restore(raw []byte, o Options) (*Book, error) {
-	const head = 2 + 8*8
+	const head = 2 + 9*8
 	if len(raw) < head || raw[0] != snapshotFormat || raw[1] > byte(Auction) || (len(raw)-head)%recordLen != 0 {
 		return nil, fmt.Errorf("%w: %d bytes", ErrSnapshot, len(raw))
 	}
@@ -54,9 +83,9 @@ func Restore(raw []byte, o Options) (*Book, error) {
 	at := func(i int) int64 { return int64(le.Uint64(raw[2+8*i:])) }
 	b := New(o)
 	b.state, b.last = State(raw[1]), Price(at(0))
-	b.limits = Limits{Price(at(1)), Price(at(2)), Qty(at(3)), Qty(at(4)), at(5), int(at(6))}
-	if int64((len(raw)-head)/recordLen) != at(7) {
-		return nil, fmt.Errorf("%w: %d orders, %d announced", ErrSnapshot, (len(raw)-head)/recordLen, at(7))
+	b.limits = Limits{Price(at(1)), Price(at(2)), Qty(at(3)), Qty(at(4)), at(5), int(at(6)), int(at(7))}
+	if int64((len(raw)-head)/recordLen) != at(8) {
+		return nil, fmt.Errorf("%w: %d orders, %d announced", ErrSnapshot, (len(raw)-head)/recordLen, at(8))
 	}
 	for rest := raw[head:]; len(rest) > 0; rest = rest[recordLen:] {
 		r, ok := readResting(rest)

@@ -13,19 +13,19 @@ func (b *Book) reached(s Side, stop Price) bool {
 
 // release turns a stop order whose price was reached into the order that it carries.
 func (b *Book) release(r *resting, out []Event) []Event {
-	out = append(out, Event{Kind: Triggered, Side: r.side, Order: r.id, Owner: r.owner, Price: Price(r.stop), Rest: Qty(r.qty)})
+	out = append(out, Event{Kind: Triggered, Side: r.side, Tag: r.tag, Order: r.id, Owner: r.owner, Price: Price(r.stop), Rest: Qty(r.qty)})
 	if r.typ == Stop {
 		r.typ, r.force = Market, ImmediateOrCancel
 		return b.trade(r, 0, out)
 	}
 	r.typ = Limit
 	if best, any := b.Best(1 - r.side); r.force == PostOnly && any && crosses(r.side, Price(r.price), best) {
-		return append(out, Event{Kind: Cancelled, Reason: WouldTake, Side: r.side, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
+		return append(out, Event{Kind: Cancelled, Reason: WouldTake, Side: r.side, Tag: r.tag, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
 	}
 	if r.force == FillOrKill {
 		o := Order{Owner: r.owner, Side: r.side, Price: Price(r.price), Qty: Qty(r.qty), SelfTrade: r.self}
 		if b.reachable(&o) < Qty(r.qty) {
-			return append(out, Event{Kind: Cancelled, Reason: NotFillable, Side: r.side, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
+			return append(out, Event{Kind: Cancelled, Reason: NotFillable, Side: r.side, Tag: r.tag, Order: r.id, Owner: r.owner, Price: Price(r.price), Rest: Qty(r.qty)})
 		}
 	}
 	return b.trade(r, 0, out)

@@ -1,9 +1,9 @@
 package matching
 
-// limitOf is the worst price an order may trade at: its own, or for market orders the edge of the band.
+// limitOf is the worst price an order may trade at: its own, or for market orders without one the edge of the band.
 func (b *Book) limitOf(r *resting) Price {
 	switch {
-	case r.typ != Market:
+	case r.typ != Market || r.price > 0:
 		return Price(r.price)
 	case r.side == Sell:
 		return max(b.limits.PriceMin, 1)
@@ -14,10 +14,10 @@ func (b *Book) limitOf(r *resting) Price {
 }
 
 // take trades an order against the other side, best price and oldest first, until it is filled, its limit or quote is
-// reached, or self-trade prevention ends it. An order by quote has no quantity; what it may still spend counts instead.
+// reached, or self-trade prevention ends it. An order by quote alone has no quantity; what it may still spend counts.
 func (b *Book) take(r *resting, quote int64, out []Event) ([]Event, Reason) {
 	other, limit := 1-r.side&1, b.limitOf(r)
-	byQuote := quote > 0
+	bounded, byQuote := quote > 0, r.qty == 0
 	for b.best[other] != 0 && (r.qty > 0 || byQuote) {
 		v := &b.sides[other].levels[b.best[other]]
 		price := Price(v.price)
@@ -35,18 +35,22 @@ func (b *Book) take(r *resting, quote int64, out []Event) ([]Event, Reason) {
 			}
 			continue
 		}
-		qty := min(maker.shown, r.qty)
-		if byQuote {
-			if qty = int32(min(int64(maker.shown), quote/int64(price))); qty == 0 {
-				break
+		qty := maker.shown
+		if !byQuote {
+			qty = min(qty, r.qty)
+		}
+		if bounded {
+			if qty = int32(min(int64(qty), quote/int64(price))); qty == 0 {
+				return out, Spent
 			}
 			quote -= int64(qty) * int64(price)
-		} else {
+		}
+		if !byQuote {
 			r.qty -= qty
 		}
 		b.last = price
-		out = append(out, Event{Kind: Traded, Side: r.side, Order: r.id, Owner: r.owner, Maker: maker.id, MakerOwner: maker.owner,
-			Price: price, Qty: Qty(qty), Rest: Qty(r.qty), MakerRest: Qty(maker.qty - qty)})
+		out = append(out, Event{Kind: Traded, Side: r.side, Tag: r.tag, Order: r.id, Owner: r.owner, Maker: maker.id, MakerOwner: maker.owner,
+			MakerTag: maker.tag, Price: price, Qty: Qty(qty), Rest: Qty(r.qty), MakerRest: Qty(maker.qty - qty)})
 		b.fill(s, v, qty)
 	}
 	return out, Unfilled
@@ -86,39 +90,49 @@ func (b *Book) toTail(s slot, v *level) {
 	v.tail = s
 }
 
-// reachable is how much of an order the other side would fill now, by its limit and its self-trade mode.
+// reachable is how much of an order the other side would fill now, by its limit, its quote and its self-trade mode.
 func (b *Book) reachable(o *Order) Qty {
 	r := resting{typ: o.Type, side: o.Side, price: int32(o.Price)}
 	other, limit := 1-o.Side, b.limitOf(&r)
 	careful := o.SelfTrade != Allow && b.owners.get(OrderID(o.Owner)) != 0
-	sum := Qty(0)
+	sum, quote := Qty(0), o.Quote
 	for at := b.best[other]; at != 0 && sum < o.Qty; at = b.behind(other, at) {
 		v := &b.sides[other].levels[at]
 		if !crosses(o.Side, limit, Price(v.price)) {
 			break
 		}
-		if !careful {
-			sum += v.total
-			continue
+		here, ends := v.total, false
+		if careful {
+			here, ends = b.before(v, o)
 		}
-		for s := v.head; s != 0; s = b.orders[s].next {
-			maker := &b.orders[s]
-			if maker.owner != o.Owner {
-				sum += Qty(maker.qty)
-			} else if o.SelfTrade != ExpireMaker {
-				return sum + b.beforeOwn(v, o, sum)
+		if o.Quote > 0 {
+			here = min(here, o.Qty-sum)
+			afford := Qty(quote / int64(v.price))
+			if afford < here {
+				return sum + afford
 			}
+			quote -= int64(here) * int64(v.price)
+		}
+		if sum += here; ends {
+			return sum
 		}
 	}
 	return sum
 }
 
-// beforeOwn answers for a level that holds an order of the taker itself, which ends the taker: nothing behind the visible
-// parts in front of it can be counted on, so an order that is not filled by then is not filled whole.
-func (b *Book) beforeOwn(v *level, o *Order, sum Qty) Qty {
+// before is how much of a level an order can count on when it may meet orders of its own owner. Under ExpireMaker those
+// leave, and all others count. Under the other modes the first of them ends the order; nothing behind it counts, and of
+// what stands in front only the visible parts.
+func (b *Book) before(v *level, o *Order) (sum Qty, ends bool) {
 	front := Qty(0)
-	for s := v.head; s != 0 && b.orders[s].owner != o.Owner; s = b.orders[s].next {
-		front += Qty(b.orders[s].shown) - Qty(b.orders[s].qty) // sum has counted the hidden part already
+	for s := v.head; s != 0; s = b.orders[s].next {
+		maker := &b.orders[s]
+		switch {
+		case maker.owner != o.Owner:
+			sum, front = sum+Qty(maker.qty), front+Qty(maker.shown)
+		case o.SelfTrade != ExpireMaker:
+			return front, true
+		}
 	}
-	return front
+	return sum, false
 }
