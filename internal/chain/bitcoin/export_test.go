@@ -70,11 +70,27 @@ func Combine(a, b *big.Int, key [33]byte) ([33]byte, bool) {
 	if !ok {
 		panic("not a key")
 	}
-	sum := newCurve().combine(limbsOf(a), limbsOf(b), q)
+	sum := newCurve().combine(a, b, q)
 	if sum.z.isZero() {
 		return [33]byte{}, false
 	}
 	return normalise([]point{sum})[0].compressed(), true
+}
+
+// Halves splits a number, and gives the λ by which the second half counts: -a1/b1 modulo n.
+func Halves(k *big.Int) (k1, k2, lambda *big.Int) {
+	s := newCurve().split
+	k1, k2 = s.halves(k)
+	lambda = new(big.Int).ModInverse(s.b1, s.n) // b1 is negated
+	return k1, k2, lambda.Mul(lambda, s.a1).Mod(lambda, s.n)
+}
+
+// QuickMultiple is λ·key.
+func QuickMultiple(key [33]byte) [33]byte {
+	q, _ := decompress(key)
+	beta := beta()
+	q.x.mul(&q.x, &beta)
+	return q.compressed()
 }
 
 // Multiples is G, 2G, 3G and so on, normalised together.

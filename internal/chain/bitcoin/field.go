@@ -32,7 +32,12 @@ func (e *element) bytes() (out [32]byte) {
 	if v[1]&v[2]&v[3] == 1<<64-1 && v[0] >= 1<<64-fold {
 		v = element{v[0] + fold}
 	}
-	for i, limb := range v {
+	return v.raw()
+}
+
+// raw writes the limbs as they are.
+func (e element) raw() (out [32]byte) {
+	for i, limb := range e {
 		binary.BigEndian.PutUint64(out[24-8*i:], limb)
 	}
 	return out
@@ -88,8 +93,7 @@ func (e *element) half(a *element) {
 }
 
 // mul is the schoolbook product: for each limb of b a row of four products, low halves and high halves added in a chain
-// of carries each. Then the upper four limbs times fold are added to the lower four, and once more what that leaves
-// above. Written out, because in a loop the limbs live in memory and it takes half as long again.
+// of carries each. Written out, because in a loop the limbs live in memory and it takes half as long again.
 func (e *element) mul(a, b *element) {
 	a0, a1, a2, a3 := a[0], a[1], a[2], a[3]
 	var c uint64
@@ -137,14 +141,65 @@ func (e *element) mul(a, b *element) {
 	t5, c = bits.Add64(t5, h1, c)
 	t6, c = bits.Add64(t6, h2, c)
 	t7 += h3 + c
-	h0, l0 = bits.Mul64(t4, fold)
-	h1, l1 = bits.Mul64(t5, fold)
-	h2, l2 = bits.Mul64(t6, fold)
-	h3, l3 = bits.Mul64(t7, fold)
-	t0, c = bits.Add64(t0, l0, 0)
-	t1, c = bits.Add64(t1, l1, c)
-	t2, c = bits.Add64(t2, l2, c)
-	t3, t4 = bits.Add64(t3, l3, c)
+	t := folded(quad{t0, t1, t2, t3}, quad{t4, t5, t6, t7})
+	e[0], e[1], e[2], e[3] = t.a, t.b, t.c, t.d
+}
+
+// square sets e to a·a. The products of different limbs are computed once and doubled.
+func (e *element) square(a *element) {
+	a0, a1, a2, a3 := a[0], a[1], a[2], a[3]
+	var c uint64
+	h1, t1 := bits.Mul64(a0, a1)
+	h2, l2 := bits.Mul64(a0, a2)
+	h3, l3 := bits.Mul64(a0, a3)
+	t2, c := bits.Add64(h1, l2, 0)
+	t3, c := bits.Add64(h2, l3, c)
+	t4 := h3 + c
+	h1, l1 := bits.Mul64(a1, a2)
+	h2, l2 = bits.Mul64(a1, a3)
+	h3, l3 = bits.Mul64(a2, a3)
+	t3, c = bits.Add64(t3, l1, 0)
+	t4, c = bits.Add64(t4, l2, c)
+	t5, c := bits.Add64(h2, l3, c)
+	t6 := h3 + c
+	t4, c = bits.Add64(t4, h1, 0)
+	t5, c = bits.Add64(t5, 0, c)
+	t6 += c
+	t1, c = bits.Add64(t1, t1, 0)
+	t2, c = bits.Add64(t2, t2, c)
+	t3, c = bits.Add64(t3, t3, c)
+	t4, c = bits.Add64(t4, t4, c)
+	t5, c = bits.Add64(t5, t5, c)
+	t6, t7 := bits.Add64(t6, t6, c)
+	h0, t0 := bits.Mul64(a0, a0)
+	h1, l1 = bits.Mul64(a1, a1)
+	h2, l2 = bits.Mul64(a2, a2)
+	h3, l3 = bits.Mul64(a3, a3)
+	t1, c = bits.Add64(t1, h0, 0)
+	t2, c = bits.Add64(t2, l1, c)
+	t3, c = bits.Add64(t3, h1, c)
+	t4, c = bits.Add64(t4, l2, c)
+	t5, c = bits.Add64(t5, h2, c)
+	t6, c = bits.Add64(t6, l3, c)
+	t7 += h3 + c
+	t := folded(quad{t0, t1, t2, t3}, quad{t4, t5, t6, t7})
+	e[0], e[1], e[2], e[3] = t.a, t.b, t.c, t.d
+}
+
+// quad is four limbs in registers, where an array would lie in memory.
+type quad struct{ a, b, c, d uint64 }
+
+// folded reduces a product of eight limbs to four: the upper four times fold are added to the lower four, and once more
+// what that leaves above.
+func folded(low, high quad) quad {
+	h0, l0 := bits.Mul64(high.a, fold)
+	h1, l1 := bits.Mul64(high.b, fold)
+	h2, l2 := bits.Mul64(high.c, fold)
+	h3, l3 := bits.Mul64(high.d, fold)
+	t0, c := bits.Add64(low.a, l0, 0)
+	t1, c := bits.Add64(low.b, l1, c)
+	t2, c := bits.Add64(low.c, l2, c)
+	t3, t4 := bits.Add64(low.d, l3, c)
 	t1, c = bits.Add64(t1, h0, 0)
 	t2, c = bits.Add64(t2, h1, c)
 	t3, c = bits.Add64(t3, h2, c)
@@ -156,10 +211,8 @@ func (e *element) mul(a, b *element) {
 	// A carry here leaves a number below 2⁶⁸, so the last addition ends in the third limb.
 	t0, c = bits.Add64(t0, fold&-c, 0)
 	t1, c = bits.Add64(t1, 0, c)
-	e[0], e[1], e[2], e[3] = t0, t1, t2+c, t3
+	return quad{t0, t1, t2 + c, t3}
 }
-
-func (e *element) square(a *element) { e.mul(a, a) }
 
 // power sets e to a to the exponent, four bits at a time.
 func (e *element) power(a *element, exponent [4]uint64) {
