@@ -1,13 +1,28 @@
 // Package accounts decides what a customer's keys and addresses may do: API keys, one-time codes, address books and
-// withdrawal limits. What may never happen here: a secret in clear outside memory, or a clock of its own.
+// withdrawal limits.
+//
+// A Book is part of the engine's state: it is changed by commands in the journal's order, with the time of their frame,
+// and gives the same answers and the same snapshot bytes wherever the journal is replayed. Methods return the record
+// as it now is, for the event, and a code; a code other than Done has changed no record. Three counters move with a
+// refusal all the same, and a replay moves them too: wrong one-time codes, attempts to withdraw, and the freeze that
+// too many attempts lead to.
+//
+// What leaves the house needs four things that a thief of one of them does not have. A key with ScopeWithdraw has an
+// allow-list of addresses, was made with a one-time code of the customer, and waits (24 hours by default) before it
+// counts; the address paid to was added with a code and waited as long; an account makes at most 50 withdrawals in any
+// 60 seconds, by whatever key; and a key that keeps asking is frozen within the flood's first second. A key never gets
+// another scope: whoever wants one makes a new key.
+//
+// Secrets are stored as a Sealer sealed them (sealer.go). The book opens one only to judge a one-time code.
+//
+// What may never happen here: a secret in clear outside memory, a clock of its own, or a result that depends on the
+// order of a map.
 package accounts
 
 import (
-	"io"
-	"net/netip"
+	"fmt"
 
 	"github.com/coldsign/coldsign/internal/exchange"
-	"github.com/coldsign/coldsign/internal/money"
 )
 
 // Rules are the times and limits that a book goes by. They decide what commands do, so they belong to the journal's
@@ -24,6 +39,11 @@ func DefaultRules() Rules {
 	return Rules{AddressDelay: 24 * 3600_000, KeyDelay: 24 * 3600_000, WithdrawalsMax: 50, AttemptsMax: 100}
 }
 
+// valid reports whether the rules are ones that a book can go by.
+func (r Rules) valid() bool {
+	return r.AddressDelay >= 0 && r.KeyDelay >= 0 && r.WithdrawalsMax > 0 && r.WithdrawalsMax <= 10_000 && r.AttemptsMax > 0
+}
+
 // Opener opens what a Sealer sealed. The engine's segment alone has one.
 type Opener interface {
 	Open(account exchange.Account, name string, sealed []byte) ([]byte, error)
@@ -35,20 +55,151 @@ type Options struct {
 	Opener Opener // nil: every one-time code is refused
 }
 
+// Limits of what is remembered for one account. They keep its record in a snapshot below recordMax.
+const (
+	nameMax      = 64 // bytes, of an account's name and of labels
+	keysMax      = 30 // live ones
+	keysEverMax  = 1000
+	addressesMax = 500
+	addressMax   = 128 // bytes of one address
+	ticketsMax   = 1000
+	numberMax    = 1 << 53 // of accounts, so that every JSON reader can hold it
+	sealedMax    = 256     // bytes of a sealed secret
+)
+
+// account is one customer. A million of them are usual and most do nothing, so what few have is behind a pointer and
+// the two texts share one allocation.
+type account struct {
+	id           exchange.Account
+	created      exchange.Millis
+	text         string // the name, and behind it the sealed one-time-code secret
+	maker, taker uint32
+	step         uint32 // of the last one-time code that was taken
+	nameLen      uint8
+	state        exchange.AccountState
+	more         *holdings
+}
+
+// holdings are what an account has beside its name.
+type holdings struct {
+	keys       []*key    // in the order in which they were made
+	addresses  []address // in the order in which they were added
+	recent     []exchange.Millis
+	days       []dayWindow // by asset, rising
+	wrong      uint32      // one-time codes in a row
+	wrongSince exchange.Millis
+}
+
+func (a *account) name() string { return a.text[:a.nameLen] }
+func (a *account) totp() []byte { return []byte(a.text[a.nameLen:]) }
+
+func (a *account) holdings() *holdings {
+	if a.more == nil {
+		a.more = &holdings{}
+	}
+	return a.more
+}
+
+func (a *account) info() exchange.AccountInfo {
+	return exchange.AccountInfo{ID: a.id, Name: a.name(), State: a.state, MakerPPM: a.maker, TakerPPM: a.taker, TOTP: a.totp(), Created: a.created}
+}
+
+// chunkSize accounts are allocated together, so that a book that grows copies nothing.
+const chunkSize = 1 << 10
+
 // Book is all accounts, keys and address books. It is used by one goroutine.
-type Book struct{ rules Rules }
+type Book struct {
+	rules  Rules
+	opener Opener
+	chunks [][]account
+	count  int
+	odd    map[exchange.Account]int // places of the accounts whose number is not their place plus one
+	names  map[string]int           // places
+	keys   map[string]*key
+	free   exchange.Account // no number below it can be given to a new account
+	// tickets are the newest ones; issued numbers them for good.
+	tickets []Ticket
+	issued  uint64
+}
 
-// New returns an empty book.
-func New(o Options) *Book { return &Book{rules: o.Rules} }
+// New returns an empty book. Rules that are all zero are the default ones.
+func New(o Options) *Book {
+	if o.Rules == (Rules{}) {
+		o.Rules = DefaultRules()
+	}
+	if !o.Rules.valid() {
+		panic(fmt.Sprintf("accounts: rules that no book can go by: %+v", o.Rules)) // a mistake in the program, not in a command
+	}
+	return &Book{rules: o.Rules, opener: o.Opener, odd: map[exchange.Account]int{}, names: map[string]int{}, keys: map[string]*key{}, free: 1}
+}
 
-// Open makes an account.
+func (b *Book) at(place int) *account { return &b.chunks[place/chunkSize][place%chunkSize] }
+
+func (b *Book) find(id exchange.Account) *account {
+	if place := uint64(id) - 1; place < uint64(b.count) {
+		if a := b.at(int(place)); a.id == id {
+			return a
+		}
+	}
+	if place, ok := b.odd[id]; ok {
+		return b.at(place)
+	}
+	return nil
+}
+
+// put takes in an account whose number and name are not taken.
+func (b *Book) put(a account) *account {
+	if b.count%chunkSize == 0 {
+		b.chunks = append(b.chunks, make([]account, chunkSize))
+	}
+	place := b.count
+	b.count++
+	*b.at(place) = a
+	b.names[a.name()] = place
+	if a.id != exchange.Account(place+1) {
+		b.odd[a.id] = place
+	}
+	return b.at(place)
+}
+
+// Open makes an account. It gets the number that the body asks for, or the lowest one that was never given when the
+// body asks for none. Whoever seals the one-time-code secret needs the number first, and so asks for one.
 func (b *Book) Open(body exchange.AccountBody, now exchange.Millis) (exchange.AccountInfo, exchange.Code) {
-	return exchange.AccountInfo{}, exchange.NotAllowed
+	id := exchange.Account(body.Number)
+	switch {
+	case body.Number > numberMax, !isName(body.Name), len(body.TOTP) > sealedMax:
+		return exchange.AccountInfo{}, exchange.Malformed
+	case body.Number == 0 && len(body.TOTP) > 0: // sealed for no account, so it can never be opened
+		return exchange.AccountInfo{}, exchange.Malformed
+	}
+	if _, taken := b.names[body.Name]; taken || id != 0 && b.find(id) != nil {
+		return exchange.AccountInfo{}, exchange.AlreadyExists
+	}
+	if id == 0 {
+		for id = b.free; b.find(id) != nil; id++ {
+		}
+		b.free = id + 1
+	}
+	a := b.put(account{id: id, created: now, text: body.Name + string(body.TOTP), nameLen: uint8(len(body.Name))})
+	return a.info(), exchange.Done
 }
 
 // Account returns an account.
 func (b *Book) Account(id exchange.Account) (exchange.AccountInfo, bool) {
-	return exchange.AccountInfo{}, false
+	a := b.find(id)
+	if a == nil {
+		return exchange.AccountInfo{}, false
+	}
+	return a.info(), true
+}
+
+// Accounts visits every account in the order in which they were opened, until visit returns false.
+func (b *Book) Accounts(visit func(exchange.AccountInfo) bool) {
+	for place := range b.count {
+		if !visit(b.at(place).info()) {
+			return
+		}
+	}
 }
 
 // Terms are what an order needs to know of its account.
@@ -58,107 +209,61 @@ type Terms struct {
 }
 
 // Terms returns state and fees of an account, without allocating.
-func (b *Book) Terms(id exchange.Account) (Terms, bool) { return Terms{}, false }
+func (b *Book) Terms(id exchange.Account) (Terms, bool) {
+	a := b.find(id)
+	if a == nil {
+		return Terms{}, false
+	}
+	return Terms{State: a.state, MakerPPM: a.maker, TakerPPM: a.taker}, true
+}
 
 // Len returns how many accounts there are.
-func (b *Book) Len() int { return 0 }
+func (b *Book) Len() int { return b.count }
+
+// feeMax is ten per cent: a fee above it is a slip of the finger that two people did not see.
+const feeMax = 100_000
 
 // SetFees sets the fees of an account.
 func (b *Book) SetFees(c exchange.FeesChange) (exchange.AccountInfo, exchange.Code) {
-	return exchange.AccountInfo{}, exchange.NotAllowed
+	a := b.find(c.Account)
+	if a == nil {
+		return exchange.AccountInfo{}, exchange.UnknownAccount
+	}
+	if c.MakerPPM > feeMax || c.TakerPPM > feeMax {
+		return exchange.AccountInfo{}, exchange.Malformed
+	}
+	a.maker, a.taker = c.MakerPPM, c.TakerPPM
+	return a.info(), exchange.Done
 }
 
 // SetState freezes an account or lets it act again.
 func (b *Book) SetState(c exchange.StateChange) (exchange.AccountInfo, exchange.Code) {
-	return exchange.AccountInfo{}, exchange.NotAllowed
+	a := b.find(c.Account)
+	if a == nil {
+		return exchange.AccountInfo{}, exchange.UnknownAccount
+	}
+	if c.State > exchange.AccountFrozen {
+		return exchange.AccountInfo{}, exchange.Malformed
+	}
+	a.state = c.State
+	return a.info(), exchange.Done
 }
 
-// AddKey makes an API key.
-func (b *Book) AddKey(id exchange.Account, body exchange.KeyBody, now exchange.Millis) (exchange.KeyInfo, exchange.Code) {
-	return exchange.KeyInfo{}, exchange.NotAllowed
+// isName reports whether text can name an account: it goes into logs, URLs and file names as it is.
+func isName(text string) bool {
+	if text == "" || len(text) > nameMax {
+		return false
+	}
+	for i := range len(text) {
+		switch c := text[i]; {
+		case isAlphanumeric(c), c == '-', c == '_', c == '.', c == '@', c == '+', c == ':':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
-// RevokeKey ends an API key.
-func (b *Book) RevokeKey(id exchange.Account, name string) (exchange.KeyInfo, exchange.Code) {
-	return exchange.KeyInfo{}, exchange.NotAllowed
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
-
-// LookupKey returns a key, its secret sealed.
-func (b *Book) LookupKey(name string) (exchange.KeyInfo, bool) { return exchange.KeyInfo{}, false }
-
-// AddAddress puts an address into the account's withdrawal book.
-func (b *Book) AddAddress(id exchange.Account, body exchange.AddressBody, now exchange.Millis) (exchange.AddressInfo, exchange.Code) {
-	return exchange.AddressInfo{}, exchange.NotAllowed
-}
-
-// RemoveAddress takes an address out of the account's withdrawal book, at once.
-func (b *Book) RemoveAddress(id exchange.Account, body exchange.AddressBody) (exchange.AddressInfo, exchange.Code) {
-	return exchange.AddressInfo{}, exchange.NotAllowed
-}
-
-// Ticket asks the operator to look at something.
-type Ticket struct {
-	Number  uint64
-	Account exchange.Account
-	Key     string
-	Why     string
-	At      exchange.Millis
-}
-
-// Freeze is a key that a flood of withdrawals ended, and the ticket about it.
-type Freeze struct {
-	Key    exchange.KeyInfo
-	Ticket Ticket
-}
-
-// CheckWithdraw says whether the account may withdraw now. It counts the attempt. dayMax is the most of the asset that
-// may leave the account in 24 hours; zero: no limit. A Freeze is returned beside OverLimit when this attempt froze the
-// key: the key's record has changed although the withdrawal was refused. After the amount is on hold the caller says so
-// with Withdrew.
-func (b *Book) CheckWithdraw(id exchange.Account, body exchange.WithdrawBody, dayMax money.U128, now exchange.Millis) (*Freeze, exchange.Code) {
-	return nil, exchange.NotAllowed
-}
-
-// Withdrew counts a withdrawal that CheckWithdraw allowed and the ledger holds.
-func (b *Book) Withdrew(id exchange.Account, asset exchange.Asset, amount money.U128, now exchange.Millis) {
-}
-
-// Tickets returns the newest tickets, oldest first.
-func (b *Book) Tickets() []Ticket { return nil }
-
-// Snapshot writes the book: the same book gives the same bytes.
-func (b *Book) Snapshot(w io.Writer) error { return nil }
-
-// Restore reads exactly what Snapshot wrote and not a byte more. The rules are those of the snapshot.
-func Restore(r io.Reader, opener Opener) (*Book, error) { return nil, exchange.ErrBytes }
-
-// Sealer seals secrets at rest with AES-256-GCM under a key-encryption key.
-type Sealer struct{}
-
-// NewSealer returns a sealer under a key of 32 bytes.
-func NewSealer(key []byte) (*Sealer, error) { return &Sealer{}, nil }
-
-// Seal seals a secret of a key, or the one-time-code secret of an account (name TOTPName).
-func (s *Sealer) Seal(random io.Reader, account exchange.Account, name string, secret []byte) ([]byte, error) {
-	return nil, nil
-}
-
-// Open opens what Seal sealed for the same account and name.
-func (s *Sealer) Open(account exchange.Account, name string, sealed []byte) ([]byte, error) {
-	return nil, exchange.ErrBytes
-}
-
-// TOTPName is the name under which an account's one-time-code secret is sealed.
-const TOTPName = "totp"
-
-// NewSecret draws the secret of an hmac key, or the public name of any key: 64 characters of a-z, A-Z, 0-9.
-func NewSecret(random io.Reader) (string, error) { return "", nil }
-
-// VerifyHMAC reports whether signature is the hexadecimal HMAC-SHA256 of payload, in constant time.
-func VerifyHMAC(secret, payload []byte, signature string) bool { return false }
-
-// VerifyEd25519 reports whether signature is the base64 Ed25519 signature of payload by the key's public key.
-func VerifyEd25519(public, payload []byte, signature string) bool { return false }
-
-// Allowed reports whether ip is in one of the blocks. An empty list allows everybody.
-func Allowed(ip netip.Addr, blocks []string) bool { return false }
