@@ -9,7 +9,6 @@ import (
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/chain"
-	"github.com/coldsign/coldsign/internal/chain/bitcoin"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/review"
@@ -17,31 +16,38 @@ import (
 	"github.com/spf13/cobra"
 )
 
+type inspectOptions struct{ key, descriptor string }
+
 func newInspectCmd(a *app) *cobra.Command {
-	var key string
+	var o inspectOptions
 	cmd := &cobra.Command{
 		Use: "inspect FILE", Short: "Say what a bundle or a plain PSBT really does; needs no passphrase", Args: command.Arguments(1, 1),
 		Long: "Reads a bundle, or a plain PSBT (binary or base64; version 0, or 2 that is no longer modifiable), strictly, and says what its bytes will do. It needs no key and changes\n" +
-			"nothing. It exits 0 only when every check that needs no key passed.",
-		Example: "  coldsign inspect request.bundle\n  coldsign inspect payment.psbt --json",
-		RunE:    func(_ *cobra.Command, args []string) error { return runInspect(a, args[0], key) },
+			"nothing. It exits 0 only when every check that needs no key passed.\n\nOf a plain PSBT it prints the digest that the signatures of each input are over: a second device that shows the same one is\n" +
+			"about to sign the same thing. With --descriptor it reads a payment of a wallet that is not pinned here, of wpkh, wsh or\ntaproot (key path). Nothing can be signed by that.",
+		Example: "  coldsign inspect request.bundle\n  coldsign inspect payment.psbt --json\n  coldsign inspect payment.psbt --descriptor wallet.txt",
+		RunE:    func(_ *cobra.Command, args []string) error { return runInspect(a, args[0], o) },
 	}
-	cmd.Flags().StringVar(&key, "key", "", "name of the key whose pins to believe (default: the only one of this home)")
+	cmd.Flags().StringVar(&o.descriptor, "descriptor", "", "file with the output descriptor of the wallet that a plain PSBT spends from (default: the pinned wallets)")
+	cmd.Flags().StringVar(&o.key, "key", "", "name of the key whose pins to believe (default: the only one of this home)")
 	return cmd
 }
 
-func runInspect(a *app, path, key string) error {
+func runInspect(a *app, path string, o inspectOptions) error {
 	raw, err := console.ReadFile(path, bundleFileMax)
 	if err != nil {
 		return err
 	}
 	switch bundle.Sniff(raw) {
 	case bundle.KindPSBT, bundle.KindBase64PSBT, bundle.KindUnknown:
-		return a.inspectPSBT(raw, key)
+		return a.inspectPSBT(raw, o)
 	case bundle.KindAnswer:
 		return spend.Refuse("not-a-bundle", path, "a bundle or a PSBT", "an answer", "take it back to treasury staff: warmctl bundle import "+path)
 	}
-	return a.inspectBundle(raw, key)
+	if o.descriptor != "" {
+		return console.Fail(console.Usage, errors.New("a bundle names its wallet, which must be pinned"), "coldsign inspect "+path)
+	}
+	return a.inspectBundle(raw, o.key)
 }
 
 func (a *app) inspectBundle(raw []byte, key string) error {
@@ -83,53 +89,6 @@ func joinRefusals(refusals []*spend.Refusal) error {
 	return errors.Join(errs...)
 }
 
-// inspectPSBT proves a plain PSBT against the pinned wallets. Whose inputs they are can be said only by a pinned wallet:
-// without one the amounts are still proven, and the missing owner is a refusal.
-func (a *app) inspectPSBT(raw []byte, key string) error {
-	packet, err := bitcoin.ReadAny(raw)
-	if err != nil {
-		return err
-	}
-	if err := bitcoin.Survey(packet); err != nil {
-		return err
-	}
-	_, beliefs, err := a.beliefs(key)
-	if err != nil {
-		return errors.Join(spend.Refuse("owner-unknown", "psbt", "inputs of a pinned wallet", "no home with pinned wallets to compare with",
-			"amounts are proven; to see whose they are, name a home: coldsign inspect FILE --home DIR"), err)
-	}
-	var refusals error
-	for _, w := range beliefs.Wallets {
-		effects, err := bitcoin.Prove(packet, bitcoin.Scope{From: w, IndexMax: signing.IndexMax})
-		if err == nil {
-			return a.showEffects(effects)
-		}
-		if refusals == nil || w.Tier() == spend.Cold {
-			refusals = fmt.Errorf("as a payment from %s: %w", w.Name(), err)
-		}
-	}
-	if refusals == nil {
-		refusals = spend.Refuse("owner-unknown", "psbt", "inputs of a pinned wallet", "no wallet is pinned", "coldsign wallet add FILE")
-	}
-	return refusals
-}
-
-func (a *app) showEffects(e chain.Effects) error {
-	f := e.Facts()
-	if a.json {
-		return a.JSON("coldsign.inspect/v1", viewFacts(f))
-	}
-	fmt.Fprintf(a.Out, "plain PSBT  %s  wallet %s  %d of %d  txid %s\n", f.Network, f.FromName, f.Threshold, f.Keys, f.TxID)
-	for _, in := range f.Inputs {
-		fmt.Fprintf(a.Out, "  IN   %20s  index %d  %s\n", in.Amount, in.Index, in.Outpoint)
-	}
-	for _, out := range f.Outputs {
-		fmt.Fprintf(a.Out, "  OUT  %20s  %-11s  %s\n", out.Amount, out.Role, out.Address)
-	}
-	_, err := fmt.Fprintf(a.Out, "  FEE  %20s  %d vB  %d signatures present\n", f.Fee, f.VirtualBytes, f.SignedBy)
-	return err
-}
-
 type outputView struct {
 	Amount  string `json:"amount"`
 	Asset   string `json:"asset"`
@@ -154,6 +113,7 @@ type inspectView struct {
 	Approved []string     `json:"approved_by,omitempty"`
 	Clean    *bool        `json:"clean,omitempty"` // of a bundle alone: no policy judges a plain PSBT
 	Passed   int          `json:"checks_passed,omitempty"`
+	Digests  []digestView `json:"digests,omitempty"`
 }
 
 func viewFacts(f chain.Facts) inspectView {
@@ -167,6 +127,7 @@ func viewFacts(f chain.Facts) inspectView {
 
 func viewBundle(x signing.Examination) inspectView {
 	v := viewFacts(x.Effects.Facts())
+	v.Digests = viewDigests(x.Proven.Digests())
 	clean := x.Verdict.Clean()
 	v.Bundle, v.Words, v.Clean = hex.EncodeToString(x.Opened.ID[:]), x.Opened.Words(), &clean
 	v.Passed = len(x.Verdict.Checks) - len(x.Verdict.Refusals())

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"maps"
 	"testing"
 
@@ -121,12 +122,35 @@ func ofInputs() page.Examples {
 		"previous-output-missing": proven(func(d *draft, _ *bitcoin.Scope) { d.tx.TxIn[0].PreviousOutPoint.Index = 9 }),
 		"previous-tx-mismatch":    proven(func(d *draft, _ *bitcoin.Scope) { d.tx.TxIn[0].PreviousOutPoint.Hash[0] ^= 1 }),
 		"sighash-not-all":         proven(func(d *draft, _ *bitcoin.Scope) { set(d.input(0), []byte{3}, []byte{0x83, 0, 0, 0}) }),
+		"taproot-key-differs":     strangeTaprootKey,
 		"witness-script-differs":  proven(func(d *draft, _ *bitcoin.Scope) { set(d.input(0), []byte{5}, []byte{0x51}) }),
 		"witness-utxo-differs": proven(func(d *draft, _ *bitcoin.Scope) {
 			claim := get(d.input(0), 1)[0]
 			set(d.input(0), claim.key, append([]byte{claim.value[0] ^ 1}, claim.value[1:]...))
 		}),
 	}
+}
+
+// strangeTaprootKey surveys a packet of another product's wallet: taproot coins with the output key of the first of BIP341's
+// vectors, and the internal key of the second.
+func strangeTaprootKey(*testing.T) error {
+	d := drafted()
+	script := must(hex.DecodeString("512053a1f6e454df1aa2776a2814a721372d6258050de330b3c6d10ee8f4e0dda343"))
+	internal := must(hex.DecodeString("187791b6f712a8ea41c8ecdd0ee77fab3e85263b37e1ec18a3651926b3a6cf27"))
+	for i := range d.tx.TxIn {
+		var coin bytes.Buffer
+		if err := wire.WriteTxOut(&coin, 0, 0, wire.NewTxOut(70_000_000, script)); err != nil {
+			return err
+		}
+		*d.input(i) = []pair{{[]byte{1}, coin.Bytes()}}
+	}
+	set(d.input(0), []byte{0x17}, internal)
+	p, err := bitcoin.Read(d.bytes())
+	if err != nil {
+		return err
+	}
+	_, err = bitcoin.Survey(p)
+	return err
 }
 
 func ofPaidOutputs() page.Examples {

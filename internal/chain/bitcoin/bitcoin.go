@@ -16,7 +16,8 @@
 //
 // # Wallets
 //
-// One script form: wsh(sortedmulti(m, keys...)), every input from the same pinned wallet.
+// One script form: wsh(sortedmulti(m, keys...)), every input from the same pinned wallet. Survey and Described also read
+// wpkh and the key path of taproot, for a person who compares with another device; nothing signs by them.
 //
 // # Example
 //

@@ -364,7 +364,8 @@ func TestSurveyNeedsNoWallet(t *testing.T) {
 		edit(d)
 		p, err := bitcoin.Read(d.bytes())
 		must(t, err)
-		return bitcoin.Survey(p)
+		_, err = bitcoin.Survey(p)
+		return err
 	}
 	must(t, survey(func(*draft) {}))
 	wantRefusal(t, survey(func(d *draft) { drop(d.input(0), 0) }), "amount-unproven@input 0")
