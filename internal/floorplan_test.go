@@ -36,7 +36,7 @@ var beside = map[string][]string{
 	"internal/spend":                {"internal/money"},
 	"internal/chain":                {"internal/money", "internal/spend", "internal/chain/internal/proof"},
 	"internal/chain/bitcoin":        {"internal/wallet"},
-	"internal/approvals":            {"internal/seal"},
+	"internal/approvals":            {"internal/seal", "internal/exchange"},
 	"internal/bundle":               {"internal/seal"},
 	"cmd/coldsign/internal/home":    {"cmd/coldsign/internal/keystore"},
 	"cmd/coldsign/internal/signing": {"cmd/coldsign/internal/home", "cmd/coldsign/internal/keystore"},

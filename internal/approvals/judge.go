@@ -65,19 +65,19 @@ func (r Roster) judgeOne(intent spend.Intent, intentBytes, armored []byte, now t
 		return Approver{}, spend.Distrust("approver-unknown", "", "a key on the roster", "key "+seal.Fingerprint(public),
 			"if the approver is genuine, a new roster must name the key; somebody who left cannot approve")
 	}
-	if refusal := key.mayApprove(intent, flags, now); refusal != nil {
+	if refusal := key.may(seal.Approve, intent, flags, now); refusal != nil {
 		return Approver{}, refusal
 	}
 	return Approver{Person: key.Person, Role: key.Role, Site: key.Site, Device: key.Device, Key: seal.Fingerprint(public), Counter: flags.Counter}, nil
 }
 
-// mayApprove judges a known key. Nobody can say when a signature was made, only that it was after the intent was
+// may judges a known key for one purpose. Nobody can say when a signature was made, only that it was after the intent was
 // created and before now; so the key must be valid at both ends.
-func (k Key) mayApprove(intent spend.Intent, flags seal.Flags, now time.Time) *spend.Refusal {
+func (k Key) may(purpose seal.Namespace, intent spend.Intent, flags seal.Flags, now time.Time) *spend.Refusal {
 	created := time.Unix(intent.CreatedAt, 0)
 	switch {
-	case k.Role != RoleApprover || !slices.Contains(k.Namespaces, seal.Approve):
-		return spend.Refuse("approver-role", "", "role approver with namespace "+string(seal.Approve), k.Person+" with role "+k.Role,
+	case k.Role != RoleApprover || !slices.Contains(k.Namespaces, purpose):
+		return spend.Refuse("approver-role", "", "role approver with namespace "+string(purpose), k.Person+" with role "+k.Role,
 			"somebody with the role approver must approve")
 	case k.Person == intent.Proposer:
 		return spend.Refuse("approver-is-proposer", "", "somebody other than the proposer", k.Person,

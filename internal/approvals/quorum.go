@@ -148,6 +148,7 @@ func Codes() [][2]string {
 		{"approver-unknown", "an approval by a key that is not on the roster"},
 		{"approver-unverified", "an approval by a security key without PIN or fingerprint"},
 		{"book-quorum", "too few keyholders of a wallet signed the address book"},
+		{"change-malformed", "not a change of the exchange with exactly one action and a time of at most 30 days"},
 		{"policy-quorum", "too few keyholders of a wallet signed the policy that has a rule for it"},
 		{"proposer-unknown", "the proposer is neither on the roster nor the issuer"},
 		{"roster-malformed", "a roster line that is not understood"},

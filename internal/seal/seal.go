@@ -49,12 +49,13 @@ const (
 	Roster  Namespace = "coldsign-roster-v1"  // the roster of people
 	Policy  Namespace = "coldsign-policy-v1"  // the rules a signer holds
 	Book    Namespace = "coldsign-book-v1"    // the addresses that may be paid besides wallets
+	Change  Namespace = "coldsign-change-v1"  // a person approves a change of the exchange: a market, a fee, a balance
 )
 
 // Known reports whether ns is one of the purposes above.
 func (ns Namespace) Known() bool {
 	switch ns {
-	case Approve, Bundle, Answer, Pin, Roster, Policy, Book:
+	case Approve, Bundle, Answer, Pin, Roster, Policy, Book, Change:
 		return true
 	}
 	return false

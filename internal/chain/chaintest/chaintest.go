@@ -10,3 +10,6 @@ import (
 
 // Effects wraps facts as if a chain room had proven them.
 func Effects(facts chain.Facts) chain.Effects { return chain.New(facts, proof.Done()) }
+
+// Deposit wraps facts as if a chain room had proven them.
+func Deposit(facts chain.DepositFacts) chain.Deposit { return chain.NewDeposit(facts, proof.Done()) }
