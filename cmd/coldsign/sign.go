@@ -108,10 +108,11 @@ func (a *app) ask(r review.Request, plain bool) error {
 			return err
 		}
 		confirmation := review.Confirm(r)
-		if err := a.Confirm(confirmation.Prompt, 3, confirmation.Check); err != nil {
-			return err
+		err := a.Confirm(confirmation.Prompt, 3, confirmation.Check)
+		if console.CodeOf(err) == console.Declined {
+			return console.Fail(console.Declined, fmt.Errorf("%w: %w", signing.Declined{Reason: signing.ConfirmationWrong}, err))
 		}
-		return nil
+		return err
 	}
 	session := review.NewSession(r)
 	if err := a.Run(session); err != nil {
@@ -121,9 +122,10 @@ func (a *app) ask(r review.Request, plain bool) error {
 	case review.Approved:
 		return nil
 	case review.Locked:
-		return console.Fail(console.Declined, fmt.Errorf("%w: wrong confirmation three times", signing.ErrDeclined), "start again when you have read the screen")
+		return console.Fail(console.Declined, fmt.Errorf("wrong confirmation three times: %w", signing.Declined{Reason: signing.ConfirmationWrong}), "start again when you have read the screen")
 	}
-	return console.Fail(console.Declined, signing.ErrDeclined, "to tell treasury staff why: coldsign refuse FILE --reason "+reasonOr(session.Reason())+" --out refusal.cbor")
+	reason := reasonOr(session.Reason())
+	return console.Fail(console.Declined, signing.Declined{Reason: reason}, "to tell treasury staff why: coldsign refuse FILE --reason "+reason+" --out refusal.cbor")
 }
 
 func reasonOr(code string) string {

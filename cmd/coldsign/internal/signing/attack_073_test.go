@@ -165,7 +165,7 @@ func TestAttack069NothingSignedIsNeverSuccess(t *testing.T) {
 	for name, c := range map[string]struct {
 		asked, opened error
 		signatures    int
-	}{"declined": {asked: signing.ErrDeclined, signatures: 9}, "not opened": {opened: broken, signatures: 9}, "first input": {signatures: 0}, "last input": {signatures: 1}} {
+	}{"declined": {asked: signing.Declined{Reason: "unexpected"}, signatures: 9}, "not opened": {opened: broken, signatures: 9}, "first input": {signatures: 0}, "last input": {signatures: 1}} {
 		tr := newTreasury(t, 2, 3)
 		raw := tr.sealed(t, errand{amount: 400_000, coins: tr.coins(t, 0, 2), to: tr.hot, toIndex: 7, rate: 2000})
 		ledger := tr.ledger(t)

@@ -3,6 +3,7 @@ package signing
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ type Examination struct {
 	Lock      policy.Lock
 	Payee     policy.Entry // of a payment
 	Earlier   home.Entry   // of a replacement: what the believing key signed last in its line, if it did
+	Refusals  int          // of bundles of the spending wallet, since its rules were pinned
 	KeyNumber int          // place of the believing key in the spending wallet, from 1; 0 when it has none
 	Now       time.Time
 }
@@ -73,7 +75,7 @@ func Examine(b Beliefs, l *home.Ledger, raw []byte, now time.Time) (Examination,
 	var checks []spend.Check
 	x.Approvers, checks = b.Roster.Judge(opened.Intent, opened.Body.Intent, opened.Approvals, max(rule.Approvals, 2), now)
 	in := b.remember(l, opened.Intent)
-	in.Book, in.KeyNumber = b.Book, x.KeyNumber
+	in.Book, in.KeyNumber, x.Refusals = b.Book, x.KeyNumber, in.Refusals
 	in.Effects, in.Approvals, in.ApproverCount, in.Now = x.Effects, checks, len(x.Approvers), now
 	if err := history(l, opened, &in); err != nil {
 		return Examination{}, err
@@ -218,6 +220,9 @@ func (x Examination) Request() review.Request {
 	if x.Earlier.Bundle != "" {
 		r.Notes = append(r.Notes, "replaces bundle "+x.Earlier.Bundle[:8]+", which this key signed on "+x.Earlier.Time.Format(time.RFC3339)+
 			": the same coins, amount and destination; the chain takes one of them")
+	}
+	if x.Refusals > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s was refused %d times on this signer since its rules were pinned; %d times lock it", r.FromName, x.Refusals, rule.RefusalsMax))
 	}
 	if x.Lock.Applies && x.Now.Before(x.Lock.Until) {
 		r.Notes = append(r.Notes, "time-locked: the last signature waits until "+x.Lock.Until.UTC().Format(time.RFC3339)+"; any keyholder can refuse until then")

@@ -16,7 +16,7 @@ func TestTheReviewShowsEachHashOnce(t *testing.T) {
 	defer ledger.Close()
 	s := tr.holder(t, 0).session(ledger)
 	var shown review.Request
-	s.Ask = func(r review.Request) error { shown = r; return signing.ErrDeclined }
+	s.Ask = func(r review.Request) error { shown = r; return signing.Declined{Reason: "unexpected"} }
 	_, _ = s.Sign(context.Background(), tr.seal(t, tr.ask(0))) // it was declined
 	_, page, _ := strings.Cut(review.Plain(shown), "\nHASHES\n")
 	for _, name := range []string{"bundle", "policy", "txid", "sha256 of the PSBT"} {

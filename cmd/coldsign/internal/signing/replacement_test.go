@@ -46,7 +46,7 @@ func TestAttack073ALineIsKnownByItsFirstBundle(t *testing.T) {
 	tr.refuses(t, "beside the line", tr.sealed(t, apart), "replacement-shares-no-coin")
 	wide.rate = 9_000
 	notes := tr.signs(t, tr.sealed(t, wide)).Examination.Request().Notes
-	if len(notes) != 1 || !strings.HasPrefix(notes[0], "replaces bundle ") {
+	if len(notes) != 2 || !strings.HasPrefix(notes[0], "replaces bundle ") || !strings.Contains(notes[1], "refused 2 times") {
 		t.Errorf("the screen notes %q", notes)
 	}
 }

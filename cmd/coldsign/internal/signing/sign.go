@@ -24,8 +24,16 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
-// ErrDeclined says that the person at the screen refused, or confirmed wrongly three times.
-var ErrDeclined = errors.New("refused by the keyholder")
+// Declined is what Ask returns when the person at the screen refused. It is recorded, and counts toward the refusals that
+// lock a wallet: who presses people to look again and again gets no further than who shows them a bad bundle.
+type Declined struct {
+	Reason string // code
+}
+
+// ConfirmationWrong is the reason when somebody typed the confirmation wrongly until no try was left.
+const ConfirmationWrong = "confirmation-wrong"
+
+func (d Declined) Error() string { return "refused by the keyholder: " + d.Reason }
 
 // Session is one key about to sign, with everything it needs of the world outside as arguments. Whoever gives Unlock
 // closes the key afterwards.
@@ -36,7 +44,7 @@ type Session struct {
 	Unlock func(context.Context) (*keystore.Key, error)
 	Now    func() time.Time
 	Rand   io.Reader
-	Ask    func(review.Request) error // shows the screen; nil means the person confirmed
+	Ask    func(review.Request) error // shows the screen; nil means the person confirmed, Declined that the person refused
 }
 
 // Result is what a signing act gave.
@@ -70,7 +78,7 @@ func (s *Session) Sign(ctx context.Context, raw []byte) (Result, error) {
 	if err := s.mayReserve(x, id); err != nil {
 		return Result{}, err
 	}
-	if err := s.Ask(x.Request()); err != nil {
+	if err := s.ask(x, id); err != nil {
 		return Result{}, err
 	}
 	key, err := s.unlock(ctx)
@@ -148,6 +156,17 @@ func (s *Session) mayReserve(x Examination, id string) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// ask shows the bundle to the keyholder, and records it when that person refuses.
+func (s *Session) ask(x Examination, id string) error {
+	err := s.Ask(x.Request())
+	var declined Declined
+	if !errors.As(err, &declined) {
+		return err
+	}
+	return errors.Join(err, s.Ledger.Append(s.Now(), home.Entry{Event: home.Declined, Bundle: id, Key: s.Info.Name, Reason: declined.Reason,
+		Wallet: x.Opened.Intent.From.String()}))
 }
 
 // conflicts refuses coins that this key signed away before. The one exception is a bundle that replaces an earlier one,
