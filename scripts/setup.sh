@@ -52,10 +52,10 @@ if [ -n "$referees" ] && { [ ! -e "$installed" ] || [ $referees/package-lock.jso
 fi
 
 stamp=build/bin/.tools
-if [ ! -x build/bin/btcd ] || [ ! -x build/bin/btcctl ] || [ ! -x build/bin/staticcheck ] || [ scripts/tools/go.sum -nt "$stamp" ]; then
-	say "building btcd, btcctl and staticcheck at their pinned versions (half a minute the first time)"
+if [ ! -x build/bin/btcd ] || [ ! -x build/bin/btcctl ] || [ ! -x build/bin/staticcheck ] || [ ! -x build/bin/nats-server ] || [ scripts/tools/go.sum -nt "$stamp" ]; then
+	say "building btcd, btcctl, nats-server and staticcheck at their pinned versions (half a minute the first time)"
 	mkdir -p build/bin
-	go build -C scripts/tools -o ../../build/bin/ github.com/btcsuite/btcd github.com/btcsuite/btcd/cmd/btcctl honnef.co/go/tools/cmd/staticcheck
+	go build -C scripts/tools -o ../../build/bin/ github.com/btcsuite/btcd github.com/btcsuite/btcd/cmd/btcctl github.com/nats-io/nats-server/v2 honnef.co/go/tools/cmd/staticcheck
 	touch "$stamp"
 fi
 say "ready: Go, C compiler, SoftHSM, ssh-keygen, btcd, staticcheck"

@@ -7,5 +7,6 @@ package tools
 import (
 	_ "github.com/btcsuite/btcd"
 	_ "github.com/btcsuite/btcd/cmd/btcctl"
+	_ "github.com/nats-io/nats-server/v2"
 	_ "honnef.co/go/tools/cmd/staticcheck"
 )
