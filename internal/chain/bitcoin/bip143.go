@@ -14,9 +14,8 @@ const sighashAll = 0x01
 
 // midstate is our own BIP143: the three hashes that all inputs share, taken from our own reading of the bytes.
 type midstate struct {
-	head      []byte // version, hash of outpoints, hash of sequences
-	tail      []byte // hash of outputs, lock time, sighash type
-	preimages []byte // scratch
+	head []byte // version, hash of outpoints, hash of sequences
+	tail []byte // hash of outputs, lock time, sighash type
 }
 
 func newMidstate(t transaction) *midstate {
@@ -36,14 +35,16 @@ func newMidstate(t transaction) *midstate {
 	return m
 }
 
+// preimageMost has room for the script of 15 keys, the most that a wallet has.
+const preimageMost = 1024
+
 // digest is what a signature of type ALL of one input signs.
 func (m *midstate) digest(in txInput, script []byte, amount int64) [32]byte {
-	b := append(append(m.preimages[:0], m.head...), in.outpoint...)
+	b := append(append(make([]byte, 0, preimageMost), m.head...), in.outpoint...)
 	b = appendPrefixed(b, script)
 	b = binary.LittleEndian.AppendUint64(b, uint64(amount))
 	b = binary.LittleEndian.AppendUint32(b, in.sequence)
-	m.preimages = append(b, m.tail...)
-	return sha256d(m.preimages)
+	return sha256d(append(b, m.tail...))
 }
 
 // computeDigests fills in the digest of every input by two code paths: ours, from our reading of the bytes, and
@@ -54,7 +55,7 @@ func computeDigests(p *Packet, coins []provenInput) error {
 		fetcher.AddPrevOut(in.PreviousOutPoint, &wire.TxOut{Value: coins[i].amount, PkScript: coins[i].derived.ScriptPubKey})
 	}
 	shared, ours := txscript.NewTxSigHashes(p.msg, fetcher), newMidstate(p.tx)
-	for i := range coins {
+	return inParallel(len(coins), func(i int) error {
 		coin := &coins[i]
 		theirs, err := txscript.CalcWitnessSigHash(coin.derived.WitnessScript, shared, txscript.SigHashAll, p.msg, i, coin.amount)
 		coin.digest = ours.digest(p.tx.inputs[i], coin.derived.WitnessScript, coin.amount)
@@ -62,6 +63,6 @@ func computeDigests(p *Packet, coins []provenInput) error {
 			return spend.Refuse("digest-differs", fmt.Sprintf("input %d", i), fmt.Sprintf("%x", coin.digest), fmt.Sprintf("%x", theirs),
 				"stop using this build: its two ways to compute a digest disagree")
 		}
-	}
-	return nil
+		return nil
+	})
 }

@@ -69,8 +69,8 @@ func (c comb) addMultiples(lanes []lane) {
 		table, product := c[row*combHalf:(row+1)*combHalf], element{1}
 		for i := range lanes {
 			l := &lanes[i]
-			if term, adds := l.term(table, row); adds {
-				l.run.sub(&term.x, &l.sum.x)
+			if d := l.digits[row]; d != 0 && !l.broken {
+				l.run.sub(&table[magnitude(d)-1].x, &l.sum.x)
 				if l.broken = l.run.isZero(); !l.broken {
 					l.before = product
 					product.mul(&product, &l.run)
@@ -80,24 +80,17 @@ func (c comb) addMultiples(lanes []lane) {
 		product.invert(&product)
 		for i := len(lanes) - 1; i >= 0; i-- {
 			l := &lanes[i]
-			if term, adds := l.term(table, row); adds {
+			if d := l.digits[row]; d != 0 && !l.broken {
 				l.before.mul(&l.before, &product) // 1/run
 				product.mul(&product, &l.run)
-				l.add(&term)
+				if term := &table[magnitude(d)-1]; d > 0 {
+					l.add(term)
+				} else {
+					negative := term.negated()
+					l.add(&negative)
+				}
 			}
 		}
-	}
-}
-
-// term is what a row adds to the lane, if anything.
-func (l *lane) term(table []affine, row int) (affine, bool) {
-	switch d := l.digits[row]; {
-	case l.broken || d == 0:
-		return affine{}, false
-	case d < 0:
-		return table[-d-1].negated(), true
-	default:
-		return table[d-1], true
 	}
 }
 

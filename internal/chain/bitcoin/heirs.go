@@ -28,12 +28,21 @@ type heirs struct {
 	from    wallet.Wallet
 	records []wallet.KeyRecord
 	lines   map[line]*forebear
+	fixed   map[int][33]byte // keys that are the same everywhere, by position
 	comb    comb
 }
 
 // newHeirs opens the branches that places need.
 func newHeirs(from wallet.Wallet, places []place) *heirs {
-	h := &heirs{from: from, records: from.Keys(), lines: map[line]*forebear{}, comb: newComb()}
+	h := &heirs{from: from, records: from.Keys(), lines: map[line]*forebear{}, fixed: map[int][33]byte{}, comb: newComb()}
+	for position, r := range h.records {
+		if r.Kind != wallet.Fixed {
+			continue
+		}
+		if key, err := r.PubKey(wallet.Receive, 0); err == nil {
+			h.fixed[position] = key
+		}
+	}
 	for _, branch := range []wallet.Branch{wallet.Receive, wallet.ChangeBranch} {
 		if !slices.ContainsFunc(places, func(at place) bool { return at.branch == branch }) {
 			continue
@@ -109,7 +118,11 @@ func (v *prover) foresee() {
 		return
 	}
 	v.heirs, v.foreseen = newHeirs(v.scope.From, places), make(map[place]ours, len(places))
-	chunks := slices.Collect(slices.Chunk(places, placesChunk))
+	pieces := (len(places) + placesChunk - 1) / placesChunk
+	if over := pieces % workers(); over > 0 {
+		pieces += workers() - over // as many for each processor
+	}
+	chunks := slices.Collect(slices.Chunk(places, (len(places)+pieces-1)/pieces))
 	found := make([][]ours, len(chunks))
 	_ = inParallel(len(chunks), func(i int) error { // what is not found is no error, see above
 		found[i] = v.heirs.derive(chunks[i])
@@ -132,7 +145,9 @@ func (h *heirs) derive(places []place) (found []ours) {
 		for position := range n {
 			j := i*n + position
 			h.begin(line{position, at.branch}, at.index, macs, &lanes[j])
-			if r := h.records[position]; r.Kind != wallet.BIP32 {
+			if key, same := h.fixed[position]; same {
+				keys[j], lanes[j].broken = key, false
+			} else if r := h.records[position]; r.Kind != wallet.BIP32 {
 				var err error
 				keys[j], err = r.PubKey(at.branch, at.index)
 				lanes[j].broken = err != nil

@@ -190,18 +190,24 @@ func Join(stripped []byte, proofs [][]byte) (*Packet, error) {
 
 // indexProofs reads each proof once, whatever number of inputs spends it.
 func indexProofs(proofs [][]byte) (map[[32]byte]*parentTx, error) {
-	byID, total := map[[32]byte]*parentTx{}, 0
+	parents, total := make([]*parentTx, len(proofs)), 0
 	for i, raw := range proofs {
 		where := fmt.Sprintf("proof %d", i)
 		if total += len(raw); total > packetMax {
 			return nil, malformed("psbt-too-large", where, "the proofs take over %d bytes", packetMax)
 		}
-		parent, err := readParent(bytes.Clone(raw), where)
-		if err != nil {
-			return nil, err
-		}
+	}
+	err := inParallel(len(proofs), func(i int) (err error) {
+		parents[i], err = readParent(bytes.Clone(proofs[i]), fmt.Sprintf("proof %d", i))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[[32]byte]*parentTx, len(parents))
+	for i, parent := range parents {
 		if byID[parent.id] != nil {
-			return nil, malformed("proof-repeated", where, "previous transaction %s again", displayTxID(parent.id))
+			return nil, malformed("proof-repeated", fmt.Sprintf("proof %d", i), "previous transaction %s again", displayTxID(parent.id))
 		}
 		byID[parent.id] = parent
 	}

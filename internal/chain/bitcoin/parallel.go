@@ -9,6 +9,9 @@ import (
 // workersMax bounds how many processors work at a time. Each needs some memory, and a transaction has few inputs.
 const workersMax = 8
 
+// workers is how many processors there are to work with.
+func workers() int { return min(workersMax, runtime.GOMAXPROCS(0)) }
+
 // inParallel does a piece of work for each number below n, on all processors, and returns the error of the lowest number.
 // Which processor does what does not matter to the result: pieces share nothing that changes, and each writes only what
 // is its own. All are done even when one fails, so that the same input always fails in the same way.
@@ -16,7 +19,7 @@ func inParallel(n int, work func(i int) error) error {
 	errs := make([]error, n)
 	var next atomic.Int64
 	var group sync.WaitGroup
-	for range min(n, workersMax, runtime.GOMAXPROCS(0)) {
+	for range min(n, workers()) {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				errs[i] = work(i)

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/money"
@@ -32,12 +33,19 @@ type provenInput struct {
 type prover struct {
 	packet   *Packet
 	scope    Scope
-	known    map[place]wallet.Derived // scripts of From, derived once
-	foreseen map[place]ours           // those that inputs point to, derived together by heirs
+	known    *scripts
+	foreseen map[place]ours // those that inputs point to, derived together by heirs
 	heirs    *heirs
 	inputs   []provenInput
 	outputs  []chain.Output
 	refusals []error
+}
+
+// scripts are those of the spending wallet that were derived one by one, each once however many inputs are proven at a
+// time.
+type scripts struct {
+	mutex sync.Mutex
+	at    map[place]wallet.Derived
 }
 
 // place is where a script stands in a wallet.
@@ -53,7 +61,7 @@ func (v *prover) refuse(code, where, expected, found string) {
 }
 
 func prove(p *Packet, s Scope) (*Proven, error) {
-	v := &prover{packet: p, scope: s, known: map[place]wallet.Derived{}}
+	v := &prover{packet: p, scope: s, known: &scripts{at: map[place]wallet.Derived{}}}
 	if !v.scopeHolds() || !v.shapeHolds() {
 		return nil, errors.Join(v.refusals...)
 	}
@@ -224,12 +232,14 @@ func (v *prover) facts(fee int64) chain.Facts {
 
 // derive gives a script of the spending wallet, from memory when many coins share it.
 func (v *prover) derive(at place) (wallet.Derived, error) {
-	if d, ok := v.known[at]; ok {
+	v.known.mutex.Lock()
+	defer v.known.mutex.Unlock()
+	if d, ok := v.known.at[at]; ok {
 		return d, nil
 	}
 	d, err := v.scope.From.Derive(at.branch, at.index)
 	if err == nil {
-		v.known[at] = d
+		v.known.at[at] = d
 	}
 	return d, err
 }

@@ -17,7 +17,10 @@ func outpointText(raw []byte) string {
 // proveInputs fills v.inputs with one coin for each input, in order, or refuses.
 func (v *prover) proveInputs() {
 	v.foresee()
-	for i := range v.packet.tx.inputs {
+	all, n := v, len(v.packet.tx.inputs)
+	coins, refusals := make([]provenInput, n), make([][]error, n)
+	_ = inParallel(n, func(i int) error { // a refusal ends nothing: one look shows everything that is wrong
+		v := all.alone()
 		before := len(v.refusals)
 		where := fmt.Sprintf("input %d", i)
 		v.inputFields(i, where)
@@ -29,10 +32,22 @@ func (v *prover) proveInputs() {
 		if script, ok := v.packet.inputs[i].value(inputWitnessScript); ok && owned && !bytes.Equal(script, derived.WitnessScript) {
 			v.refuse("witness-script-differs", where, hex.EncodeToString(derived.WitnessScript), hex.EncodeToString(shorten(script)))
 		}
-		if len(v.refusals) == before {
-			v.inputs = append(v.inputs, provenInput{derived: derived, amount: spent.value})
+		coins[i], refusals[i] = provenInput{derived: derived, amount: spent.value}, v.refusals[before:]
+		return nil
+	})
+	for i := range coins {
+		if len(refusals[i]) == 0 {
+			v.inputs = append(v.inputs, coins[i])
 		}
+		v.refusals = append(v.refusals, refusals[i]...)
 	}
+}
+
+// alone is a prover that collects its own refusals.
+func (v *prover) alone() *prover {
+	one := *v
+	one.refusals = nil
+	return &one
 }
 
 // inputFields refuses fields that ask for another kind of signature or another kind of wallet.
