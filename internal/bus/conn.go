@@ -18,8 +18,8 @@ import (
 
 // Limits of one connection.
 const (
-	pendingMax      = 4096    // requests that wait for a reply
-	backlogMax      = 8192    // messages of one subscription that wait here
+	pendingMax      = 4096 // requests that wait for a reply
+	backlogMax      = 8192 // messages of one subscription that wait here
 	backlogBytesMax = 64 << 20
 	requestTime     = 5 * time.Second // when the caller gives no time
 	greetTime       = 2 * time.Second
@@ -50,10 +50,11 @@ type Conn struct {
 
 	mu       sync.Mutex
 	calls    map[uint64]*call
-	talks    map[string]*talk // by subject
+	talks    map[string]*talk   // by subject
+	missed   map[string]failure // by subject
 	streams  map[string]*Publisher
-	answers  bool           // the epochs of our streams are being served
-	greeting sync.Mutex     // one handshake at a time
+	answers  bool       // the epochs of our streams are being served
+	greeting sync.Mutex // one handshake at a time
 
 	lastCall atomic.Uint64
 	counts   counters
@@ -92,7 +93,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	if o.Server == nil && len(o.URLs) == 0 {
 		return nil, errors.New("bus: neither a server nor the address of one is given")
 	}
-	c := &Conn{o: o, self: o.Credentials.segment, started: o.Now(), calls: map[uint64]*call{}, talks: map[string]*talk{},
+	c := &Conn{o: o, self: o.Credentials.segment, started: o.Now(), calls: map[uint64]*call{}, talks: map[string]*talk{}, missed: map[string]failure{},
 		streams: map[string]*Publisher{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	token, err := c.mark()

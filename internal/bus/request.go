@@ -171,9 +171,19 @@ func (c *Conn) fail(meant func(*call) bool, err error) bool {
 	return len(ended) > 0
 }
 
+// noResponders is the status by which a NATS server says that a request found nobody.
+const noResponders = "503"
+
 // replied takes a message from our inbox. What is not authentic ends nothing: the true reply may still come.
 func (c *Conn) replied(m *nats.Msg) {
 	number, err := strconv.ParseUint(m.Subject[len(c.inbox)+1:], 36, 64)
+	if err == nil && len(m.Data) == 0 && m.Header.Get("Status") == noResponders {
+		// The server says that nobody serves the subject. It is not believed so far as to say that nothing was taken.
+		if waiting := c.take(number); waiting != nil {
+			waiting.done(nil, ErrUnknown)
+		}
+		return
+	}
 	h, sealed, errHeader := readHeader(m.Data)
 	if err != nil || errHeader != nil {
 		c.counts.forged.Add(1)
@@ -256,19 +266,33 @@ func (c *Conn) session(ctx context.Context, subject string, stale *talk) (*talk,
 	c.greeting.Lock()
 	defer c.greeting.Unlock()
 	c.mu.Lock()
-	session = c.talks[subject]
+	session, missed := c.talks[subject], c.missed[subject]
 	c.mu.Unlock()
 	if session != nil && session != stale {
 		return session, nil
 	}
+	if missed.err != nil && c.o.Now().Sub(missed.at) < missedTime {
+		return nil, missed.err // whoever waited for the greeting does not wait for one more
+	}
 	session, err := c.greet(ctx, subject)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err != nil {
+		c.missed[subject] = failure{err, c.o.Now()}
 		return nil, err
 	}
-	c.mu.Lock()
+	delete(c.missed, subject)
 	c.talks[subject] = session
-	c.mu.Unlock()
 	return session, nil
+}
+
+// missedTime is how long a greeting that failed stands for those who come right after it.
+const missedTime = 100 * time.Millisecond
+
+// failure is a greeting that failed.
+type failure struct {
+	err error
+	at  time.Time
 }
 
 // greet makes a session. A greeting that gets no answer changed nothing, so its failure is never ErrUnknown.
