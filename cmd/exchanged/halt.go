@@ -90,7 +90,22 @@ func runHaltClear(a *app, by, reason string) error {
 		return err
 	}
 	defer records.Close()
-	return records.ClearHalts(ctx, by, reason)
+	standing, err := records.Halts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := records.ClearHalts(ctx, by, reason); err != nil {
+		return err
+	}
+	if a.json {
+		return a.JSON("coldsign.halt-clear/v1", map[string]any{"cleared": len(standing), "by": by, "reason": reason})
+	}
+	if len(standing) == 1 {
+		a.Say("1 alarm was taken down")
+		return nil
+	}
+	a.Say("%d alarms were taken down", len(standing))
+	return nil
 }
 
 func newEventsCmd(a *app) *cobra.Command {
@@ -138,7 +153,7 @@ func runEventsList(a *app) error {
 			return err
 		}
 		for _, e := range page {
-			line := map[string]any{"seq": e.Seq, "at": time.Unix(e.At, 0).UTC(), "what": e.Kind, "detail": json.RawMessage(e.Text), "hash": fmt.Sprintf("%x", e.Hash)}
+			line := map[string]any{"schema": "coldsign.event/v1", "seq": e.Seq, "at": time.Unix(e.At, 0).UTC(), "what": e.Kind, "detail": json.RawMessage(e.Text), "hash": fmt.Sprintf("%x", e.Hash)}
 			if err := out.Encode(line); err != nil {
 				return err
 			}

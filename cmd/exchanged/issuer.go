@@ -42,5 +42,11 @@ func runIssuerExport(a *app, out string) error {
 		_, err = a.Out.Write(raw)
 		return err
 	}
-	return console.WriteNew(out, raw, 0o644)
+	if err := console.WriteNew(out, raw, 0o644); err != nil {
+		return err
+	}
+	if a.json {
+		return a.JSON("coldsign.issuer-export/v1", map[string]any{"issuer": c.Issuer, "network": c.network, "issuer_key": seal.KeyLine(signer.PublicKey()), "out": out})
+	}
+	return nil
 }

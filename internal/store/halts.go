@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/coldsign/coldsign/internal/spend"
 )
@@ -12,8 +15,8 @@ import (
 // cancellations go on, since they only add to what is known.
 type Halt struct {
 	Code string // nonce-reused, coin-spent-unknown, or the caller's
-	Text string
-	At   int64 // Unix seconds
+	Text string // words for people
+	At   int64  // Unix seconds
 }
 
 const (
@@ -48,10 +51,31 @@ func haltsOf(ctx context.Context, q querier) ([]Halt, error) {
 	err = each(rows, err, func(row scanner) error {
 		var h Halt
 		err := row.Scan(&h.Code, &h.Text, &h.At)
+		h.Text = words(h.Text)
 		out = append(out, h)
 		return err
 	})
 	return out, err
+}
+
+// words is what an alarm says to people: a text alone as it is, other facts with their names.
+func words(detail string) string {
+	var facts map[string]json.RawMessage
+	if json.Unmarshal([]byte(detail), &facts) != nil {
+		return detail
+	}
+	parts := make([]string, 0, len(facts))
+	for _, name := range slices.Sorted(maps.Keys(facts)) {
+		text := ""
+		if json.Unmarshal(facts[name], &text) != nil {
+			text = string(facts[name])
+		}
+		if name == "text" && len(facts) == 1 {
+			return text
+		}
+		parts = append(parts, name+" "+text)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func refuseHalted(ctx context.Context, tx *sql.Tx) error {
