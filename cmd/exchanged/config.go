@@ -121,7 +121,7 @@ func parseConfig(raw []byte) (config, error) {
 
 func (c config) rules() treasury.Rules {
 	r := treasury.Rules{Network: c.network, Issuer: c.Issuer, Lifetime: c.IntentLifetime, Confirmations: c.Confirmations,
-		Need: c.ApprovalsNeeded, FeeBlocks: c.Fee.Blocks, FeeRateMax: c.Fee.Cap, InputsMax: c.Bundle.InputsMax, FramesMax: c.Bundle.FramesMax,
+		Need: c.ApprovalsNeeded, FeeBlocks: c.Fee.Blocks, FeeRateMin: c.Fee.Floor, FeeRateMax: c.Fee.Cap, InputsMax: c.Bundle.InputsMax, FramesMax: c.Bundle.FramesMax,
 		VetoAbove: c.VetoAbove.Amount}
 	for _, tier := range c.Tiers {
 		r.Tiers = append(r.Tiers, treasury.Tier{Wallet: tier.Wallet, From: tier.From, Floor: tier.Floor.Amount, Target: tier.Target.Amount})

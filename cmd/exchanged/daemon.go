@@ -57,7 +57,7 @@ func newDaemon(ctx context.Context, c config, at folder, outside outside) (*daem
 		follower: &node.Follower{Chain: outside.chain, Sink: records, Start: c.Node.Start},
 		log:      outside.log, now: outside.now, behind: errStarting, imported: map[string]bool{}, said: map[string]string{}}
 	d.treasury, err = treasury.New(ctx, c.rules(), treasury.Outside{Records: d.records, Node: outside.sender, Sealer: sealer,
-		Roster: d.roster.now, Followed: d.followed, Now: outside.now, Random: rand.Reader, Log: outside.log})
+		Roster: d.roster.now, Book: paper{at, bookPaper}.now, Policy: paper{at, policyPaper}.now, Followed: d.followed, Now: outside.now, Random: rand.Reader, Log: outside.log})
 	if err != nil {
 		return nil, errors.Join(err, records.Close())
 	}
@@ -243,6 +243,23 @@ func (l *link) FeeRate(ctx context.Context, blocks int) (int64, error) {
 		return 0, err
 	}
 	return conn.FeeRate(ctx, blocks)
+}
+
+func (l *link) Waiting(ctx context.Context, txid chainhash.Hash) ([]byte, bool, error) {
+	conn, err := l.get(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	return conn.Waiting(ctx, txid)
+}
+
+func (l *link) Output(ctx context.Context, at wire.OutPoint) (int64, bool, error) {
+	conn, err := l.get(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	coin, known, err := conn.Unspent(ctx, at)
+	return coin.Value, known, err
 }
 
 func (l *link) Broadcast(ctx context.Context, raw []byte) (chainhash.Hash, error) {

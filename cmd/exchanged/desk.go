@@ -175,9 +175,14 @@ func topUpOf(v treasury.View) admin.TopUp {
 		Words: words.Line(i.ID), From: v.From, To: v.To, ToIndex: i.ToIndex, Amount: admin.AmountOf(i.Amount), Proposer: i.Proposer,
 		CreatedAt: time.Unix(i.CreatedAt, 0).UTC(), ExpiresAt: time.Unix(i.ExpiresAt, 0).UTC(), Need: v.Need, Approvals: []admin.Approval{},
 		Signers: v.Threshold, Answers: []admin.Answer{}, TxID: v.TxID, Confirmations: int(v.Confirmations), Waiting: v.Waiting,
-		Replaced: v.Replaced, Replacing: v.Replacing(), RefusedBy: v.Refusals()}
-	if i.Merges() {
+		Replaced: v.Replaced, Replacing: v.Replacing(), RefusedBy: v.Refusals(), Ended: v.Ended, Entry: i.Entry}
+	switch {
+	case i.IsChild():
+		t.Kind = admin.KindChild
+	case i.Merges():
 		t.Kind = admin.KindConsolidation
+	case i.Pays():
+		t.Kind = admin.KindPayment
 	}
 	if v.Plan != nil {
 		plan := planOf(*v.Plan)
@@ -207,7 +212,14 @@ func topUpOf(v treasury.View) admin.TopUp {
 }
 
 func planOf(p treasury.Plan) admin.Plan {
-	return admin.Plan{Amount: admin.AmountOf(money.Sats(p.Amount)), Fee: admin.AmountOf(money.Sats(p.Fee)), FeeRate: admin.RateOf(p.FeeRate),
+	out := admin.Plan{Amount: admin.AmountOf(money.Sats(p.Amount)), Fee: admin.AmountOf(money.Sats(p.Fee)), FeeRate: admin.RateOf(p.FeeRate),
 		Change: admin.AmountOf(money.Sats(p.Change)), VirtualBytes: p.VirtualBytes, Inputs: p.Inputs, PayloadBytes: p.PayloadBytes,
-		BundleBytes: p.BundleBytes, Frames: p.Frames, Seconds: p.Seconds(), Bundles: max(p.Bundles, 1)}
+		BundleBytes: p.BundleBytes, Frames: p.Frames, Seconds: p.Seconds(), Bundles: max(p.Bundles, 1),
+		Address: p.Address}
+	if c := p.Child; c != nil {
+		out.Lifted = &admin.Lifted{Parent: c.Parent, Transactions: c.Transactions, VirtualBytes: c.VirtualBytes, Fee: admin.AmountOf(money.Sats(c.Fee)),
+			RateAlone: admin.RateOf(c.RateAlone), PackageRate: admin.RateOf(c.PackageRate), HighestRate: admin.RateOf(c.HighestRate),
+			HighestBy: c.HighestBy, CapsKnown: c.CapsKnown}
+	}
+	return out
 }

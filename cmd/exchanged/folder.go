@@ -29,6 +29,7 @@ import (
 //	staff/NAME.crt              enrolled certificates; a person without a file here is turned away
 //	wallets/ID.wallet           registered wallets; the running daemon picks new ones up
 //	roster, rosters/            people who may approve: the one that counts, and every one that ever did
+//	book, policy, papers/       copies of what the keyholders signed: those that count, and every one that ever did
 //	listening                   address that the daemon listened on last
 type folder string
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/scripts/jsondoc"
 )
 
@@ -61,6 +63,11 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	prints("wallet", "list")
 	prints("roster", "set", filepath.Join(r.dir, "roster"))
 	prints("roster", "show")
+	prints(r.vouched(bookPaper, bookOf(1, spend.BitcoinRegtest, "otc-desk", deskAddress), 0, 1)...)
+	prints("book", "show")
+	r.signerPolicy()
+	prints(r.vouched(policyPaper, must(os.ReadFile(filepath.Join(r.dir, "policy"))), 0, 1)...)
+	prints("policy", "show")
 	prints("staff", "enroll", "alice", "--csr", r.file("csr", request), "--out", filepath.Join(t.TempDir(), "alice.crt"))
 	prints("staff", "list")
 	prints("staff", "revoke", "alice")
@@ -85,9 +92,13 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	documented(stopped.mustCommand("events", "verify", "--json"))
 	other := &rig{t: t, dir: filepath.Join(t.TempDir(), "data"), time: noon}
 	documented(other.mustCommand("init", "--network", "regtest", "--json"))
-	// These print a file, nothing, and one line for each event.
-	noObject := []string{"exchanged issuer export", "exchanged halt clear", "exchanged events list"}
-	if left := jsondoc.Unasked(newRootCmd(&app{Console: &console.Console{}}), asked, noObject...); len(left) > 0 {
+	for line := range strings.Lines(stopped.mustCommand("events", "list", "--json")) {
+		documented(line)
+	}
+	documented(stopped.mustCommand("halt", "clear", "--by", "ruth", "--reason", "false alarm, ticket 41", "--json"))
+	documented(stopped.mustCommand("issuer", "export", "--out", filepath.Join(t.TempDir(), "issuer.json"), "--json"))
+	asked = append(asked, "exchanged events list", "exchanged halt clear", "exchanged issuer export")
+	if left := jsondoc.Unasked(newRootCmd(&app{Console: &console.Console{}}), asked); len(left) > 0 {
 		t.Errorf("not asked: %q", left)
 	}
 	if got, want := slices.Sorted(maps.Keys(seen)), slices.Sorted(slices.Values(append(doc.Schemas("exchanged"), doc.Schemas(jsondoc.Everywhere)...))); !slices.Equal(got, want) {

@@ -60,6 +60,10 @@ func (l ledger) Stuck(ctx context.Context, serial uint64) ([][]byte, error) {
 	return l.store.Stuck(ctx, serial)
 }
 
+func (l ledger) Reason(ctx context.Context, serial uint64) (string, error) {
+	return l.store.Reason(ctx, serial)
+}
+
 func (l ledger) Void(ctx context.Context, serial uint64, reason string) error {
 	return l.store.Void(ctx, serial, reason)
 }

@@ -92,10 +92,11 @@ type chain struct {
 	mu     sync.Mutex
 	blocks []*wire.MsgBlock
 	pool   []*wire.MsgTx
-	sent   [][]byte // every transaction handed over, in order
-	fail   error    // what Broadcast returns
-	dearer int64    // what the fee rate has risen by
-	rates  int      // how often somebody asked for the fee rate
+	sent   [][]byte              // every transaction handed over, in order
+	fail   error                 // what Broadcast returns
+	picky  func(raw []byte) bool // what Broadcast does not take
+	dearer int64                 // what the fee rate has risen by
+	rates  int                   // how often somebody asked for the fee rate
 }
 
 var errNode = errors.New("the node does not answer")
@@ -150,12 +151,56 @@ func (c *chain) FeeRate(context.Context, int) (int64, error) {
 	return 2000 + c.dearer, nil
 }
 
+// spends says whether a transaction takes the coin.
+func spends(tx *wire.MsgTx, at wire.OutPoint) bool {
+	return slices.ContainsFunc(tx.TxIn, func(in *wire.TxIn) bool { return in.PreviousOutPoint == at })
+}
+
+func (c *chain) Waiting(_ context.Context, txid chainhash.Hash) ([]byte, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, tx := range c.pool {
+		if tx.TxHash() == txid {
+			return rawOf(tx), true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+func (c *chain) Output(_ context.Context, at wire.OutPoint) (int64, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value, known := int64(0), false
+	for _, block := range c.blocks {
+		for _, tx := range block.Transactions {
+			if spends(tx, at) {
+				return 0, false, nil
+			}
+			if tx.TxHash() == at.Hash && int(at.Index) < len(tx.TxOut) {
+				value, known = tx.TxOut[at.Index].Value, true
+			}
+		}
+	}
+	return value, known, nil
+}
+
+func rawOf(tx *wire.MsgTx) []byte {
+	var raw bytes.Buffer
+	if err := tx.Serialize(&raw); err != nil {
+		panic(err)
+	}
+	return raw.Bytes()
+}
+
 func (c *chain) Broadcast(_ context.Context, raw []byte) (chainhash.Hash, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sent = append(c.sent, bytes.Clone(raw))
 	if c.fail != nil {
 		return chainhash.Hash{}, c.fail
+	}
+	if c.picky != nil && c.picky(raw) {
+		return chainhash.Hash{}, errNode
 	}
 	tx := wire.NewMsgTx(2)
 	if err := tx.Deserialize(bytes.NewReader(raw)); err != nil {
@@ -349,7 +394,7 @@ func (r *rig) opened(serial uint64) (bundle.Opened, *bitcoin.Packet, bitcoin.Sco
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	scope := bitcoin.Scope{ToIndex: opened.Intent.ToIndex, ToKnown: true, IndexMax: 1000}
+	scope := bitcoin.Scope{ToIndex: opened.Intent.ToIndex, ToKnown: opened.Intent.Purpose == spend.TopUp, IndexMax: 1000}
 	for _, w := range append([]wallet.Wallet{r.cold, r.hot}, r.more...) {
 		if w.ID() == opened.Intent.From {
 			scope.From = w

@@ -41,7 +41,7 @@ func newRootCmd(a *app) *cobra.Command {
 	flags.StringVar(&a.data, "data", "", "the daemon's folder")
 	flags.StringVar(&a.config, "config", "", "the daemon's configuration file (its folder is the daemon's folder unless --data says otherwise)")
 	flags.BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
-	return command.Root(root, newInitCmd(a), newRunCmd(a), newWalletCmd(a), newRosterCmd(a), newStaffCmd(a), newIssuerCmd(a),
+	return command.Root(root, newInitCmd(a), newRunCmd(a), newWalletCmd(a), newRosterCmd(a), newBookCmd(a), newPolicyCmd(a), newStaffCmd(a), newIssuerCmd(a),
 		newStatusCmd(a), newHaltCmd(a), newEventsCmd(a), newTLSCmd(a))
 }
 

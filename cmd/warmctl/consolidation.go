@@ -106,6 +106,13 @@ func writePlan(to io.Writer, p admin.Plan) {
 	} else {
 		line(to, "QR", "%s%d frames, %d seconds", about, p.Frames, p.Seconds)
 	}
+	if p.Address != "" {
+		line(to, "ADDRESS", "%s", groups(p.Address))
+		line(to, "", "as the daemon's copy of the book has it; each signer takes it from its own")
+	}
+	if p.Lifted != nil {
+		writeLifted(to, *p.Lifted)
+	}
 	if p.Bundles > 1 {
 		line(to, "THEN", "%d more consolidations, for all small coins", p.Bundles-1)
 	}

@@ -95,17 +95,21 @@ func (h home) wallets() ([]wallet.Wallet, error) {
 			return nil, err
 		}
 		w, err := wallet.Parse(raw, wallet.AcceptUnproven())
+		// What stands there was verified when it was pinned, so a file that does not hold was changed since.
 		if err != nil {
-			return nil, fmt.Errorf("pinned wallet %s: %w", entry.Name(), err)
+			return nil, console.Fail(console.NotAuthentic, fmt.Errorf("pinned wallet %s: %w", entry.Name(), err), changedPin)
 		}
 		if entry.Name() != w.ID().String()+".wallet" {
-			return nil, fmt.Errorf("pinned wallet %s holds wallet %s", entry.Name(), w.ID())
+			return nil, spend.Distrust("pin-changed", "pinned wallet "+entry.Name(), "the wallet of that identity", "wallet "+w.ID().String(), changedPin)
 		}
 		out = append(out, w)
 	}
 	slices.SortFunc(out, func(x, y wallet.Wallet) int { return strings.Compare(x.Name(), y.Name()) })
 	return out, nil
 }
+
+// changedPin is what to do about a pinned file that is not what was pinned.
+const changedPin = "find out who changed this home; then take the file away, get the wallet from the keyholders again, and compare its words: warmctl wallet add FILE"
 
 // pinned finds a wallet by its identity.
 func pinned(list []wallet.Wallet, id spend.WalletID) (wallet.Wallet, bool) {

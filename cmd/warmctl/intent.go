@@ -39,6 +39,9 @@ func read(t admin.TopUp, list []wallet.Wallet) (reading, error) {
 		return reading{}, spend.Distrust("topup-mismatch", "intent", "top-up "+t.ID, "top-up "+found, "tell an operator: the daemon mixes top-ups up")
 	}
 	r.from, r.fromKnown = pinned(list, intent.From)
+	if r.pays() {
+		return r, nil
+	}
 	r.to, r.known = pinned(list, intent.To)
 	if !r.known {
 		return r, nil
@@ -53,12 +56,17 @@ func read(t admin.TopUp, list []wallet.Wallet) (reading, error) {
 
 // pinnedBoth refuses to go on with wallets that nobody pinned here.
 func (r reading) pinnedBoth() error {
-	for _, side := range []struct {
+	type side struct {
 		name  string
 		known bool
 		id    spend.WalletID
 		w     wallet.Wallet
-	}{{"from", r.fromKnown, r.intent.From, r.from}, {"to", r.known, r.intent.To, r.to}} {
+	}
+	sides := []side{{"from", r.fromKnown, r.intent.From, r.from}}
+	if !r.pays() {
+		sides = append(sides, side{"to", r.known, r.intent.To, r.to})
+	}
+	for _, side := range sides {
 		if !side.known {
 			return spend.Refuse("wallet-unpinned", side.name, "a wallet pinned in this home", side.id.Short(), "get its file from the keyholders, then: warmctl wallet add FILE")
 		}
@@ -72,8 +80,17 @@ func (r reading) pinnedBoth() error {
 // merges reports whether the wallet pays itself.
 func (r reading) merges() bool { return r.intent.From == r.intent.To }
 
+// pays reports whether an entry of the address book is paid. Its address stands in the signers' copies of the book.
+func (r reading) pays() bool { return r.intent.Purpose == spend.Payment }
+
 func (r reading) fromName() string { return walletName(r.from, r.fromKnown, r.intent.From) }
-func (r reading) toName() string   { return walletName(r.to, r.known, r.intent.To) }
+
+func (r reading) toName() string {
+	if r.pays() {
+		return "entry " + r.intent.Entry
+	}
+	return walletName(r.to, r.known, r.intent.To)
+}
 
 func walletName(w wallet.Wallet, known bool, id spend.WalletID) string {
 	if !known {
@@ -100,7 +117,7 @@ func (r reading) write(to io.Writer, now time.Time) {
 	i := r.intent
 	line("TOP-UP", "%d on %s, issued by %s", i.Serial, i.Network, i.Issuer)
 	if r.merges() {
-		line("STAYS", "NOTHING LEAVES: a consolidation, the wallet pays itself")
+		line("STAYS", "NOTHING LEAVES but the fee: the wallet pays itself")
 	}
 	line("AMOUNT", "%s %s", i.Amount.Grouped(), i.Amount.Asset().Symbol)
 	if r.fromKnown {
@@ -108,11 +125,15 @@ func (r reading) write(to io.Writer, now time.Time) {
 	} else {
 		line("FROM", "%s", r.fromName())
 	}
-	if r.known {
+	switch {
+	case r.pays():
+		line("TO", "OUTSIDE OUR WALLETS: entry %s of the address book", i.Entry)
+		line("", "the keyholders signed that book; each signer shows the address of its own copy")
+	case r.known:
 		line("TO", "%s, %s wallet, %s, receive index %d", r.to.Name(), r.to.Tier(), i.To.Short(), i.ToIndex)
 		line("ADDRESS", "%s", groups(r.address))
 		line("", "derived here from the pinned wallet")
-	} else {
+	default:
 		line("TO", "%s, receive index %d", r.toName(), i.ToIndex)
 	}
 	line("PROPOSER", "%s", i.Proposer)
@@ -133,13 +154,22 @@ func (r reading) view(t admin.TopUp) map[string]any {
 	t.From, t.To, t.ToIndex = r.fromName(), r.toName(), r.intent.ToIndex
 	t.Amount, t.Proposer = admin.AmountOf(r.intent.Amount), r.intent.Proposer
 	t.CreatedAt, t.ExpiresAt = time.Unix(r.intent.CreatedAt, 0).UTC(), time.Unix(r.intent.ExpiresAt, 0).UTC()
-	t.Kind = admin.KindTopUp
-	if r.merges() {
+	child := t.Kind == admin.KindChild // for what a wallet pays itself, the intent does not say
+	t.Kind, t.Entry = admin.KindTopUp, r.intent.Entry
+	switch {
+	case r.pays():
+		t.Kind, t.To = admin.KindPayment, r.intent.Entry
+	case r.merges() && child:
+		t.Kind = admin.KindChild
+	case r.merges():
 		t.Kind = admin.KindConsolidation
 	}
 	view := without(t)
 	view["network"], view["issuer"] = r.intent.Network, r.intent.Issuer
-	view["from_id"], view["to_id"] = r.intent.From.String(), r.intent.To.String()
+	view["from_id"], view["to_id"] = r.intent.From.String(), ""
+	if !r.pays() {
+		view["to_id"] = r.intent.To.String()
+	}
 	view["from_pinned"], view["to_pinned"], view["address"] = r.fromKnown, r.known, r.address
 	return view
 }

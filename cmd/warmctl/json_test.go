@@ -50,7 +50,7 @@ func (r *rig) settle() {
 	r.topUp.Answers = []admin.Answer{{Position: 0, Key: "a", At: noon, Signed: true, Receipt: true}, {Position: 1, Key: "b", At: noon, Refusal: "unexpected", Receipt: true}}
 	r.plan.Exact = true
 	r.topUp.Plan, r.topUp.Replaced, r.topUp.Replacing, r.topUp.RefusedBy = &r.plan, 1, true, []string{"key b: unexpected"}
-	r.topUp.BundleWords = "abandon"
+	r.topUp.BundleWords, r.topUp.Ended = "abandon", "carol: typo"
 }
 
 // enrollsAtABusyDesk serves a second daemon, and makes a second home for it.
@@ -109,6 +109,15 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	prints("topup", "bump", "7", "--fee-rate", "25")
 	prints("consolidation", "plan", "--wallet", "COLD-BTC-A")
 	prints("consolidation", "propose", "--wallet", "COLD-BTC-A")
+	r.plan.Address = "bcrt1qtheirs"
+	r.plan.Lifted = &admin.Lifted{Parent: "00", Transactions: 1, VirtualBytes: 200, Fee: admin.AmountOf(money.Sats(200)), RateAlone: admin.RateOf(1000),
+		PackageRate: admin.RateOf(25000), HighestRate: admin.RateOf(90000), HighestBy: "fee_max of the signers' policy", CapsKnown: true}
+	paying := []string{"--wallet", "COLD-BTC-A", "--entry", "otc-desk", "--amount", "1.5"}
+	prints(append([]string{"payment", "plan"}, paying...)...)
+	prints(append([]string{"payment", "propose"}, paying...)...)
+	prints("payment", "entries", "--wallet", "COLD-BTC-A")
+	prints("child", "plan", "--of", "7", "--fee-rate", "25")
+	prints("child", "propose", "--of", "7", "--fee-rate", "25")
 	prints("topup", "approve", "7", "--identity", r.identity, "--yes-amount", "2.5")
 	r.sealBundle(r.topUp.Intent)
 	r.settle()

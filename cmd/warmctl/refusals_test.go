@@ -62,7 +62,11 @@ func ofWarmctl() map[string]func(*rig) error {
 		},
 		"intent-expired":   approves(func(r *rig) { r.time = noon.Add(73 * time.Hour) }),
 		"network-mismatch": approves(func(r *rig) { r.intent.Network = spend.BitcoinSignet }),
-		"topup-mismatch":   approves(func(r *rig) { r.intent.Serial = 8 }),
+		"pin-changed": func(r *rig) error {
+			r.exchangePins()
+			return r.fails("topup", "show", "7")
+		},
+		"topup-mismatch": approves(func(r *rig) { r.intent.Serial = 8 }),
 		"wallet-conflict": func(r *rig) error {
 			return r.fails("wallet", "add", r.file("other", testWallet("COLD-BTC-A", spend.Cold, "d", "e", "f").Marshal()))
 		},

@@ -180,6 +180,9 @@ func writeProgress(a *app, t admin.TopUp) error {
 	if t.TxID != "" {
 		line(&b, "TXID", "%s, %d confirmations", t.TxID, t.Confirmations)
 	}
+	if t.Ended != "" {
+		line(&b, "ENDED", "%s", t.Ended)
+	}
 	if t.Waiting != "" {
 		line(&b, "WAITS FOR", "%s", strings.TrimSpace(t.Waiting))
 	}

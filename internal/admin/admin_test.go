@@ -72,6 +72,15 @@ func (d *desk) Plan(_ context.Context, p Planning) (Plan, error) {
 func (d *desk) Consolidate(_ context.Context, by Actor, c Consolidation) (TopUp, error) {
 	return TopUp{From: c.Wallet, To: c.Wallet, Waiting: c.Below}, d.note(by)
 }
+func (d *desk) Pay(_ context.Context, by Actor, p Paying) (TopUp, error) {
+	return TopUp{From: p.Wallet, Entry: p.Entry, Waiting: p.Amount}, d.note(by)
+}
+func (d *desk) Bear(_ context.Context, by Actor, b Bearing) (TopUp, error) {
+	return TopUp{ID: b.Of, Waiting: b.FeeRate + " at " + b.Output}, d.note(by)
+}
+func (d *desk) Entries(_ context.Context, wallet string) ([]Entry, error) {
+	return []Entry{{wallet, "bcrt1q"}}, d.fail
+}
 func (d *desk) Bump(_ context.Context, by Actor, id string, b Bumping) (TopUp, error) {
 	return TopUp{ID: id, Waiting: b.FeeRate}, d.note(by)
 }
@@ -199,6 +208,23 @@ func (h *house) alsoAnswers(c *Client) {
 	}
 	if u, err := c.Consolidate(ctx, Consolidation{"COLD", "0.1"}); err != nil || u.To != "COLD" || u.Waiting != "0.1" || u.Schema != SchemaTopUp {
 		t.Errorf("consolidate: %+v, %v", u, err)
+	}
+	if u, err := c.Pay(ctx, Paying{"COLD", "otc-desk", "1.5"}); err != nil || u.From != "COLD" || u.Entry != "otc-desk" || u.Waiting != "1.5" || u.Schema != SchemaTopUp {
+		t.Errorf("pay: %+v, %v", u, err)
+	}
+	if u, err := c.Bear(ctx, Bearing{Of: "7", Output: "1", FeeRate: "25"}); err != nil || u.ID != "7" || u.Waiting != "25 at 1" || u.Schema != SchemaTopUp {
+		t.Errorf("bear: %+v, %v", u, err)
+	}
+	if list, err := c.Entries(ctx, "COLD & CO"); err != nil || len(list.Entries) != 1 || list.Entries[0].Name != "COLD & CO" || list.Schema != SchemaEntries {
+		t.Errorf("entries: %+v, %v", list, err)
+	}
+	for _, kind := range []string{KindPayment, KindChild} { // nothing is said of them
+		if _, err := c.Plan(ctx, Planning{Kind: kind}); !errors.As(err, &problem) || problem.Kind != Misused {
+			t.Errorf("a plan of a %s of nothing: %v", kind, err)
+		}
+	}
+	if _, err := c.Plan(ctx, Planning{Kind: KindChild, Child: &Bearing{}}); err != nil {
+		t.Error(err)
 	}
 	if u, err := c.Bump(ctx, "7", Bumping{"12.5"}); err != nil || u.ID != "7" || u.Waiting != "12.5" {
 		t.Errorf("bump: %+v, %v", u, err)

@@ -21,8 +21,9 @@ func (s *Server) plan(r *http.Request, _ Actor) (any, error) {
 	if err := object(r, &p); err != nil {
 		return nil, err
 	}
-	if p.Kind != KindTopUp && p.Kind != KindConsolidation {
-		return nil, NewProblem(Misused, "body-malformed", "kind is neither topup nor consolidation")
+	whole := p.Kind == KindTopUp || p.Kind == KindConsolidation || p.Kind == KindPayment && p.Payment != nil || p.Kind == KindChild && p.Child != nil
+	if !whole {
+		return nil, NewProblem(Misused, "body-malformed", "kind is not topup, consolidation, payment or child, or what it is about is missing")
 	}
 	plan, err := s.Plans.Plan(r.Context(), p)
 	plan.Schema = SchemaPlan
@@ -35,6 +36,27 @@ func (s *Server) consolidate(r *http.Request, by Actor) (any, error) {
 		return nil, err
 	}
 	return withSchema(s.Plans.Consolidate(r.Context(), by, c))
+}
+
+func (s *Server) pay(r *http.Request, by Actor) (any, error) {
+	var p Paying
+	if err := object(r, &p); err != nil {
+		return nil, err
+	}
+	return withSchema(s.Plans.Pay(r.Context(), by, p))
+}
+
+func (s *Server) bear(r *http.Request, by Actor) (any, error) {
+	var b Bearing
+	if err := object(r, &b); err != nil {
+		return nil, err
+	}
+	return withSchema(s.Plans.Bear(r.Context(), by, b))
+}
+
+func (s *Server) entries(r *http.Request, _ Actor) (any, error) {
+	list, err := s.Views.Entries(r.Context(), r.URL.Query().Get("wallet"))
+	return Entries{SchemaEntries, list}, err
 }
 
 func (s *Server) bump(r *http.Request, by Actor) (any, error) {
@@ -53,7 +75,7 @@ func (s *Server) cancel(r *http.Request, by Actor) (any, error) {
 	return withSchema(s.Changes.Cancel(r.Context(), by, r.PathValue("id"), c))
 }
 
-// Plan asks what a top-up or a consolidation would take.
+// Plan asks what something would take.
 func (c *Client) Plan(ctx context.Context, p Planning) (out Plan, err error) {
 	return out, c.post(ctx, "/v1/plans", p, &out)
 }
@@ -61,6 +83,21 @@ func (c *Client) Plan(ctx context.Context, p Planning) (out Plan, err error) {
 // Consolidate asks to merge a wallet's small coins.
 func (c *Client) Consolidate(ctx context.Context, wanted Consolidation) (out TopUp, err error) {
 	return out, c.post(ctx, "/v1/consolidations", wanted, &out)
+}
+
+// Pay asks to pay an entry of the address book.
+func (c *Client) Pay(ctx context.Context, p Paying) (out TopUp, err error) {
+	return out, c.post(ctx, "/v1/payments", p, &out)
+}
+
+// Bear asks for a child that pays for a stuck transaction.
+func (c *Client) Bear(ctx context.Context, b Bearing) (out TopUp, err error) {
+	return out, c.post(ctx, "/v1/children", b, &out)
+}
+
+// Entries lists the address book that counts for a wallet.
+func (c *Client) Entries(ctx context.Context, wallet string) (out Entries, err error) {
+	return out, c.get(ctx, "/v1/entries?wallet="+url.QueryEscape(wallet), &out)
 }
 
 // Bump asks for a higher fee.

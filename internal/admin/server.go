@@ -22,6 +22,7 @@ type Views interface {
 	Status(ctx context.Context) (Status, error)
 	Wallets(ctx context.Context) ([]Wallet, error)
 	Events(ctx context.Context, after uint64, topUp string) ([]Event, error)
+	Entries(ctx context.Context, wallet string) ([]Entry, error)
 }
 
 // TopUpDesk keeps the intents.
@@ -39,10 +40,12 @@ type BundleDesk interface {
 	Returned(ctx context.Context, by Actor, psbt []byte) (Answered, error)
 }
 
-// PlanDesk says what things would take, and merges coins.
+// PlanDesk says what things would take, and proposes those that no tier asks for.
 type PlanDesk interface {
 	Plan(ctx context.Context, p Planning) (Plan, error)
 	Consolidate(ctx context.Context, by Actor, c Consolidation) (TopUp, error)
+	Pay(ctx context.Context, by Actor, p Paying) (TopUp, error)
+	Bear(ctx context.Context, by Actor, b Bearing) (TopUp, error)
 }
 
 // ChangeDesk changes what is under way.
@@ -162,6 +165,9 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/psbts":                 s.returned,
 		"POST /v1/plans":                 s.plan,
 		"POST /v1/consolidations":        s.consolidate,
+		"POST /v1/payments":              s.pay,
+		"POST /v1/children":              s.bear,
+		"GET /v1/entries":                s.entries,
 		"POST /v1/topups/{id}/bump":      s.bump,
 		"POST /v1/topups/{id}/cancel":    s.cancel,
 		"GET /v1/events":                 s.events,

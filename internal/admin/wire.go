@@ -16,8 +16,11 @@
 //	GET  /v1/topups/{id}/bundle           octets     the sealed bundle
 //	POST /v1/answers            octets    Answered   one sealed answer
 //	POST /v1/psbts              octets    Answered   a plain PSBT with another wallet's signatures
-//	POST /v1/plans              Planning  Plan       what a top-up or a consolidation would take
+//	POST /v1/plans              Planning  Plan       what any of the four would take
 //	POST /v1/consolidations  Consolidation TopUp     merge a wallet's small coins
+//	POST /v1/payments           Paying    TopUp      pay an entry of the address book
+//	POST /v1/children           Bearing   TopUp      a child that pays for a stuck transaction
+//	GET  /v1/entries?wallet=NAME          Entries    the address book as the daemon has it
 //	POST /v1/topups/{id}/bump   Bumping   TopUp      the same with a higher fee
 //	POST /v1/topups/{id}/cancel Cancelling TopUp     end it, unless it is signed
 //	GET  /v1/events?after=N&topup=ID      Events
@@ -44,6 +47,7 @@ const (
 	SchemaAnswered = "coldsign.answered/v1"
 	SchemaEvents   = "coldsign.events/v1"
 	SchemaPlan     = "coldsign.plan/v1"
+	SchemaEntries  = "coldsign.entries/v1"
 	SchemaError    = "coldsign.error/v1"
 )
 
@@ -130,7 +134,7 @@ type TopUps struct {
 type TopUp struct {
 	Schema        string     `json:"schema,omitempty"`
 	ID            string     `json:"id"`
-	Kind          string     `json:"kind"`  // topup, or consolidation: the wallet pays itself and nothing leaves
+	Kind          string     `json:"kind"`  // topup, consolidation, payment, child; of the second and the last nothing leaves
 	State         string     `json:"state"` // proposed, approved, sealed, signed, broadcast, confirmed, cancelled, expired
 	Intent        []byte     `json:"intent"`
 	IntentHash    string     `json:"intent_hash"`
@@ -156,6 +160,8 @@ type TopUp struct {
 	RefusedBy     []string   `json:"refused_by,omitempty"` // keyholders who refused, each with the reason
 	Confirmations int        `json:"confirmations"`
 	Waiting       string     `json:"waiting,omitempty"` // what it waits for, in a sentence
+	Ended         string     `json:"ended,omitempty"`   // who cancelled it and why
+	Entry         string     `json:"entry,omitempty"`   // of a payment: the entry of the address book
 }
 
 // Approval is one counted approval.
@@ -191,13 +197,58 @@ type Plan struct {
 	Seconds      int    `json:"seconds"`       // that the series takes at 5 frames a second
 	Bundles      int    `json:"bundles"`       // that merging every small coin takes, this one with them
 	Exact        bool   `json:"exact"`         // measured on the sealed bytes
+
+	Address string  `json:"address,omitempty"` // of a payment: what the daemon's copy of the book says; signers go by their own
+	Lifted  *Lifted `json:"lifted,omitempty"`  // of a child: what it pays for
 }
 
-// Planning asks what something would take. Kind is topup or consolidation.
+// Lifted says what a child does for a stuck transaction, as far as the daemon and its node know it. Signers judge the
+// child alone.
+type Lifted struct {
+	Parent       string `json:"parent"`        // txid
+	Transactions int    `json:"transactions"`  // that no block has: the parent and its ancestors
+	VirtualBytes int64  `json:"virtual_bytes"` // of these
+	Fee          Amount `json:"fee"`           // of these
+	RateAlone    Amount `json:"rate_alone"`    // that miners see without the child
+	PackageRate  Amount `json:"package_rate"`  // that they see with it
+	HighestRate  Amount `json:"highest_rate"`  // that the limits allow
+	HighestBy    string `json:"highest_by"`    // the limit that binds
+	CapsKnown    bool   `json:"caps_known"`    // the daemon knows the signers' limits
+}
+
+// Planning asks what something would take. Kind is one of the four kinds of top-ups.
 type Planning struct {
-	Kind   string `json:"kind"`
+	Kind    string   `json:"kind"`
+	Wallet  string   `json:"wallet"`
+	Below   string   `json:"below"`             // of a consolidation, as in Consolidation
+	Payment *Paying  `json:"payment,omitempty"` // of a payment
+	Child   *Bearing `json:"child,omitempty"`   // of a child
+}
+
+// Paying asks to pay an entry of the address book. There is no address in it: that stands in the book.
+type Paying struct {
 	Wallet string `json:"wallet"`
-	Below  string `json:"below"` // of a consolidation, as in Consolidation
+	Entry  string `json:"entry"`
+	Amount string `json:"amount"` // BTC
+}
+
+// Bearing asks for a child of a stuck transaction.
+type Bearing struct {
+	Of      string `json:"of"`       // number of a top-up, or txid
+	Output  string `json:"output"`   // of that transaction, from 0; empty: change, else the largest of ours
+	FeeRate string `json:"fee_rate"` // sat/vB that both are to reach together
+}
+
+// Entries lists the address book.
+type Entries struct {
+	Schema  string  `json:"schema"`
+	Entries []Entry `json:"entries"`
+}
+
+// Entry is one entry of the address book.
+type Entry struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
 }
 
 // Consolidation asks to merge the small coins of a wallet into one at its own next index.
@@ -224,6 +275,8 @@ const GivenSignatures = "given-signatures"
 const (
 	KindTopUp         = "topup"
 	KindConsolidation = "consolidation"
+	KindPayment       = "payment"
+	KindChild         = "child"
 )
 
 // feeRates count satoshi per virtual byte with three decimals, so their units are satoshi per 1000 virtual bytes.

@@ -17,8 +17,10 @@ import (
 // bytes of the transaction that it pays for, and of each ancestor that no block has either.
 
 const (
-	insertStuck       = "INSERT INTO stuck(serial, number, raw) VALUES(?, ?, ?)"
-	selectStuck       = "SELECT raw FROM stuck WHERE serial = ? ORDER BY number"
+	insertStuck  = "INSERT INTO stuck(serial, number, raw) VALUES(?, ?, ?)"
+	selectStuck  = "SELECT raw FROM stuck WHERE serial = ? ORDER BY number"
+	selectReason = `SELECT coalesce(json_extract(text, '$.by') || ': ' || json_extract(text, '$.reason'), '') FROM events
+		WHERE kind = 'intent-cancelled' AND json_extract(text, '$.serial') = ? ORDER BY seq DESC LIMIT 1`
 	selectReservation = "SELECT serial FROM reservations WHERE txid = ? AND vout = ?"
 )
 
@@ -115,6 +117,15 @@ func (s *Store) TransactionOf(ctx context.Context, txid chainhash.Hash) (Transac
 		return t, false, nil
 	}
 	return t, err == nil, err
+}
+
+// Reason says who cancelled an intent and why, as the events have it; nothing when nobody did.
+func (s *Store) Reason(ctx context.Context, serial uint64) (text string, err error) {
+	err = s.reader.QueryRowContext(ctx, selectReason, int64(serial)).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return text, err
 }
 
 // Void ends a child whose parent can never be confirmed any more, and so neither can the child, signed or not. Should the

@@ -102,6 +102,9 @@ func TestAVoidedChildIsSentNoMore(t *testing.T) {
 	for range 2 {
 		w.must(w.Void(ctx, i.Serial, "replaced"))
 	}
+	if why, err := w.Reason(ctx, i.Serial); err != nil || why != "the chain: replaced" {
+		t.Errorf("ended because %q, %v", why, err)
+	}
 	if list, err := w.Unconfirmed(ctx); err != nil || len(list) != 0 || w.state(i.Serial) != store.Cancelled {
 		t.Errorf("%d to send, %s, %v", len(list), w.state(i.Serial), err)
 	}
@@ -116,6 +119,9 @@ func TestAVoidedChildIsSentNoMore(t *testing.T) {
 	w.mine()
 	if w.state(i.Serial) != store.Confirmed {
 		t.Errorf("the chain has it, and it is %s", w.state(i.Serial))
+	}
+	if why, err := w.Reason(ctx, w.propose("another").Serial); err != nil || why != "" {
+		t.Errorf("what lives ended because %q, %v", why, err)
 	}
 	if err := w.Void(ctx, w.propose("top-up").Serial, "replaced"); err == nil {
 		t.Error("a top-up was voided")

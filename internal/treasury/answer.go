@@ -240,7 +240,10 @@ func (t *Treasury) send(ctx context.Context) error {
 		if at, done := t.sent[txid]; done && at == height {
 			continue
 		}
-		_, err := t.Node.Broadcast(ctx, tx.Raw)
+		err := t.sendParents(ctx, tx.Serial)
+		if err == nil {
+			_, err = t.Node.Broadcast(ctx, tx.Raw)
+		}
 		if err == nil {
 			err = t.Records.MarkBroadcast(ctx, tx.Serial)
 		}

@@ -2,7 +2,6 @@ package treasury
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -17,6 +16,7 @@ import (
 type order struct {
 	from, to wallet.Wallet
 	toIndex  uint32
+	payee    []byte // script that is paid in the place of to
 	amount   int64
 	coins    []bitcoin.Coin // that may be spent
 	all      bool           // each of them is to be spent
@@ -46,7 +46,7 @@ func (t *Treasury) assemble(ctx context.Context, o order) (built, error) {
 			return built{}, err
 		}
 	}
-	packet, made, err := bitcoin.Build(bitcoin.Request{From: o.from, To: o.to, ToIndex: o.toIndex, Amount: o.amount, All: o.all,
+	packet, made, err := bitcoin.Build(bitcoin.Request{From: o.from, To: o.to, ToIndex: o.toIndex, Payee: o.payee, Amount: o.amount, All: o.all,
 		InputsMax: t.rules.InputsMax, ChangeIndex: change.Next, FeeRate: o.rate, Coins: o.coins, Height: height, Rand: t.Random})
 	if err != nil {
 		return built{}, err
@@ -68,20 +68,23 @@ func (t *Treasury) feeRate(ctx context.Context) (int64, error) {
 
 // build builds the payload of an approved intent.
 func (t *Treasury) build(ctx context.Context, intent Intent) (built, error) {
-	from, errFrom := t.pinned(intent.From)
-	to, errTo := t.pinned(intent.To)
-	amount, fits := intent.Amount.Int64()
-	if err := errors.Join(errFrom, errTo); err != nil {
+	from, to, err := t.sides(intent.Intent)
+	if err != nil {
 		return built{}, err
 	}
+	amount, fits := intent.Amount.Int64()
 	if !fits {
 		return built{}, tooLarge(intent)
 	}
 	o := order{from: from, to: to, toIndex: intent.ToIndex, amount: amount}
-	if !intent.Merges() {
+	switch {
+	case intent.IsChild():
+		return t.buildChild(ctx, intent, o)
+	case intent.Pays():
+		return t.buildPayment(ctx, intent, o)
+	case !intent.Merges():
 		return t.buildTopUp(ctx, o)
 	}
-	var err error
 	if o.coins, err = t.plannedCoins(ctx, intent); err != nil {
 		return built{}, err
 	}
@@ -149,7 +152,7 @@ func (t *Treasury) plannedCoins(ctx context.Context, intent Intent) ([]bitcoin.C
 	return out, nil
 }
 
-// plannedElsewhere returns the coins of a wallet that live consolidations were planned with.
+// plannedElsewhere returns the coins of a wallet that live consolidations and children were planned with.
 func (t *Treasury) plannedElsewhere(ctx context.Context, id spend.WalletID) (map[wire.OutPoint]bool, error) {
 	waiting, err := t.Records.Intents(ctx, Proposed, Approved)
 	if err != nil {
@@ -157,7 +160,7 @@ func (t *Treasury) plannedElsewhere(ctx context.Context, id spend.WalletID) (map
 	}
 	out := map[wire.OutPoint]bool{}
 	for _, intent := range waiting {
-		if intent.From != id || !intent.Merges() {
+		if intent.From != id || !intent.Stays() {
 			continue
 		}
 		planned, err := t.Records.Planned(ctx, intent.Serial)

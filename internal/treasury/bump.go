@@ -64,6 +64,22 @@ func (t *Treasury) Bump(ctx context.Context, by Person, serial uint64, rate int6
 	return t.view(ctx, intent)
 }
 
+// refuseOrphans refuses to replace a transaction that a child pays for already: both would be dropped, and nodes ask a
+// replacement to pay more than the two together.
+func (t *Treasury) refuseOrphans(ctx context.Context, intent Intent, tx Transaction) error {
+	under, err := t.Records.Intents(ctx, Signed, Broadcast)
+	if err != nil {
+		return err
+	}
+	for _, child := range under {
+		if child.IsChild() && child.Parent == tx.TxID {
+			return spend.Refuse("bump-has-child", fmt.Sprintf("top-up %d", intent.Serial), "a transaction that no child pays for", fmt.Sprintf("top-up %d, which does", child.Serial),
+				fmt.Sprintf("to pay more, give the child a child: warmctl child propose --of %d --fee-rate RATE", child.Serial))
+		}
+	}
+	return nil
+}
+
 // mayBump refuses what cannot be replaced any more, or not yet.
 func (t *Treasury) mayBump(ctx context.Context, intent Intent, rate int64) error {
 	where := fmt.Sprintf("top-up %d", intent.Serial)
@@ -78,6 +94,9 @@ func (t *Treasury) mayBump(ctx context.Context, intent Intent, rate int64) error
 	}
 	if known && tx.Height > 0 {
 		return spend.Refuse("bump-not-possible", where, "a transaction that no block has", fmt.Sprintf("one in block %d", tx.Height), "nothing is to be done")
+	}
+	if err := t.refuseOrphans(ctx, intent, tx); err != nil {
+		return err
 	}
 	if rate > t.rules.FeeRateMax {
 		return spend.Refuse("fee-rate-range", "fee", fmt.Sprintf("at most %d satoshi per 1000 vB", t.rules.FeeRateMax), fmt.Sprint(rate),

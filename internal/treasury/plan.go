@@ -27,6 +27,22 @@ type Plan struct {
 	BundleBytes  int   `json:"bundle_bytes"`  // what crosses the gap, approvals and previous transactions with it
 	Frames       int   `json:"frames"`        // of a QR series; 0: too many for one
 	Bundles      int   `json:"bundles"`       // that it takes in all, this one with them
+
+	Address string  `json:"address,omitempty"` // of a payment: that the entry had
+	Child   *Lifted `json:"child,omitempty"`   // of a child: what it pays for
+}
+
+// Lifted says what a child does for a stuck transaction. Rates are in satoshi per 1000 vB.
+type Lifted struct {
+	Parent       string `json:"parent"`       // txid
+	Transactions int    `json:"transactions"` // that no block has: the parent and its ancestors
+	VirtualBytes int64  `json:"virtual_bytes"`
+	Fee          int64  `json:"fee"`          // that they pay themselves
+	RateAlone    int64  `json:"rate_alone"`   // that miners see without a child
+	PackageRate  int64  `json:"package_rate"` // with it
+	HighestRate  int64  `json:"highest_rate"` // that the limits allow
+	HighestBy    string `json:"highest_by"`   // the limit that binds
+	CapsKnown    bool   `json:"caps_known"`   // the daemon has a copy of the signers' policy
 }
 
 // FramesPerSecond is how fast a series is shown when nobody changes it.

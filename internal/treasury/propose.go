@@ -167,7 +167,7 @@ func (t *Treasury) need(ctx context.Context, tier Tier) (n need, err error) {
 		return n, err
 	}
 	for _, intent := range all {
-		if intent.To != n.to.ID() || intent.Merges() {
+		if intent.To != n.to.ID() || intent.Stays() {
 			continue
 		}
 		n.before++

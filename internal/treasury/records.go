@@ -89,6 +89,8 @@ type Intents interface {
 	Approvals(ctx context.Context, serial uint64) ([]Approval, error)
 	Intent(ctx context.Context, serial uint64) (Intent, error)
 	Intents(ctx context.Context, states ...State) ([]Intent, error)
+	// Reason says why an intent was cancelled.
+	Reason(ctx context.Context, serial uint64) (string, error)
 	// Cancel ends an intent that is not signed; its coins stay reserved until nobody can sign its bundle any more.
 	Cancel(ctx context.Context, serial uint64, by, reason string) error
 	// Expire ends unsigned intents whose time is over, frees their coins and returns their serials.
@@ -266,4 +268,8 @@ type Node interface {
 	FeeRate(ctx context.Context, blocks int) (int64, error)
 	// Broadcast hands a transaction over; one that the node has already is a success.
 	Broadcast(ctx context.Context, raw []byte) (chainhash.Hash, error)
+	// Waiting returns a transaction that the node holds and no block has, witnesses included, or false.
+	Waiting(ctx context.Context, txid chainhash.Hash) ([]byte, bool, error)
+	// Output returns the amount of an output that the chain has and has not spent, or false. It is the node's word.
+	Output(ctx context.Context, at wire.OutPoint) (int64, bool, error)
 }

@@ -56,13 +56,11 @@ func (t *Treasury) approved(ctx context.Context, intent Intent) ([][]byte, error
 // replacement names the first bundle of its intent, whichever it takes the place of: signers who signed only some of
 // them know that one.
 func (t *Treasury) sealUp(ctx context.Context, intent Intent, made built, approvals [][]byte, replaced *Bundle) error {
-	from, errFrom := t.pinned(intent.From)
-	to, errTo := t.pinned(intent.To)
-	if err := errors.Join(errFrom, errTo); err != nil {
+	from, to, err := t.sides(intent.Intent)
+	if err != nil {
 		return err
 	}
 	// What we ask keyholders to sign must pass the same proof that they will put it through.
-	var err error
 	if _, err = bitcoin.Prove(made.packet, scopeOf(from, to, intent.Intent)); err != nil {
 		return fmt.Errorf("our own payload: %w", err)
 	}
@@ -111,7 +109,19 @@ func (t *Treasury) receipts(ctx context.Context, id spend.WalletID) ([]bundle.Co
 	return out, nil
 }
 
+// sides finds the pinned wallets that an intent names. A payment names one: whom it pays is in the address book.
+func (t *Treasury) sides(intent spend.Intent) (from, to wallet.Wallet, err error) {
+	from, err = t.pinned(intent.From)
+	if err == nil && intent.Purpose != spend.Payment {
+		to, err = t.pinned(intent.To)
+	}
+	return from, to, err
+}
+
 func scopeOf(from, to wallet.Wallet, intent spend.Intent) bitcoin.Scope {
+	if intent.Purpose == spend.Payment {
+		return bitcoin.Scope{From: from, IndexMax: indexMax}
+	}
 	return bitcoin.Scope{From: from, To: to, ToIndex: intent.ToIndex, ToKnown: true, IndexMax: indexMax}
 }
 
@@ -131,10 +141,9 @@ func (t *Treasury) sealedPacket(ctx context.Context, b Bundle) (*bitcoin.Packet,
 	if err != nil {
 		return nil, scope, intent, err
 	}
-	from, errFrom := t.pinned(intent.From)
-	to, errTo := t.pinned(intent.To)
+	from, to, errSides := t.sides(intent.Intent)
 	opened, errOpen := bundle.Open(b.Bytes, ownSeal{t.rules.Issuer, t.Sealer.PublicKey()}, time.Unix(b.SealedAt, 0))
-	if err := errors.Join(errFrom, errTo, errOpen); err != nil {
+	if err := errors.Join(errSides, errOpen); err != nil {
 		return nil, scope, intent, fmt.Errorf("stored bundle: %w", err)
 	}
 	packet, err := bitcoin.Join(opened.Payload, opened.Proofs)

@@ -6,9 +6,10 @@
 //
 //	need -> proposed -> approved -> sealed -> signed -> broadcast -> confirmed
 //
-// A consolidation goes the same way: a wallet pays itself, so that many small coins become one. While no block has the
-// transaction, its fee may be raised: a bundle that replaces the first spends the same coins to the same destination,
-// and takes from change alone.
+// A consolidation goes the same way: a wallet pays itself, so that many small coins become one; and so does a payment to
+// an entry of the address book that keyholders signed. While no block has the transaction, its fee may be raised: a
+// bundle that replaces the first spends the same coins to the same destination, and takes from change alone. Where that
+// is not possible a child may be proposed, which spends an output of ours in the stuck transaction back to its wallet.
 //
 // Step drives every intent as far as it can go now. It is called in a loop and after every event, and it may be killed
 // between any two of its lines: each transition is one durable act of the records, which name the state it leaves, so a
@@ -57,7 +58,8 @@ type Rules struct {
 	Confirmations uint32        // depth at which coins may be spent
 	Need          int           // different people who must approve
 	FeeBlocks     int           // confirmation target of the fee estimate
-	FeeRateMax    int64         // satoshi per 1000 vB that a bump may ask for
+	FeeRateMin    int64         // satoshi per 1000 vB that a child pays at least for itself
+	FeeRateMax    int64         // satoshi per 1000 vB that a bump or a child may pay
 	InputsMax     int           // coins that a bundle spends at most
 	FramesMax     int           // frames of the QR series of a bundle at most; 0 when bundles travel as files
 	VetoAbove     money.Amount  // from this amount on one keyholder's signed refusal cancels; zero: none does
@@ -109,6 +111,8 @@ type Outside struct {
 	Node     Node
 	Sealer   ssh.Signer                       // the issuer key: seals bundles, can move nothing
 	Roster   func() (approvals.Roster, error) // the roster as it is now
+	Book     func() (Paper, error)            // the address book as it is now; nil: there is none
+	Policy   func() (Paper, error)            // the signers' policy, for what is better known before a signer refuses; nil: it is not known
 	Followed func() error                     // nil while the chain is followed to its tip
 	Now      func() time.Time
 	Random   io.Reader
@@ -126,6 +130,7 @@ type Treasury struct {
 	needs   []error            // why a tier could not be topped up at the last step
 	failed  map[string]attempt // what the daemon could not propose, by wallet
 	sent    map[string]uint32  // height at which a transaction was last handed to the node, by txid
+	lost    map[uint64]uint32  // height at which the parent of a child was first seen to be lost, by the child's serial
 }
 
 // Person is who asks for something, and from where; it goes into the events.
@@ -140,8 +145,13 @@ func New(ctx context.Context, rules Rules, outside Outside) (*Treasury, error) {
 	if err := rules.Check(); err != nil {
 		return nil, err
 	}
+	for _, paper := range []*func() (Paper, error){&outside.Book, &outside.Policy} {
+		if *paper == nil {
+			*paper = func() (Paper, error) { return Paper{}, nil }
+		}
+	}
 	t := &Treasury{rules: rules, Outside: outside, wallets: map[spend.WalletID]wallet.Wallet{},
-		trouble: map[uint64]error{}, sent: map[string]uint32{}, failed: map[string]attempt{}}
+		trouble: map[uint64]error{}, sent: map[string]uint32{}, failed: map[string]attempt{}, lost: map[uint64]uint32{}}
 	pinned, err := outside.Records.Wallets(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("pinned wallets: %w", err)
@@ -186,11 +196,14 @@ func (t *Treasury) step(ctx context.Context) error {
 	if len(halts) > 0 {
 		return fmt.Errorf("halted by %s: %s", halts[0].Code, halts[0].Text)
 	}
+	var all []error
+	if err := t.watchParents(ctx); err != nil {
+		all = append(all, fmt.Errorf("parents: %w", err))
+	}
 	live, err := t.Records.Intents(ctx, liveStates()...)
 	if err != nil {
 		return fmt.Errorf("live top-ups: %w", err)
 	}
-	var all []error
 	for _, intent := range live {
 		if err := t.advance(ctx, intent); err != nil {
 			all = append(all, fmt.Errorf("top-up %d: %w", intent.Serial, err))

@@ -13,7 +13,7 @@ import (
 // View is one top-up with everything known about it.
 type View struct {
 	Intent        Intent
-	From, To      string // names of the wallets
+	From, To      string // names of the wallets; To is the entry of a payment
 	Need          int
 	Approvers     []approvals.Approver // those who count now
 	Threshold     int                  // signatures that the spending wallet needs
@@ -26,6 +26,7 @@ type View struct {
 	TxID          string       // empty until there is a final transaction
 	Confirmations uint32
 	Waiting       string // what it waits for
+	Ended         string // why it was cancelled
 }
 
 // Look returns one top-up.
@@ -66,15 +67,14 @@ func (t *Treasury) Sealed(ctx context.Context, serial uint64) ([]byte, error) {
 }
 
 func (t *Treasury) view(ctx context.Context, intent Intent) (View, error) {
-	from, err := t.pinned(intent.From)
-	if err != nil {
-		return View{}, err
-	}
-	to, err := t.pinned(intent.To)
+	from, to, err := t.sides(intent.Intent)
 	if err != nil {
 		return View{}, err
 	}
 	v := View{Intent: intent, From: from.Name(), To: to.Name(), Need: t.rules.Need, Threshold: from.Threshold()}
+	if intent.Pays() {
+		v.To = intent.Entry
+	}
 	for _, key := range from.Keys() {
 		v.KeyNames = append(v.KeyNames, key.Name)
 	}
@@ -94,7 +94,10 @@ func (t *Treasury) view(ctx context.Context, intent Intent) (View, error) {
 		return View{}, err
 	}
 	v.Waiting = t.waiting(v)
-	return v, nil
+	if intent.State == Cancelled {
+		v.Ended, err = t.Records.Reason(ctx, intent.Serial)
+	}
+	return v, err
 }
 
 func (t *Treasury) viewBundle(ctx context.Context, v *View) error {
