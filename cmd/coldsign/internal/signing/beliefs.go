@@ -9,7 +9,9 @@ package signing
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"sync"
 
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
 	"github.com/coldsign/coldsign/internal/approvals"
@@ -40,12 +42,18 @@ type Beliefs struct {
 func Load(h *home.Home, l *home.Ledger, key string, receipt ssh.PublicKey) (Beliefs, error) {
 	b := Beliefs{Network: h.Network(), key: key, receipt: receipt}
 	readers := map[home.Kind]func([]byte) error{
-		home.IssuerPin: b.takeIssuer, home.RosterPin: b.takeRoster, home.PolicyPin: b.takeRules, home.BookPin: b.takeBook, home.WalletPin: b.takeWallet,
+		home.IssuerPin: b.takeIssuer, home.RosterPin: b.takeRoster, home.PolicyPin: b.takeRules, home.BookPin: b.takeBook,
 	}
 	for _, kind := range []home.Kind{home.IssuerPin, home.RosterPin, home.PolicyPin, home.BookPin, home.WalletPin} {
 		pins, err := h.Pins(l, kind, key, receipt)
 		if err != nil {
 			return Beliefs{}, err
+		}
+		if kind == home.WalletPin {
+			if err := b.takeWallets(pins); err != nil {
+				return Beliefs{}, err
+			}
+			continue
 		}
 		for _, pin := range pins {
 			if err := readers[kind](pin.Data); err != nil {
@@ -82,11 +90,18 @@ func (b *Beliefs) takeBook(data []byte) (err error) {
 	return err
 }
 
-// takeWallet accepts keys without proof of possession: whoever pinned the wallet had to name that risk (wallet add).
-func (b *Beliefs) takeWallet(data []byte) error {
-	w, err := wallet.Parse(data, wallet.AcceptUnproven())
-	b.Wallets = append(b.Wallets, w)
-	return err
+// takeWallets accepts keys without proof of possession: whoever pinned the wallet had to name that risk (wallet add). The
+// proofs that are there are verified at each load, which is most of what signing a single coin costs, so all wallets are
+// read at the same time.
+func (b *Beliefs) takeWallets(pins []home.Pin) error {
+	wallets, errs := make([]wallet.Wallet, len(pins)), make([]error, len(pins))
+	var group sync.WaitGroup
+	for i, pin := range pins {
+		group.Go(func() { wallets[i], errs[i] = wallet.Parse(pin.Data, wallet.AcceptUnproven()) })
+	}
+	group.Wait()
+	b.Wallets = wallets
+	return cmp.Or(errs...)
 }
 
 // Issuer returns the key that an issuer of this network seals with.

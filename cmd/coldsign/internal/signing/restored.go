@@ -99,13 +99,31 @@ func amounts(e chain.Effects) []string {
 // sameAmounts refuses a coin that had another value when this home signed for it before (attack 026). A previous
 // transaction proves one value for ever, so this is a defect or a broken hash, and never an oversight.
 func sameAmounts(l *home.Ledger, e chain.Effects) error {
+	seen := remembered(l, outpoints(e))
 	for i, in := range e.Facts().Inputs {
-		if before, known := l.Amount(in.Outpoint); known && before != in.Amount.Units().String() {
+		if before, known := seen[in.Outpoint]; known && before != in.Amount.Units().String() {
 			return spend.Distrust("coin-amount-changed", fmt.Sprintf("input %d", i), before+" satoshi, as when this home signed for "+in.Outpoint,
 				in.Amount.Units().String()+" satoshi", "stop, keep both bundles, and report this: one of two proofs is forged")
 		}
 	}
 	return nil
+}
+
+// remembered gives the values that coins had when any key of this home first reserved them. The ledger is read once for
+// all coins: asking it for each would take the product of their numbers.
+func remembered(l *home.Ledger, coins []string) map[string]string {
+	seen, wanted := map[string]string{}, make(map[string]bool, len(coins))
+	for _, coin := range coins {
+		wanted[coin] = true
+	}
+	for _, e := range l.Entries() {
+		for i, coin := range e.Outpoints {
+			if wanted[coin] && i < len(e.Amounts) {
+				seen[coin], wanted[coin] = e.Amounts[i], false
+			}
+		}
+	}
+	return seen
 }
 
 // movement is what an entry counts for: a reservation by what left, a reconciliation by what could have.
