@@ -32,10 +32,9 @@ type Batcher struct {
 
 	mu      sync.Mutex
 	queue   []*ticket
-	waiting int // commands in queue
-	bytes   int // of them
-	frames  int // under way
-	closed  bool
+	waiting int      // commands in queue
+	bytes   int      // of them
+	frames  int      // under way
 	spare   [][]byte // buffers of frames
 }
 

@@ -2,12 +2,20 @@ package bus
 
 import (
 	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -117,6 +125,71 @@ func TestAWrongKeyIsACredentialsError(t *testing.T) {
 		if _, err := Dial(context.Background(), o); !errors.Is(err, ErrCredentials) {
 			t.Errorf("listen %q: %v", listen, err)
 		}
+	}
+}
+
+// certified makes a server's or a client's key and certificate.
+func certified(t *testing.T, parent *x509.Certificate, signer crypto.Signer) (tls.Certificate, *x509.Certificate, crypto.Signer) {
+	t.Helper()
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true}
+	if parent == nil {
+		parent, signer, template.IsCA, template.KeyUsage = template, key, true, x509.KeyUsageCertSign
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, leaf, key
+}
+
+func TestControl132ServersElsewhereNeedTLS13WithCertificatesOnBothEnds(t *testing.T) {
+	w := newWorld(t)
+	for _, url := range []string{"nats://10.0.0.1:4222", "nats://bus.internal:4222"} {
+		if _, err := Dial(context.Background(), Options{Credentials: w.creds[Gateway], URLs: []string{url}}); err == nil || !strings.Contains(err.Error(), "TLS") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	_, root, rootKey := certified(t, nil, nil)
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	pair, _, _ := certified(t, root, rootKey)
+	client, _, _ := certified(t, root, rootKey)
+	start := func(max uint16) *Server {
+		options := serverOptions(w.users)
+		options.Host, options.Port = "127.0.0.1", server.RANDOM_PORT
+		options.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MaxVersion: max}
+		options.TLSTimeout = 2
+		s, err := startServer(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		return s
+	}
+	good, old := start(0), start(tls.VersionTLS12)
+	config := &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{client}}
+	engine, gateway := w.dial(t, Engine, Options{URLs: []string{good.URL()}, TLS: config}), w.dial(t, Gateway, Options{URLs: []string{good.URL()}, TLS: config})
+	serve(t, engine, "cmd.order.1", (&log{}).handle)
+	ask(t, gateway, "cmd.order.1", "x")
+	for name, o := range map[string]Options{"TLS 1.2": {URLs: []string{old.URL()}, TLS: config}, "no certificate": {URLs: []string{good.URL()}, TLS: &tls.Config{RootCAs: pool}},
+		"another root": {URLs: []string{good.URL()}, TLS: &tls.Config{Certificates: []tls.Certificate{client}}}, "no TLS": {URLs: []string{good.URL()}}} {
+		o.Credentials = w.creds[Wallet]
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		if c, err := Dial(ctx, o); err == nil {
+			c.Close()
+			t.Errorf("%s: connected", name)
+		}
+		cancel()
 	}
 }
 

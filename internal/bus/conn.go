@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,6 +95,13 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	if o.Server == nil && len(o.URLs) == 0 {
 		return nil, errors.New("bus: neither a server nor the address of one is given")
 	}
+	if err := checkURLs(o); err != nil {
+		return nil, err
+	}
+	if o.TLS != nil {
+		o.TLS = o.TLS.Clone()
+		o.TLS.MinVersion = tls.VersionTLS13
+	}
 	c := &Conn{o: o, self: o.Credentials.segment, started: o.Now(), calls: map[uint64]*call{}, talks: map[string]*talk{}, missed: map[string]failure{},
 		streams: map[string]*Publisher{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
@@ -110,6 +119,24 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// checkURLs refuses a server on another machine without TLS: what is sealed cannot be read, but who speaks with whom,
+// and how much, can.
+func checkURLs(o Options) error {
+	if o.Server != nil || o.TLS != nil {
+		return nil
+	}
+	for _, text := range o.URLs {
+		u, err := url.Parse(text)
+		if err != nil {
+			return fmt.Errorf("bus: server address %q is not like nats://127.0.0.1:4222", text)
+		}
+		if ip, err := netip.ParseAddr(u.Hostname()); u.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
+			return fmt.Errorf("bus: server %s is not on this machine, so it needs TLS with certificates on both ends", u.Host)
+		}
+	}
+	return nil
 }
 
 // connect tries until it works, ctx ends, or the server turns the key away.

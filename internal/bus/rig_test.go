@@ -95,15 +95,6 @@ func (l *log) list() []string {
 	return append([]string(nil), l.did...)
 }
 
-func (l *log) times(text string) (n int) {
-	for _, did := range l.list() {
-		if did == text {
-			n++
-		}
-	}
-	return n
-}
-
 // hostile is a bus between two servers, that does with messages what it likes: the gateway is connected to one, the
 // engine to the other.
 type hostile struct {

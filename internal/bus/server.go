@@ -44,7 +44,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 func serverOptions(users Users) *server.Options {
 	account := server.NewAccount("BUS")
 	options := &server.Options{NoSigs: true, NoLog: true, MaxPayload: payloadMax, MaxPending: backlogBytesMax, MaxConn: 256, MaxSubs: 64,
-		Accounts: []*server.Account{account}, AuthTimeout: 2, WriteDeadline: 5 * time.Second, NoSystemAccount: false,
+		Accounts: []*server.Account{account}, AuthTimeout: 2, WriteDeadline: 2 * time.Second, NoSystemAccount: false,
 		PingInterval: 10 * time.Second, MaxPingsOut: 2}
 	for _, s := range Segments() {
 		if user, known := users[s]; known {
