@@ -1,0 +1,509 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/coldsign/coldsign/internal/engine"
+	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/store/storetest"
+	"github.com/jackc/pgx/v5"
+	"github.com/ncruces/go-sqlite3"
+)
+
+const marker = "plaintext-marker-4711"
+
+// bench is one empty journal of one kind of database, for one claim.
+type bench struct {
+	t       *testing.T
+	ctx     context.Context
+	options Options
+	files   []string               // directories that hold every file of it
+	change  func(statement string) // what an intruder, or a bad disk, does to the rows; $J is the journal's condition
+}
+
+func (b *bench) open() *Journal {
+	b.t.Helper()
+	j, err := Open(b.ctx, b.options)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { j.Close() })
+	return j
+}
+
+func key(name string) []byte {
+	sum := sha256.Sum256([]byte(name))
+	return sum[:]
+}
+
+// frame makes count commands from first on; each carries the marker.
+func frame(first uint64, count int) engine.Frame {
+	f := engine.Frame{First: first, At: exchange.Millis(1_000_000 + first), Count: count}
+	for i := range count {
+		c := exchange.Command{Kind: exchange.AccountOpen, Account: exchange.Account(first) + exchange.Account(i), Body: []byte(marker)}
+		binary.LittleEndian.PutUint64(c.ID[:], first+uint64(i))
+		f.Commands = c.Append(f.Commands)
+	}
+	return f
+}
+
+func (b *bench) write(j *Journal, frames ...engine.Frame) {
+	b.t.Helper()
+	for _, f := range frames {
+		if err := j.Append(b.ctx, f); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func (b *bench) read(j *Journal, from uint64) (out []engine.Frame) {
+	b.t.Helper()
+	err := j.Read(b.ctx, from, func(f engine.Frame) error {
+		f.Commands = bytes.Clone(f.Commands)
+		out = append(out, f)
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+func same(a, b engine.Frame) bool {
+	return a.First == b.First && a.At == b.At && a.Count == b.Count && bytes.Equal(a.Commands, b.Commands)
+}
+
+func (b *bench) refused(err error, code, where string) {
+	b.t.Helper()
+	var r *spend.Refusal
+	if !errors.As(err, &r) || r.Code != code || !strings.Contains(r.Where, where) || r.Fix == "" {
+		b.t.Fatalf("%v; want %s at %q with the next command", err, code, where)
+	}
+}
+
+// claims hold for both databases.
+func claims() map[string]func(*bench) {
+	return map[string]func(*bench){
+		"what was appended is read in its order, also after opening again":     claimReadBack,
+		"no command is in plain text in any file":                              claimSealed,
+		"another key is refused and changes nothing":                           claimKey,
+		"a second writer is refused at its start":                              claimSecondWriter,
+		"a second writer that got in is refused by its first frame":            claimSuperseded,
+		"a frame that leaves a gap or goes back in time is not taken":          claimOrder,
+		"a changed byte of the commands names its frame":                       claimCorrupted,
+		"a changed number of a frame names it":                                 claimRenumbered,
+		"a frame that was cut short is named at the opening":                   claimTorn,
+		"a frame that was taken out leaves a gap that is named":                claimGap,
+		"a frame of another journal with the same key does not fit":            claimTransplanted,
+		"pruning takes out what a snapshot knows and the chain goes on":        claimPrune,
+		"a forged mark of pruning is refused":                                  claimForgedPrune,
+		"a follower reads what the writer adds, also of a later epoch":         claimFollower,
+		"a backup restores into either database with the same chain":           claimBackup,
+		"a backup with one changed byte restores nothing that can be opened":   claimBackupDamaged,
+		"after an error of writing nothing is taken any more":                  claimStops,
+		"two epochs never share a key, so no nonce is used twice with one":     claimEpochs,
+		"a frame as large as is allowed passes, a larger one is not taken":     claimLarge,
+		"the chain can be asked for at the end of a frame and nowhere else":    claimChain,
+		"reading from the middle begins with the frame asked for, not a later": claimMiddle,
+	}
+}
+
+func TestJournalInSQLite(t *testing.T) {
+	for name, claim := range claims() {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			claim(&bench{t: t, ctx: t.Context(), options: Options{Dir: dir, Key: key("store")}, files: []string{dir}, change: func(statement string) {
+				db, err := sqlite3.Open(filepath.Join(dir, fileName))
+				if err == nil {
+					err = errors.Join(db.Exec(strings.NewReplacer("$T", "frames", "$M", "meta", "$J", "true").Replace(statement)), db.Close())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}})
+		})
+	}
+}
+
+func TestJournalInPostgreSQL(t *testing.T) {
+	server, err := storetest.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	for name, claim := range claims() {
+		t.Run(name, func(t *testing.T) {
+			database, err := server.NewDatabase(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			url := server.URL(database)
+			claim(&bench{t: t, ctx: t.Context(), options: Options{URL: url, Group: "spot", Key: key("store")}, files: []string{server.Dir}, change: func(statement string) {
+				db, err := pgx.Connect(t.Context(), url)
+				if err == nil {
+					_, err = db.Exec(t.Context(), strings.NewReplacer("$T", "coldsign_frames", "$M", "coldsign_meta", "$J", "journal = 'spot'", "x'00'", `'\x00'::bytea`).Replace(statement))
+					err = errors.Join(err, db.Close(t.Context()))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}})
+		})
+	}
+}
+
+func claimReadBack(b *bench) {
+	want := []engine.Frame{frame(1, 3), frame(4, 1), frame(5, 400), frame(405, 2)}
+	j := b.open()
+	if last, err := j.Last(b.ctx); err != nil || last != 0 {
+		b.t.Fatalf("a new journal ends with %d, %v", last, err)
+	}
+	b.write(j, want[:2]...)
+	if err := j.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	j = b.open()
+	b.write(j, want[2:]...)
+	got := b.read(j, 1)
+	if len(got) != len(want) {
+		b.t.Fatalf("%d frames of %d", len(got), len(want))
+	}
+	for i := range want {
+		if !same(got[i], want[i]) {
+			b.t.Errorf("frame %d differs", i)
+		}
+	}
+	report, err := j.Verify(b.ctx)
+	if err != nil || report.Frames != 4 || report.Last != 406 || report.First != 1 || report.At != want[3].At {
+		b.t.Fatalf("%+v, %v", report, err)
+	}
+	if last, err := j.Last(b.ctx); err != nil || last != 406 {
+		b.t.Fatalf("the journal ends with %d, %v", last, err)
+	}
+}
+
+func claimSealed(b *bench) {
+	j := b.open()
+	for first := uint64(1); first < 200; first += 10 {
+		b.write(j, frame(first, 10))
+	}
+	found := 0
+	look := func() {
+		for _, dir := range b.files {
+			err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+				if err != nil || entry.IsDir() {
+					return nil // PostgreSQL removes files of its own while this walks
+				}
+				raw, err := os.ReadFile(path)
+				if err != nil {
+					return nil
+				}
+				found++
+				if bytes.Contains(raw, []byte(marker)) {
+					b.t.Errorf("%s holds a command in plain text", path)
+				}
+				return nil
+			})
+			if err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+	look()
+	if err := j.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	look()
+	if found < 3 {
+		b.t.Fatalf("only %d files were looked at", found)
+	}
+}
+
+func claimKey(b *bench) {
+	b.write(b.open(), frame(1, 1))
+	other := b.options
+	other.Key, other.Follow = key("other"), true
+	_, err := Open(b.ctx, other)
+	b.refused(err, "journal-key-wrong", "")
+	empty := b.options
+	empty.Follow, empty.Group = true, "other group"
+	if b.options.Dir != "" {
+		empty.Dir = b.t.TempDir()
+	}
+	_, err = Open(b.ctx, empty)
+	b.refused(err, "journal-missing", "")
+}
+
+func claimSecondWriter(b *bench) {
+	first := b.open()
+	_, err := Open(b.ctx, b.options)
+	b.refused(err, "journal-in-use", "")
+	b.write(first, frame(1, 1))
+	if err := first.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.write(b.open(), frame(2, 1))
+}
+
+// The second writer is let in by taking the first one's lock away, as a network file system or a pooler might.
+func claimSuperseded(b *bench) {
+	first := b.open()
+	b.write(first, frame(1, 1))
+	switch table := first.table.(type) {
+	case *sqliteTable:
+		table.held.Close()
+	case *postgresTable:
+		if _, err := table.writer.Exec(b.ctx, `SELECT pg_advisory_unlock_all()`); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	second := b.open()
+	b.write(second, frame(2, 5))
+	err := first.Append(b.ctx, frame(2, 1))
+	b.refused(err, "journal-superseded", "after command 1")
+	if !errors.Is(err, engine.ErrSuperseded) {
+		b.t.Fatal(err)
+	}
+	if err := first.Append(b.ctx, frame(2, 1)); !errors.Is(err, engine.ErrSuperseded) {
+		b.t.Fatalf("it went on: %v", err)
+	}
+	b.write(second, frame(7, 1))
+	if got := b.read(second, 1); len(got) != 3 || !same(got[1], frame(2, 5)) {
+		b.t.Fatalf("%d frames", len(got))
+	}
+}
+
+func claimOrder(b *bench) {
+	j := b.open()
+	b.write(j, frame(1, 2))
+	back := frame(3, 1)
+	back.At = frame(1, 1).At - 1
+	for name, f := range map[string]engine.Frame{"gap": frame(4, 1), "time": back, "empty": {First: 3, At: 2_000_000}} {
+		if err := j.Append(b.ctx, f); err == nil {
+			b.t.Errorf("%s was taken", name)
+		}
+	}
+	b.write(j, frame(3, 1)) // nothing was written, so the journal goes on
+}
+
+func (b *bench) damagedAt(where string) {
+	b.t.Helper()
+	o := b.options
+	o.Follow = true
+	j, err := Open(b.ctx, o)
+	if err == nil {
+		defer j.Close()
+		_, err = j.Verify(b.ctx)
+	}
+	b.refused(err, "journal-damaged", where)
+}
+
+func (b *bench) some() {
+	j := b.open()
+	b.write(j, frame(1, 2), frame(3, 2), frame(5, 2), frame(7, 2))
+	if err := j.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func claimCorrupted(b *bench) {
+	b.some()
+	b.change(`UPDATE $T SET sealed = (SELECT sealed FROM $T WHERE $J AND first = 5) WHERE $J AND first = 3`)
+	b.damagedAt("frame 3 (commands 3 to 4)")
+}
+
+func claimRenumbered(b *bench) {
+	b.some()
+	b.change(`UPDATE $T SET at = at + 1 WHERE $J AND first = 5`)
+	b.damagedAt("frame 5")
+}
+
+func claimTorn(b *bench) {
+	b.some()
+	b.change(`UPDATE $T SET sealed = x'00' WHERE $J AND first = 7`)
+	_, err := Open(b.ctx, b.options)
+	b.refused(err, "journal-damaged", "frame 7 (commands 7 to 8)")
+}
+
+func claimGap(b *bench) {
+	b.some()
+	b.change(`DELETE FROM $T WHERE $J AND first = 3`)
+	_, err := b.open().Verify(b.ctx)
+	b.refused(err, "journal-gap", "after command 2")
+}
+
+func claimTransplanted(b *bench) {
+	j := b.open()
+	b.write(j, frame(1, 1), frame(2, 1))
+	if err := j.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.change(`DELETE FROM $T WHERE $J AND first = 2`)
+	// The same numbers, the same store key, a later epoch: another history from command 2 on.
+	j = b.open()
+	f := frame(2, 1)
+	f.At++
+	b.write(j, f, frame(3, 1))
+	if err := j.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.change(`UPDATE $T SET epoch = 1 WHERE $J AND first = 2`)
+	b.damagedAt("frame 2")
+}
+
+func claimPrune(b *bench) {
+	j := b.open()
+	for first := uint64(1); first <= 2000; first += 2 {
+		b.write(j, frame(first, 2))
+	}
+	head, err := j.Chain(b.ctx, 2000)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := j.Prune(b.ctx, 1500); err != nil { // in the middle of a frame: that frame stays
+		b.t.Fatal(err)
+	}
+	report, err := j.Verify(b.ctx)
+	if err != nil || report.Pruned != 1498 || report.First != 1499 || report.Last != 2000 || report.Head != head {
+		b.t.Fatalf("%+v, %v", report, err)
+	}
+	err = j.Read(b.ctx, 1, func(engine.Frame) error { return nil })
+	b.refused(err, "journal-pruned", "command 1")
+	if err := j.Prune(b.ctx, 2001); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	j = b.open()
+	if last, err := j.Last(b.ctx); err != nil || last != 2000 {
+		b.t.Fatalf("an emptied journal ends with %d, %v", last, err)
+	}
+	b.write(j, frame(2001, 1))
+	if report, err = j.Verify(b.ctx); err != nil || report.Frames != 1 || report.Pruned != 2000 {
+		b.t.Fatalf("%+v, %v", report, err)
+	}
+}
+
+func claimForgedPrune(b *bench) {
+	b.some()
+	j := b.open()
+	if err := j.Prune(b.ctx, 3); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.change(`UPDATE $M SET value = x'00' WHERE $J AND name = 'pruned'`)
+	_, err := Open(b.ctx, b.options)
+	b.refused(err, "journal-damaged", "mark of pruning")
+}
+
+func claimFollower(b *bench) {
+	writer := b.open()
+	b.write(writer, frame(1, 1))
+	o := b.options
+	o.Follow = true
+	follower, err := Open(b.ctx, o)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer follower.Close()
+	if err := follower.Append(b.ctx, frame(2, 1)); err == nil {
+		b.t.Fatal("a follower wrote")
+	}
+	b.write(writer, frame(2, 3))
+	if err := writer.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.write(b.open(), frame(5, 1))
+	if got := b.read(follower, 2); len(got) != 2 || !same(got[1], frame(5, 1)) {
+		b.t.Fatalf("%d frames", len(got))
+	}
+	if last, err := follower.Last(b.ctx); err != nil || last != 5 {
+		b.t.Fatalf("the follower knows %d, %v", last, err)
+	}
+}
+
+func claimStops(b *bench) {
+	j := b.open()
+	b.write(j, frame(1, 1))
+	whole := j.table
+	j.table = failing{whole}
+	b.refused(j.Append(b.ctx, frame(2, 1)), "journal-write-failed", "after command 1")
+	j.table = whole // the disk is well again, and still nothing is tried on the same handle
+	b.refused(j.Append(b.ctx, frame(2, 1)), "journal-write-failed", "after command 1")
+	if err := j.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.write(b.open(), frame(2, 1))
+}
+
+// failing is a database whose disk does not take what it is given.
+type failing struct{ table }
+
+func (failing) insert(context.Context, *row) error { return fmt.Errorf("sync: %w", os.ErrInvalid) }
+
+func claimEpochs(b *bench) {
+	seen := map[string]bool{}
+	for range 3 {
+		j := b.open()
+		r := row{first: 1, count: 1, epoch: j.epoch}
+		seen[string(j.keys.seal(nil, &r, []byte(marker)))] = true
+		if err := j.Close(); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	if len(seen) != 3 {
+		b.t.Fatalf("%d different ciphertexts of 3 epochs", len(seen))
+	}
+}
+
+func claimLarge(b *bench) {
+	j := b.open()
+	large := engine.Frame{First: 1, At: 1, Count: 1, Commands: make([]byte, FrameMax)}
+	b.write(j, large)
+	if got := b.read(j, 1); len(got) != 1 || len(got[0].Commands) != FrameMax {
+		b.t.Fatalf("%d frames", len(got))
+	}
+	large.First, large.Commands = 2, make([]byte, FrameMax+1)
+	if err := j.Append(b.ctx, large); err == nil {
+		b.t.Fatal("it was taken")
+	}
+}
+
+func claimChain(b *bench) {
+	j := b.open()
+	b.write(j, frame(1, 2), frame(3, 2))
+	if _, err := j.Chain(b.ctx, 2); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, seq := range []uint64{1, 3, 5} {
+		_, err := j.Chain(b.ctx, seq)
+		b.refused(err, "journal-gap", "")
+	}
+}
+
+func claimMiddle(b *bench) {
+	j := b.open()
+	b.write(j, frame(1, 2), frame(3, 2), frame(5, 1))
+	if got := b.read(j, 3); len(got) != 2 || got[0].First != 3 {
+		b.t.Fatalf("%d frames", len(got))
+	}
+	if got := b.read(j, 6); len(got) != 0 {
+		b.t.Fatalf("%d frames behind the end", len(got))
+	}
+	err := j.Read(b.ctx, 4, func(engine.Frame) error { return nil })
+	b.refused(err, "journal-gap", "command 3")
+}
