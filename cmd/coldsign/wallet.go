@@ -42,7 +42,7 @@ func newWalletCreateCmd(a *app) *cobra.Command {
 			}
 			w, err := wallet.New(args[0], spend.Tier(tier), threshold, records)
 			if err != nil {
-				return err
+				return namedBy(err)
 			}
 			if err := a.give(out, w.Marshal()); err != nil {
 				return err
@@ -58,6 +58,15 @@ func newWalletCreateCmd(a *app) *cobra.Command {
 	cmd.Flags().IntVar(&threshold, "threshold", 0, "how many keys must sign")
 	cmd.Flags().StringVar(&out, "out", "-", "file to write; - is standard output")
 	return cmd
+}
+
+// namedBy makes a bad name wrong usage, because a person typed it here. In a file it makes a file that nobody can read.
+func namedBy(err error) error {
+	var refusal *spend.Refusal
+	if errors.As(err, &refusal) && refusal.Code == "wallet-name" {
+		return console.Fail(console.Usage, err)
+	}
+	return err
 }
 
 func readRecords(paths []string) ([]wallet.KeyRecord, error) {

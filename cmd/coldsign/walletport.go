@@ -86,7 +86,7 @@ func runWalletImport(a *app, o walletImportOptions) error {
 	}
 	w, err := a.importWallet(raw, format, o, given)
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.file, err)
+		return namedBy(fmt.Errorf("%s: %w", o.file, err))
 	}
 	if err := a.give(o.out, w.Marshal()); err != nil {
 		return err

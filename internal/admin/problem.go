@@ -111,10 +111,7 @@ func refusalsIn(err error) []*spend.Refusal {
 
 // httpStatus is what a proxy or a log sees; the client reads the kind.
 func (p *Problem) httpStatus() int {
-	switch {
-	case p.Code == "not-found":
-		return http.StatusNotFound
-	case p.Code == "not-enrolled":
+	if p.Code == "not-enrolled" {
 		return http.StatusForbidden
 	}
 	switch p.Kind {

@@ -36,7 +36,21 @@ func Root(root *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
 		return console.Fail(console.Usage, err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(append(verbs, exitCodes())...)
+	hideNoDescriptor(root)
 	return root
+}
+
+// hideNoDescriptor keeps "(default -1)" out of the help: the number says that no descriptor is read, which is no default
+// that anybody could name.
+func hideNoDescriptor(cmd *cobra.Command) {
+	for _, name := range []string{"passphrase-fd", "pin-fd", "words-fd", "backup-fd"} {
+		if flag := cmd.Flags().Lookup(name); flag != nil && flag.DefValue == "-1" {
+			flag.DefValue = "0" // the one number that help leaves out
+		}
+	}
+	for _, verb := range cmd.Commands() {
+		hideNoDescriptor(verb)
+	}
 }
 
 // Group is a noun that only holds verbs.

@@ -16,6 +16,7 @@ func run(args ...string) (code console.Code, out, errs string) {
 	c := &console.Console{Name: "program", Out: &stdout, Err: &stderr, NoStyle: true}
 	asJSON := false
 	verb := &cobra.Command{Use: "verb FILE", Args: command.Arguments(1, 1), RunE: func(*cobra.Command, []string) error { return errors.New("it broke") }}
+	verb.Flags().Int("pin-fd", -1, "read the PIN from this file descriptor")
 	root := &cobra.Command{Use: "program", Short: "a program"}
 	root.PersistentFlags().BoolVar(&asJSON, "json", false, "")
 	command.Root(root, command.Group("noun", "a noun", verb))
@@ -38,6 +39,12 @@ func TestAnErrorIsReportedOnceInTheFormThatWasAskedFor(t *testing.T) {
 	}
 	if _, _, errs := run("noun", "verb", "a", "--json"); !strings.HasPrefix(errs, `{"schema":"coldsign.error/v1","code":1`) {
 		t.Errorf("json: %q", errs)
+	}
+}
+
+func TestHelpNamesNoDescriptorThatIsNone(t *testing.T) {
+	if _, out, _ := run("noun", "verb", "--help"); !strings.Contains(out, "this file descriptor\n") || strings.Contains(out, "-1") {
+		t.Errorf("help:\n%s", out)
 	}
 }
 
