@@ -132,3 +132,6 @@ func (c *Client) read(raw []byte) ([]byte, error) {
 	*c = name
 	return raw[1+int(raw[0]):], nil
 }
+
+// Append appends the name's length and text.
+func (c *Client) Append(out []byte) []byte { return c.append(out) }

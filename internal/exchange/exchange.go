@@ -13,9 +13,11 @@ package exchange
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
+	"math/bits"
 
 	"github.com/coldsign/coldsign/internal/money"
 )
@@ -91,6 +93,20 @@ func (c Client) String() string { return string(c.text[:c.n]) }
 
 // IsZero reports whether the client gave no name.
 func (c Client) IsZero() bool { return c.n == 0 }
+
+// Hash spreads the name and a seed over 64 bits, for tables. It is no defence against somebody who looks for collisions.
+func (c *Client) Hash(seed uint64) uint64 {
+	h := seed ^ uint64(c.n)<<56
+	for at := 0; at < 32; at += 8 {
+		h = fold(h ^ binary.LittleEndian.Uint64(c.text[at:]))
+	}
+	return fold(h ^ uint64(binary.LittleEndian.Uint32(c.text[32:])))
+}
+
+func fold(n uint64) uint64 {
+	hi, lo := bits.Mul64(n^0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
+	return hi ^ lo
+}
 
 // Side is buy or sell.
 type Side uint8

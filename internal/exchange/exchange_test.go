@@ -160,3 +160,18 @@ func FuzzEvent(f *testing.F) {
 		}
 	})
 }
+
+func TestNamesThatDifferAlmostNeverShareAHash(t *testing.T) {
+	seen := map[uint32]bool{}
+	for i := range 20_000 {
+		c, _ := exchange.NewClient(exchange.ID{byte(i), byte(i >> 8)}.String() + "abcd"[:i%5])
+		seen[uint32(c.Hash(7)>>32)] = true
+	}
+	if len(seen) < 19_990 {
+		t.Errorf("20,000 names have %d hashes", len(seen))
+	}
+	var none exchange.Client
+	if none.Hash(1) == none.Hash(2) {
+		t.Error("the seed does not count")
+	}
+}

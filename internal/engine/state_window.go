@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"encoding/binary"
+
+	"github.com/coldsign/coldsign/internal/exchange"
+)
+
+// finder finds slots of a slab by a hash of 64 bits. It keeps 32 bits of the hash beside each slot, so that it touches
+// the slab only where the owner will find what it looks for. Whoever asks compares.
+type finder struct {
+	table []uint64 // hash in the upper half, slot in the lower; 0: free
+	count int
+}
+
+const finderLeast = 64
+
+// first returns a slot that may be the one, and where to go on; zero when there is none.
+func (f *finder) first(hash uint64) (slot uint32, at uint64) { return f.next(hash, hash>>32-1) }
+
+func (f *finder) next(hash, at uint64) (slot uint32, next uint64) {
+	if len(f.table) == 0 {
+		return 0, 0
+	}
+	mask, tag := uint64(len(f.table)-1), hash>>32
+	for at++; ; at++ {
+		e := f.table[at&mask]
+		if e == 0 || e>>32 == tag {
+			return uint32(e), at
+		}
+	}
+}
+
+// put adds a slot, which is not zero.
+func (f *finder) put(hash uint64, slot uint32) {
+	if f.count++; f.count*2 > len(f.table) {
+		f.grow()
+	}
+	mask := uint64(len(f.table) - 1)
+	at := hash >> 32
+	for ; f.table[at&mask] != 0; at++ {
+	}
+	f.table[at&mask] = hash>>32<<32 | uint64(slot)
+}
+
+func (f *finder) grow() {
+	old := f.table
+	f.table = make([]uint64, max(2*len(old), finderLeast))
+	mask := uint64(len(f.table) - 1)
+	for _, e := range old {
+		if e == 0 {
+			continue
+		}
+		at := e >> 32
+		for ; f.table[at&mask] != 0; at++ {
+		}
+		f.table[at&mask] = e
+	}
+}
+
+// drop takes a slot out and closes the gap: entries behind it that may stand at it move up.
+func (f *finder) drop(hash uint64, slot uint32) {
+	mask, want := uint64(len(f.table)-1), hash>>32<<32|uint64(slot)
+	gap := hash >> 32 & mask
+	for ; f.table[gap] != want; gap = (gap + 1) & mask {
+		if f.table[gap] == 0 {
+			panic("engine: a name that is not in its table")
+		}
+	}
+	f.count--
+	for i := (gap + 1) & mask; f.table[i] != 0; i = (i + 1) & mask {
+		if (i-f.table[i]>>32)&mask >= (i-gap)&mask {
+			f.table[gap] = f.table[i]
+			gap = i
+		}
+	}
+	f.table[gap] = 0
+}
+
+// windowLen is how many of the last commands are known again, at least. Whoever asks again later than that is told
+// nothing of the first time, so it is many minutes of the fastest traffic.
+const windowLen = 1 << 19
+
+// window remembers what the last commands were answered, in two generations: when the newer one is full, the older one
+// is forgotten whole. So nothing is ever taken out one by one.
+type window struct{ newer, older generation }
+
+type generation struct {
+	answers []answer
+	ids     finder // slots are places in answers, plus one
+}
+
+// answer is an outcome without fills and reason, in one line of the cache.
+type answer struct {
+	id       exchange.ID
+	seq      uint64
+	at       exchange.Millis
+	order    uint64
+	quote    int64
+	number   uint64 // Number, Replaced or Canceled: a command has one of them
+	executed uint32
+	code     exchange.Code
+	status   exchange.Status
+	kind     exchange.Kind
+}
+
+func hashOf(id exchange.ID) uint64 {
+	return (binary.LittleEndian.Uint64(id[:]) ^ binary.LittleEndian.Uint64(id[8:])*0xC2B2AE3D27D4EB4F) * 0x9E3779B97F4A7C15
+}
+
+func (w *window) find(id exchange.ID) *answer {
+	if a := w.newer.find(id); a != nil {
+		return a
+	}
+	return w.older.find(id)
+}
+
+func (g *generation) find(id exchange.ID) *answer {
+	hash := hashOf(id)
+	for slot, at := g.ids.first(hash); slot != 0; slot, at = g.ids.next(hash, at) {
+		if a := &g.answers[slot-1]; a.id == id {
+			return a
+		}
+	}
+	return nil
+}
+
+func (w *window) add(a answer) {
+	if len(w.newer.answers) == windowLen {
+		w.newer, w.older = w.older, w.newer
+		w.newer.answers = w.newer.answers[:0]
+		clear(w.newer.ids.table)
+		w.newer.ids.count = 0
+	}
+	w.newer.add(a)
+}
+
+func (g *generation) add(a answer) {
+	g.answers = append(g.answers, a)
+	g.ids.put(hashOf(a.id), uint32(len(g.answers)))
+}
+
+// answerOf keeps what an outcome says.
+func answerOf(o *exchange.Outcome, kind exchange.Kind) answer {
+	return answer{id: o.ID, seq: o.Seq, at: o.At, order: uint64(o.Order), quote: o.Quote, number: uint64(o.Replaced) + uint64(o.Canceled) + o.Number,
+		executed: uint32(o.Executed), code: o.Code, status: o.Status, kind: kind}
+}
+
+// outcome says it again.
+func (a *answer) outcome(o *exchange.Outcome) {
+	*o = exchange.Outcome{ID: a.id, Seq: a.seq, At: a.at, Code: a.code, Again: true, Order: exchange.OrderID(a.order), Status: a.status,
+		Executed: int64(a.executed), Quote: a.quote}
+	switch a.kind {
+	case exchange.Replace:
+		o.Replaced = exchange.OrderID(a.number)
+	case exchange.CancelAll:
+		o.Canceled = int64(a.number)
+	default:
+		o.Number = a.number
+	}
+}
