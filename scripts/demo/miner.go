@@ -57,38 +57,48 @@ type payment struct {
 
 const minerFee = 20_000 // satoshi; far above the relay floor for these small transactions
 
-// pay sends one transaction with the given outputs, funded by one mature coinbase, and mines it.
+// pay sends one transaction with the given outputs and mines it.
 func (m *miner) pay(ctx context.Context, payments ...payment) (string, error) {
-	coin, value, err := m.coinbase(ctx, m.next)
+	tx, err := m.signed(ctx, minerFee, payments...)
 	if err != nil {
 		return "", err
+	}
+	txid, err := m.send(ctx, tx)
+	if err != nil {
+		return "", err
+	}
+	return txid, m.mine(ctx, 1)
+}
+
+// signed makes a transaction with the given outputs, funded by one mature coinbase.
+func (m *miner) signed(ctx context.Context, fee int64, payments ...payment) (*wire.MsgTx, error) {
+	coin, value, err := m.coinbase(ctx, m.next)
+	if err != nil {
+		return nil, err
 	}
 	m.next++
 	tx := wire.NewMsgTx(2)
 	tx.AddTxIn(wire.NewTxIn(&coin, nil, nil))
-	rest := value - minerFee
+	rest := value - fee
 	for _, p := range payments {
 		to, err := address.DecodeAddress(p.address, &chaincfg.RegressionNetParams)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		script, err := txscript.PayToAddrScript(to)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		tx.AddTxOut(wire.NewTxOut(p.sats, script))
 		rest -= p.sats
 	}
 	if rest < 0 {
-		return "", fmt.Errorf("a coinbase of %d satoshi does not pay that", value)
+		return nil, fmt.Errorf("a coinbase of %d satoshi does not pay that", value)
 	}
 	tx.AddTxOut(wire.NewTxOut(rest, m.script))
 	fetcher := txscript.NewCannedPrevOutputFetcher(m.script, value)
 	tx.TxIn[0].Witness, err = txscript.WitnessSignature(tx, txscript.NewTxSigHashes(tx, fetcher), 0, value, m.script, txscript.SigHashAll, m.key, true)
-	if err != nil {
-		return "", err
-	}
-	return m.send(ctx, tx)
+	return tx, err
 }
 
 func (m *miner) send(ctx context.Context, tx *wire.MsgTx) (string, error) {
@@ -97,10 +107,8 @@ func (m *miner) send(ctx context.Context, tx *wire.MsgTx) (string, error) {
 		return "", err
 	}
 	var txid string
-	if err := m.node.Call(ctx, "sendrawtransaction", &txid, hex.EncodeToString(raw.Bytes())); err != nil {
-		return "", err
-	}
-	return txid, m.mine(ctx, 1)
+	err := m.node.Call(ctx, "sendrawtransaction", &txid, hex.EncodeToString(raw.Bytes()))
+	return txid, err
 }
 
 // coinbase finds the coin that the block at a height created.
