@@ -35,6 +35,8 @@ type config struct {
 	ApprovalsNeeded int           `yaml:"approvals_needed"`
 	Poll            time.Duration `yaml:"poll"`
 
+	Exchange *exchangeConfig `yaml:"exchange"` // nil: treasury alone
+
 	network spend.Network
 }
 
@@ -115,6 +117,11 @@ func parseConfig(raw []byte) (config, error) {
 	}
 	if c.Poll < 50*time.Millisecond || c.Poll > time.Hour {
 		return c, fmt.Errorf("poll is %s, between 50ms and 1h", c.Poll)
+	}
+	if c.Exchange != nil {
+		if err := c.Exchange.check(); err != nil {
+			return c, err
+		}
 	}
 	return c, c.rules().Check()
 }

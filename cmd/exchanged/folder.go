@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,6 +29,7 @@ import (
 //	wallets/ID.wallet           registered wallets; the running daemon picks new ones up
 //	roster, rosters/            people who may approve: the one that counts, and every one that ever did
 //	book, policy, papers/       copies of what the keyholders signed: those that count, and every one that ever did
+//	exchange/                   keys and data of the exchange, where there is one (exchange_init.go)
 //	listening                   address that the daemon listened on last
 type folder string
 
@@ -80,15 +80,7 @@ func (f folder) issuerKey() (ssh.Signer, error) {
 }
 
 func (f folder) recordsKey() ([]byte, error) {
-	raw, err := f.private("records.key")
-	if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(raw)))
-	if err != nil || len(key) != 32 {
-		return nil, fmt.Errorf("%s is not 64 hexadecimal digits", f.path("records.key"))
-	}
-	return key, nil
+	return f.key32("records.key")
 }
 
 func (f folder) authority() (admin.Authority, error) {

@@ -26,6 +26,7 @@ type initOptions struct {
 	network, name, listen   string
 	nodeURL, nodeCredential string
 	hosts                   []string
+	exchange                bool
 }
 
 func newInitCmd(a *app) *cobra.Command {
@@ -47,6 +48,7 @@ func newInitCmd(a *app) *cobra.Command {
 	flags.StringArrayVar(&o.hosts, "host", nil, "further host name or IP address for the server certificate; may be repeated")
 	flags.StringVar(&o.nodeURL, "node-url", "http://127.0.0.1:8332", "RPC address of the Bitcoin node")
 	flags.StringVar(&o.nodeCredential, "node-credentials", "node.credentials", "file with one line user:password for the node, relative to the folder")
+	flags.BoolVar(&o.exchange, "exchange", false, "make the keys of an exchange too, and its section in the configuration")
 	return cmd
 }
 
@@ -68,8 +70,15 @@ func runInit(a *app, o initOptions) error {
 	if err := writeKeys(at, network, o, a); err != nil {
 		return err
 	}
+	config := configFor(o)
+	if o.exchange {
+		if err := makeExchange(at); err != nil {
+			return err
+		}
+		config += exchangeSection
+	}
 	// The configuration comes last: a folder without one is an init that did not finish, and is never used.
-	if err := console.WriteNew(at.path("exchanged.yaml"), []byte(configFor(o)), 0o600); err != nil {
+	if err := console.WriteNew(at.path("exchanged.yaml"), []byte(config), 0o600); err != nil {
 		return err
 	}
 	if a.json {

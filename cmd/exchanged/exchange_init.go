@@ -1,0 +1,200 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/coldsign/coldsign/internal/bus"
+	"github.com/coldsign/coldsign/internal/command"
+	"github.com/coldsign/coldsign/internal/console"
+)
+
+// The part of the daemon's folder that is the exchange's. Each segment has a folder of its own, which its system user
+// alone needs to read:
+//
+//	exchange/users              the public bus keys of all segments; the server admits these
+//	exchange/SEGMENT/bus.key    the segment's bus key, and the keys that it shares with those it speaks with, 0600
+//	exchange/engine/store.key   seals journal, records and snapshots, 0600
+//	exchange/engine/kek.key     seals customers' secrets, 0600
+//	exchange/engine/journal/    records/  snapshots/
+//	exchange/wallet/deposits    how far deposits are credited
+//	exchange/admin/changes/     changes that wait for approvals
+const exchangeDir = "exchange"
+
+func newExchangeCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "exchange", Short: "The exchange's keys, and what an external bus must know",
+		Example: "  exchanged exchange init --data /srv/coldsign\n  exchanged exchange nats --data /srv/coldsign"}
+	cmd.AddCommand(newExchangeInitCmd(a), newExchangeNatsCmd(a))
+	return cmd
+}
+
+func newExchangeInitCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init",
+		Short: "Make the exchange's keys in a folder that has none",
+		Long: "Makes the keys of every segment, each in a folder of its own with mode 0600, and prints the section for exchanged.yaml.\n" +
+			"A folder that has them already is left as it is. `exchanged init --exchange` does this and writes the section.",
+		Example: "  exchanged exchange init --data /srv/coldsign",
+		Args:    command.Arguments(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			at, err := a.folder()
+			if err != nil {
+				return err
+			}
+			if err := makeExchange(at); err != nil {
+				return err
+			}
+			if a.json {
+				return a.JSON("coldsign.exchange-init/v1", map[string]any{"data": string(at), "section": exchangeSection})
+			}
+			a.Say("keys of the exchange made in %s", at.path(exchangeDir))
+			_, err = fmt.Fprint(a.Out, exchangeSection)
+			return err
+		},
+	}
+}
+
+func newExchangeNatsCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "nats",
+		Short: "Print what the servers of an external bus must have in their configuration",
+		Long: "Prints the block of a NATS configuration that admits the segments by their public keys, each to its own subjects. It\n" +
+			"holds no secret. Every server of the cluster needs the same block.",
+		Example: "  exchanged exchange nats --data /srv/coldsign > segments.conf",
+		Args:    command.Arguments(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			at, err := a.folder()
+			if err != nil {
+				return err
+			}
+			users, err := at.busUsers()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.JSON("coldsign.exchange-nats/v1", map[string]any{"config": bus.ServerConfig(users)})
+			}
+			_, err = fmt.Fprint(a.Out, bus.ServerConfig(users))
+			return err
+		},
+	}
+}
+
+// makeExchange makes folders and keys. It writes the users last: without that file the keys are not used.
+func makeExchange(at folder) error {
+	if _, err := os.Lstat(at.path(exchangeDir)); err == nil {
+		return console.Fail(console.Failed, fmt.Errorf("%s is there already; nothing was changed", at.path(exchangeDir)))
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	all, err := bus.NewCredentials(rand.Reader)
+	if err != nil {
+		return err
+	}
+	var files []keyFile
+	var users strings.Builder
+	for _, c := range all {
+		name := c.Segment().String()
+		if err := os.MkdirAll(at.path(exchangeDir, name), 0o700); err != nil {
+			return err
+		}
+		files = append(files, keyFile{at.path(exchangeDir, name, "bus.key"), c.Marshal(), 0o600})
+		fmt.Fprintf(&users, "%s %s\n", name, c.User())
+	}
+	for _, dir := range []string{"engine/journal", "engine/records", "engine/snapshots", "admin/changes"} {
+		if err := os.MkdirAll(at.path(exchangeDir, dir), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"store.key", "kek.key"} {
+		var key [32]byte
+		if _, err := rand.Read(key[:]); err != nil {
+			return err
+		}
+		files = append(files, keyFile{at.path(exchangeDir, "engine", name), []byte(hex.EncodeToString(key[:]) + "\n"), 0o600})
+	}
+	files = append(files, keyFile{at.path(exchangeDir, "users"), []byte(users.String()), 0o644})
+	for _, file := range files {
+		if err := console.WriteNew(file.name, file.data, file.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// busUsers reads the public bus keys.
+func (f folder) busUsers() (bus.Users, error) {
+	raw, err := console.ReadFile(f.path(exchangeDir, "users"), keyMax)
+	if err != nil {
+		return nil, console.Fail(console.Failed, err, "exchanged exchange init --data "+string(f))
+	}
+	users := bus.Users{}
+	for _, line := range strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n") {
+		name, key, _ := strings.Cut(line, " ")
+		s, err := bus.ParseSegment(name)
+		if err != nil || users[s] != "" || key == "" {
+			return nil, fmt.Errorf("%s: line %q is not a segment and its key", f.path(exchangeDir, "users"), line)
+		}
+		users[s] = key
+	}
+	return users, nil
+}
+
+// busCredentials reads what one segment holds.
+func (f folder) busCredentials(s bus.Segment) (bus.Credentials, error) {
+	raw, err := f.private(exchangeDir, s.String(), "bus.key")
+	if err != nil {
+		return bus.Credentials{}, console.Fail(console.Failed, err, "exchanged exchange init --data "+string(f))
+	}
+	c, err := bus.ParseCredentials(raw)
+	if err != nil || c.Segment() != s {
+		return bus.Credentials{}, fmt.Errorf("%s does not hold the keys of segment %s", f.path(exchangeDir, s.String(), "bus.key"), s)
+	}
+	return c, nil
+}
+
+// key32 reads a file of 64 hexadecimal digits.
+func (f folder) key32(name ...string) ([]byte, error) {
+	raw, err := f.private(name...)
+	if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(raw)))
+	if err != nil || len(key) != 32 {
+		return nil, fmt.Errorf("%s is not 64 hexadecimal digits", f.path(name...))
+	}
+	return key, nil
+}
+
+// exchangeSection is what init writes into a new configuration.
+const exchangeSection = `exchange:
+  bus:
+    urls: []                   # none: exchanged run has a server of its own; else of a NATS cluster (exchanged exchange nats)
+    ca: ""                     # PEM files for TLS; needed for servers on other machines
+    cert: ""
+    key: ""
+  store:
+    kind: sqlite               # or postgres
+    dsn: ""                    # of postgres: file with one line, the connection string, mode 0600
+    group: main
+  gateway:
+    listen: "127.0.0.1:8080"   # for customers
+    cert: ""                   # PEM files; needed unless listen is loopback
+    key: ""
+    internal: "127.0.0.1:9080" # health, readiness and metrics; loopback or private
+    proxies: []                # blocks of proxies whose X-Forwarded-For is believed
+    connections: 10000         # open WebSockets at most
+    timeout: 5s
+    limits: own                # shared: where more than one gateway runs
+  deposits:
+    wallet: ""                 # registered wallet whose receive addresses customers pay to
+    confirmations: []          # e.g. [{below: "0.1", need: 2}, {below: "10.0", need: 6}, {need: 12}]
+    start: 0                   # no customer paid in a block before this one
+`
