@@ -12,14 +12,19 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Engine is the gateway's only view of the engine. It is the bus, or in tests an engine in the same process.
@@ -39,11 +44,42 @@ type Options struct {
 	Proxies []netip.Prefix   // proxies whose X-Forwarded-For is believed; none by default
 	Timeout time.Duration    // how long an engine's answer is waited for; zero: 5 s
 	Conns   int              // open WebSockets at most; zero: 10,000
+	// Secret seals listen keys. Gateways with the same one take each other's; all zero: one is drawn for this process.
+	Secret [32]byte
+	// The limits as exchangeInfo tells them; zero: the defaults of room limits.
+	AddressWeight uint32
+	Orders10s     uint32
+	OrdersDay     uint32
 }
 
 // Server is the gateway of one process. Its methods may be called from many goroutines.
 type Server struct {
-	o Options
+	o         Options
+	endpoints map[string]*endpoint
+	methods   map[string]*route // of the WebSocket API
+	verdicts  *verdicts
+	calls     sync.Pool
+	requests  atomic.Uint64
+	boot      string // begins the names of requests
+	catalogue atomic.Pointer[catalogue]
+	stale     atomic.Bool // the catalogue has to be read again
+	keys      keyring
+	replayed  *replayed
+	recent    *recent
+	books     books
+	feed      feed
+	users     users
+	listen    listenKeys
+	conns     atomic.Int64
+	stats     *stats
+	unrouted  *routeStats
+	gaps      prometheus.Counter
+
+	allTickers, allMini *topic
+
+	work    sync.WaitGroup
+	closing context.Context
+	close   context.CancelFunc
 }
 
 // New makes a gateway. Until Run has the catalogue from the engine, it answers that it is not ready.
@@ -51,22 +87,47 @@ func New(o Options) (*Server, error) {
 	if o.Engine == nil || o.Limits == nil {
 		return nil, errors.New("a gateway needs an engine and limits")
 	}
-	return &Server{o: o}, nil
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
+	o.Conns = cmp.Or(o.Conns, 10_000)
+	o.AddressWeight, o.Orders10s, o.OrdersDay = cmp.Or(o.AddressWeight, 1200), cmp.Or(o.Orders10s, 200), cmp.Or(o.OrdersDay, 1_000_000)
+	if o.Secret == [32]byte{} {
+		rand.Read(o.Secret[:]) // it never fails: crypto/rand ends the program instead
+	}
+	listen, err := newListenKeys(o.Secret)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, endpoints: map[string]*endpoint{}, verdicts: newVerdicts(), replayed: newReplayed(), recent: newRecent(), listen: listen,
+		allTickers: newTopic("!ticker@arr"), allMini: newTopic("!miniTicker@arr")}
+	s.keys.keys = map[string]*key{}
+	s.books.byID = map[exchange.Market]*book{}
+	s.users.byAccount = map[exchange.Account]map[*userSub]struct{}{}
+	s.feed.people = map[exchange.Account]*writer{}
+	s.closing, s.close = context.WithCancel(context.Background())
+	id := exchange.RandomID()
+	s.boot = id.String()[:8] + "-"
+	s.stats = newStats(s)
+	s.unrouted = s.stats.of("", "other")
+	names := newParamNames()
+	s.calls.New = func() any { return &call{q: params{names: names}} }
+	for _, r := range routes() {
+		e := s.endpoints[r.path]
+		if e == nil {
+			e = &endpoint{}
+			s.endpoints[r.path] = e
+		}
+		i := methodIndex(r.method)
+		e.routes[i], e.stats[i] = &r, s.stats.of(r.method, r.path)
+	}
+	s.methods = s.apiMethods()
+	return s, nil
 }
-
-// Run follows the engine until the context ends: catalogue, mirror, timers of the streams.
-func (s *Server) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
-// Events takes what the commands first..last of the journal caused, in the order of the journal. Frames without events
-// must be given too: a gap in the numbers makes the gateway ask for the books anew. It must be called from one
-// goroutine at a time.
-func (s *Server) Events(first, last uint64, events []byte) {}
 
 // Public serves customers.
-func (s *Server) Public() http.Handler { return http.NotFoundHandler() }
-
-// Internal serves the operator: health, readiness and metrics. It belongs on a listener that customers cannot reach.
-func (s *Server) Internal() http.Handler { return http.NotFoundHandler() }
+func (s *Server) Public() http.Handler { return http.HandlerFunc(s.serve) }

@@ -2,46 +2,25 @@ package gateway
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/limits"
 )
 
-// Limits says whether a request may pass, for all gateways together.
+// Limits says whether a request may pass, for all gateways together. It is the bus, or one table in this process. A
+// request whose ruling cannot be had does not pass.
 type Limits interface {
-	Take(ctx context.Context, r Toll) (Ruling, error)
+	Take(ctx context.Context, r limits.Request) (limits.Decision, error)
 }
 
-// Class is a kind of request that is limited by itself, beside the weight that all requests share.
-type Class uint8
-
-// The classes, from the freest to the most guarded.
-const (
-	ClassPublic   Class = iota + 1 // market data
-	ClassAccount                   // reading one's own
-	ClassOrder                     // orders and cancels
-	ClassStream                    // WebSocket connections and listen keys
-	ClassFunds                     // deposit addresses and histories
-	ClassWithdraw                  // withdrawals
-)
-
-// Toll is what a request costs.
-type Toll struct {
-	Addr    netip.Addr
-	Account exchange.Account // zero: not known
-	Class   Class
-	Weight  int
-	Orders  int  // new orders in it
-	Refused bool // the signature, the key or its address was refused: it counts against the address alone
+// OwnLimits are those of one table in this process, for an exchange that has one gateway.
+type OwnLimits struct {
+	Table *limits.Table
+	Clock func() time.Time
 }
 
-// Ruling is the answer.
-type Ruling struct {
-	OK         bool
-	Banned     bool          // 418 instead of 429
-	RetryAfter time.Duration // when not OK
-	Weight     int           // of the address in the last minute
-	Orders10s  int           // of the account
-	OrdersDay  int
+// Take asks the table.
+func (l OwnLimits) Take(_ context.Context, r limits.Request) (limits.Decision, error) {
+	return l.Table.Take(r, exchange.Millis(l.Clock().UnixMilli())), nil
 }

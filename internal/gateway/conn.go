@@ -1,0 +1,294 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/limits"
+)
+
+// Bounds of a WebSocket connection.
+const (
+	queuedMax     = 1024             // messages that wait for a slow client; then it is dropped
+	queuedBytes   = 4 << 20          // the same, in bytes
+	incomingMax   = 64 << 10         // bytes of one message from a client
+	incomingRate  = 10               // messages a second from a client
+	subscribedMax = 1024             // streams of one connection
+	connLife      = 24 * time.Hour   // then the client has to come again
+	pingEvery     = 20 * time.Second //
+	pongWithin    = 60 * time.Second // of a ping
+	writeWithin   = 10 * time.Second // of a message
+)
+
+// errSlow and others end a connection with a reason that the client is told.
+var errSlow = errors.New("too slow: messages waited until there was no room")
+
+// conn is one WebSocket. Its reader is the handler's goroutine, its writer one more; whoever publishes only puts bytes
+// into its queue and never waits for it.
+type conn struct {
+	ws       *websocket.Conn
+	addr     netip.Addr
+	combined bool // messages say which stream they are of
+	queue    chan []byte
+	queued   atomic.Int64
+	stop     context.CancelCauseFunc
+	ctx      context.Context
+
+	// Of the reader alone.
+	joined map[string]joined
+	window time.Time
+	count  int
+	subs   int64 // user streams of the WebSocket API, numbered
+}
+
+// joined is a stream that a connection listens to: a topic, or an account's events.
+type joined struct {
+	topic *topic
+	book  *book
+	user  *userSub
+}
+
+// send queues a message, or ends the connection when there is no room.
+func (c *conn) send(msg []byte) {
+	if c.queued.Add(int64(len(msg))) > queuedBytes {
+		c.stop(errSlow)
+		return
+	}
+	select {
+	case c.queue <- msg:
+	default:
+		c.stop(errSlow)
+	}
+}
+
+// end ends the connection with a reason for the client.
+func (c *conn) end(why string) { c.stop(errors.New(why)) }
+
+// webSocket takes requests to the WebSocket paths and reports whether it was one.
+func (s *Server) webSocket(w http.ResponseWriter, r *http.Request) bool {
+	path := r.URL.Path
+	switch {
+	case path == "/ws" || strings.HasPrefix(path, "/ws/") || path == "/stream" || path == "/ws-api/v3":
+	default:
+		return false
+	}
+	c := s.calls.Get().(*call)
+	s.begin(c, r)
+	c.ctx = r.Context()
+	p := s.take(c, limits.Request{Weight: 2, Class: limits.General})
+	var names []string
+	switch {
+	case p != nil:
+	case c.cat == nil:
+		p = notReady()
+	case s.conns.Load() >= int64(s.o.Conns):
+		p = overloaded()
+	default:
+		names, p = streamNames(path, r.URL.RawQuery)
+	}
+	addr := c.addr
+	if p != nil {
+		s.finish(c, w, p)
+	}
+	s.calls.Put(c)
+	if p == nil {
+		s.talk(w, r, addr, names)
+	}
+	return true
+}
+
+// streamNames reads the streams out of the address: /ws/a/b or /stream?streams=a/b. A short number is what some clients
+// put there to tell their connections apart.
+func streamNames(path, query string) ([]string, *problem) {
+	text := strings.TrimPrefix(strings.TrimPrefix(path, "/ws"), "/")
+	switch {
+	case path == "/ws-api/v3":
+		if query != "" {
+			return nil, malformed("The WebSocket API takes no query.")
+		}
+		return nil, nil
+	case path == "/stream":
+		text = ""
+		if query != "" {
+			list, found := strings.CutPrefix(query, "streams=")
+			if !found || strings.Contains(list, "&") {
+				return nil, malformed("There is one parameter, streams.")
+			}
+			decoded, ok := unescape(list)
+			if !ok {
+				return nil, malformed("streams")
+			}
+			text = decoded
+		}
+	case query != "":
+		return nil, malformed("This address takes no query.")
+	}
+	if text == "" || len(text) <= 4 && strings.Trim(text, "0123456789") == "" {
+		return nil, nil
+	}
+	names := strings.Split(text, "/")
+	if len(names) > subscribedMax {
+		return nil, refuse(-1101, "Too many streams.")
+	}
+	return names, nil
+}
+
+// talk turns the request into a WebSocket and serves it until it ends. Pages of other origins may come: there are no
+// cookies and nothing that a browser would add by itself.
+func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, names []string) {
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		return // Accept has answered
+	}
+	defer ws.CloseNow()
+	ws.SetReadLimit(incomingMax)
+	s.conns.Add(1)
+	defer s.conns.Add(-1)
+	life, done := context.WithTimeout(context.WithoutCancel(r.Context()), connLife)
+	defer done()
+	ctx, stop := context.WithCancelCause(life)
+	defer stop(nil)
+	c := &conn{ws: ws, addr: addr, combined: r.URL.Path == "/stream", queue: make(chan []byte, queuedMax), stop: stop, ctx: ctx, joined: map[string]joined{}}
+	defer s.leaveAll(c)
+	unhook := context.AfterFunc(s.closing, func() { c.end("the gateway closes") })
+	defer unhook()
+	go c.write()
+	go c.ping()
+	for _, name := range names {
+		if err := s.join(c, name); err != nil {
+			c.end(err.Error())
+			break
+		}
+	}
+	answer := s.command
+	if r.URL.Path == "/ws-api/v3" {
+		answer = s.apiCommand
+	}
+	c.read(s, answer)
+	why := context.Cause(ctx)
+	if why != nil && !errors.Is(why, context.Canceled) {
+		ws.Close(websocket.StatusPolicyViolation, short(why.Error()))
+	}
+}
+
+// short cuts a reason to what a close frame holds.
+func short(text string) string { return text[:min(len(text), 120)] }
+
+func (c *conn) read(s *Server, answer func(*conn, []byte) []byte) {
+	for {
+		kind, msg, err := c.ws.Read(c.ctx)
+		if err != nil {
+			c.stop(nil)
+			return
+		}
+		if kind != websocket.MessageText {
+			c.end("only text is taken")
+			return
+		}
+		now := s.o.Clock()
+		if now.Sub(c.window) >= time.Second {
+			c.window, c.count = now, 0
+		}
+		if c.count++; c.count > incomingRate {
+			c.end("too many messages in a second")
+			return
+		}
+		c.send(answer(c, msg))
+	}
+}
+
+func (c *conn) write() {
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case msg := <-c.queue:
+			c.queued.Add(-int64(len(msg)))
+			ctx, cancel := context.WithTimeout(c.ctx, writeWithin)
+			err := c.ws.Write(ctx, websocket.MessageText, msg)
+			cancel()
+			if err != nil {
+				c.stop(err)
+				return
+			}
+		}
+	}
+}
+
+func (c *conn) ping() {
+	every := time.NewTicker(pingEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-every.C:
+			ctx, cancel := context.WithTimeout(c.ctx, pongWithin)
+			err := c.ws.Ping(ctx)
+			cancel()
+			if err != nil {
+				c.stop(err)
+				return
+			}
+		}
+	}
+}
+
+// join makes a connection listen to a stream.
+func (s *Server) join(c *conn, name string) error {
+	if _, already := c.joined[name]; already {
+		return nil
+	}
+	if len(c.joined) >= subscribedMax {
+		return errors.New("too many streams")
+	}
+	if user, is := s.userStream(c, name); is {
+		c.joined[name] = joined{user: user}
+		return nil
+	}
+	t, b := s.stream(name)
+	if t == nil {
+		return errors.New("there is no such stream")
+	}
+	t.join(c)
+	b.attend()
+	c.joined[name] = joined{topic: t, book: b}
+	return nil
+}
+
+func (s *Server) leave(c *conn, name string) {
+	j, listens := c.joined[name]
+	if !listens {
+		return
+	}
+	delete(c.joined, name)
+	if j.user != nil {
+		s.users.leave(j.user)
+		return
+	}
+	j.topic.leave(c)
+	j.book.attend()
+}
+
+func (s *Server) leaveAll(c *conn) {
+	for name := range c.joined {
+		s.leave(c, name)
+	}
+}
+
+// userSub is a connection that hears an account's events.
+type userSub struct {
+	conn    *conn
+	account exchange.Account
+	key     string
+	before  string // what stands before and behind an event
+	behind  string
+}
