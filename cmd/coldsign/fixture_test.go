@@ -95,7 +95,8 @@ type outcome struct {
 func (d *desk) run(args ...string) outcome {
 	var out, errs bytes.Buffer
 	c := &console.Console{Name: "coldsign", In: strings.NewReader(""), Out: &out, Err: &errs, Now: time.Now, NoStyle: true}
-	code := execute(c, args)
+	a := &app{Console: c, confine: func() error { return nil }} // the tests go on in this process
+	code := a.execute(args)
 	return outcome{out.String(), errs.String(), code}
 }
 

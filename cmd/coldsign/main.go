@@ -27,7 +27,7 @@ func run() int {
 		c.TTY = tty
 		defer tty.Close()
 	}
-	return int(execute(c, os.Args[1:]))
+	return int((&app{Console: c, confine: confine}).execute(os.Args[1:]))
 }
 
 // refuseCoreDumps keeps keys out of core files and away from debuggers of the same user.

@@ -25,12 +25,12 @@ type app struct {
 	*console.Console
 	homeDir string
 	json    bool
+	confine func() error // bounds the whole process, for good
 }
 
 // execute runs one command line and returns its exit code. Errors become exit codes here and nowhere else.
-func execute(c *console.Console, args []string) console.Code {
-	a := &app{Console: c}
-	return command.Execute(c, newRootCmd(a), args, &a.json, nil)
+func (a *app) execute(args []string) console.Code {
+	return command.Execute(a.Console, newRootCmd(a), args, &a.json, nil)
 }
 
 func newRootCmd(a *app) *cobra.Command {

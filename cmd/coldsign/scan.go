@@ -28,6 +28,9 @@ func newScanCmd(a *app) *cobra.Command {
 }
 
 func runScan(a *app, dir, out string) error {
+	if err := a.confine(); err != nil {
+		return err
+	}
 	series, err := a.ReadFrames(dir)
 	if err != nil {
 		return err
