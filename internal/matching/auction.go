@@ -6,19 +6,25 @@ func (b *Book) Resume() { b.state = Open }
 // Reopen ends an auction: everything that can trade does, at one price, and the market is open. The price is the one at
 // which the most lots trade; of several, the one that leaves the least imbalance; of several, the one nearest to the
 // last price, and then the lower one. Within the price, orders trade by price and age as always; where both are of one
-// owner and the buyer asked for self-trade prevention, its mode decides as for a taker.
+// owner and the buyer asked for self-trade prevention, its mode decides as for a taker. Orders that this takes out may
+// leave others that still meet; those trade in a second auction, at its own price.
 func (b *Book) Reopen(now Time, out []Event) []Event {
 	out = b.Advance(now, out)
-	price, any := b.clearing()
 	b.state = Open
-	for any {
+	for price, any := b.clearing(); any; price, any = b.clearing() {
+		out = b.clearAt(price, out)
+	}
+	return b.triggers(out)
+}
+
+func (b *Book) clearAt(price Price, out []Event) []Event {
+	for {
 		buy, sell := b.best[Buy], b.best[Sell]
 		if buy == 0 || sell == 0 || b.price(Buy, buy) < price || b.price(Sell, sell) > price {
-			break
+			return out
 		}
 		out = b.clear(b.sides[Buy].levels[buy].head, b.sides[Sell].levels[sell].head, price, out)
 	}
-	return b.triggers(out)
 }
 
 // clear trades the first buyer with the first seller at the auction's price, hidden parts included.

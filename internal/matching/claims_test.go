@@ -200,6 +200,24 @@ func TestAuctionsOfAnyOrdersClear(t *testing.T) {
 	}
 }
 
+// Self-trade prevention takes orders out while an auction trades; what still meets then trades too.
+func TestAuctionsWithSelfTradePreventionLeaveNoCrossedBook(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for round := range 5000 {
+		b := New(Options{})
+		b.Call()
+		for id := OrderID(1); id <= 20; id++ {
+			b.Place(Order{ID: id, Owner: Owner(1 + r.IntN(3)), Side: Side(r.IntN(2)), SelfTrade: SelfTrade(r.IntN(4)), Price: Price(1 + r.IntN(30)), Qty: Qty(1 + r.IntN(20))}, 0, nil)
+		}
+		b.Reopen(0, nil)
+		bid, buys := b.Best(Buy)
+		ask, sells := b.Best(Sell)
+		if buys && sells && bid >= ask {
+			t.Fatalf("round %d: crossed at %d and %d", round, bid, ask)
+		}
+	}
+}
+
 func executable(orders map[OrderID]Order, p Price) Qty {
 	demand, supply := Qty(0), Qty(0)
 	for _, o := range orders {
