@@ -66,8 +66,12 @@ func words(detail string) string {
 	}
 	parts := make([]string, 0, len(facts))
 	for _, name := range slices.Sorted(maps.Keys(facts)) {
-		text := ""
-		if json.Unmarshal(facts[name], &text) != nil {
+		text, list := "", []string{}
+		switch {
+		case json.Unmarshal(facts[name], &text) == nil:
+		case json.Unmarshal(facts[name], &list) == nil:
+			text = strings.Join(list, " ")
+		default:
 			text = string(facts[name])
 		}
 		if name == "text" && len(facts) == 1 {

@@ -8,6 +8,7 @@ func TestAlarmsSpeakToPeople(t *testing.T) {
 		`{"found":"r 02 also under key 03","bundle":"ab12"}`:  "bundle ab12, found r 02 also under key 03",
 		`{"text":"one","more":2}`:                             "more 2, text one",
 		`{"serial":9007199254740993}`:                         "serial 9007199254740993",
+		`{"coins":["ab:0","cd:1"],"count":2}`:                 "coins ab:0 cd:1, count 2",
 		"plain":                                               "plain",
 	} {
 		if got := words(detail); got != want {
