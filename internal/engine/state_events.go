@@ -80,7 +80,10 @@ func (s *State) trade(m *market, e *matching.Event) {
 	if !s.options.NoEvents {
 		s.tellTrade(m, e, id, takerFee, makerFee)
 		s.touchTrade(&post)
-		s.level(m, k.side, int32(e.Price))
+		s.level(m, k.side, k.price)
+		if t.flags&resting != 0 { // in an auction
+			s.level(m, t.side, t.price)
+		}
 	}
 	s.traded(m, e.Tag, e.Rest == 0 && !(e.Tag == s.taker.tag && t.typ == exchange.MarketOrder && t.qty == 0 && t.side == exchange.Buy))
 	s.traded(m, e.MakerTag, e.MakerRest == 0)
