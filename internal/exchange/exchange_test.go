@@ -126,6 +126,36 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 	}
 }
 
+func TestAnswersComeBackAsTheyWentHoweverLong(t *testing.T) {
+	want := exchange.Answer{Seq: 7, Bids: make([]exchange.LevelRecord, 5000)}
+	for i := range want.Bids {
+		want.Bids[i] = exchange.LevelRecord{Market: 1, Price: int64(i), Qty: 1}
+	}
+	raw, err := exchange.EncodeBody(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := exchange.DecodeAnswer(raw); err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string][]byte{"nothing": {}, "trailing": append(raw[:len(raw):len(raw)], 0), "unknown key": {0xa1, 0x18, 0x63, 0x01}} {
+		if _, err := exchange.DecodeAnswer(bad); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte{0xa1, 0x02, 0x07})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if a, err := exchange.DecodeAnswer(raw); err == nil {
+			if _, err := exchange.EncodeBody(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func FuzzCommand(f *testing.F) {
 	f.Add((&exchange.Command{Kind: exchange.Place, Body: []byte("x")}).Append(nil))
 	f.Fuzz(func(t *testing.T, raw []byte) {

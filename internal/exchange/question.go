@@ -1,6 +1,11 @@
 package exchange
 
-import "github.com/coldsign/coldsign/internal/money"
+import (
+	"fmt"
+
+	"github.com/coldsign/coldsign/internal/money"
+	"github.com/fxamacker/cbor/v2"
+)
 
 // A Question is answered by the engine's segment and changes nothing. Exactly one of its fields is set. Questions and
 // answers travel as deterministic CBOR.
@@ -192,4 +197,23 @@ type EngineStatus struct {
 	Stopped   string   `cbor:"7,keyasint"` // why nothing is taken, empty when all is well
 	Accounts  int      `cbor:"8,keyasint"`
 	OpenCount int      `cbor:"9,keyasint"`
+}
+
+// AnswerMax is the longest answer, in bytes.
+const AnswerMax = 4 << 20
+
+// DecodeAnswer reads an answer strictly. It holds more than a body may: thousands of levels, orders or trades.
+func DecodeAnswer(raw []byte) (a Answer, err error) {
+	if len(raw) > AnswerMax {
+		return a, fmt.Errorf("%w: an answer of %d bytes", ErrBytes, len(raw))
+	}
+	mode, err := cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: 1 << 17, MaxMapPairs: 64, MaxNestedLevels: 8}.DecMode()
+	if err != nil {
+		return a, err
+	}
+	if err := mode.Unmarshal(raw, &a); err != nil {
+		return a, fmt.Errorf("%w: %w", ErrBytes, err)
+	}
+	return a, nil
 }
