@@ -117,7 +117,7 @@ func (v *prover) foresee() {
 	if len(places) <= placesFew {
 		return
 	}
-	v.heirs, v.foreseen = newHeirs(v.scope.From, places), make(map[place]ours, len(places))
+	v.heirs = newHeirs(v.scope.From, places)
 	pieces := (len(places) + placesChunk - 1) / placesChunk
 	if over := pieces % workers(); over > 0 {
 		pieces += workers() - over // as many for each processor
@@ -128,10 +128,13 @@ func (v *prover) foresee() {
 		found[i] = v.heirs.derive(chunks[i])
 		return nil
 	})
-	for _, script := range slices.Concat(found...) {
-		v.foreseen[place{script.Branch, script.Index}] = script
+	v.heirs.comb, v.foreseen = nil, make(map[place]ours, len(places))
+	for i := range found {
+		for _, script := range found[i] {
+			v.foreseen[place{script.Branch, script.Index}] = script
+		}
+		found[i] = nil
 	}
-	v.heirs.comb = nil
 }
 
 // derive gives the scripts at places, as far as it finds them. It changes nothing in h.
@@ -155,6 +158,7 @@ func (h *heirs) derive(places []place) (found []ours) {
 		}
 	}
 	h.comb.addMultiples(lanes)
+	found = make([]ours, 0, len(places))
 	for i, at := range places {
 		whole := true
 		for j := i * n; j < (i+1)*n; j++ {

@@ -78,22 +78,15 @@ func numberOf(limbs [4]uint64) *big.Int {
 // digits writes k as a sum of odd digits times powers of two, each digit below 2^(window-1) in magnitude and followed by
 // at least window-1 zeros. The last place takes a carry out of the highest bits.
 func digits(k [4]uint64, window uint) (out [257]int8) {
-	bit := func(i uint) uint64 {
-		if i >= 256 {
-			return 0
-		}
-		return k[i/64] >> (i % 64) & 1
-	}
+	wide := [6]uint64{k[0], k[1], k[2], k[3]} // zeros above, for the windows that begin at the last bits
 	carry := uint64(0)
 	for i := uint(0); i < uint(len(out)); {
-		if bit(i) == carry { // the digit here is even
+		word := wide[i/64]>>(i%64) | wide[i/64+1]<<(64-i%64)
+		if word&1 == carry { // the digit here is even
 			i++
 			continue
 		}
-		word := carry
-		for j := range window {
-			word += bit(i+j) << j
-		}
+		word = word&(1<<window-1) + carry
 		carry = word >> (window - 1) & 1
 		out[i] = int8(int64(word) - int64(carry<<window))
 		i += window
