@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+const pollEvery = 50 * time.Millisecond
+
+// StandbyOptions say which journal a standby follows and how it takes the writer's place.
+type StandbyOptions struct {
+	Journal Journal // opened to follow
+	State   *State  // recovered; the standby's own until it takes over
+	// Claim opens the journal for writing. It returns a refusal journal-in-use as long as another engine writes it; for
+	// SQLite that is a lock on a file, for PostgreSQL a lock that lives as long as its holder's connection.
+	Claim func(ctx context.Context) (Journal, error)
+}
+
+// Standby is a state in another process, kept at the journal's end, that becomes the engine when the present one ends.
+type Standby struct{ o StandbyOptions }
+
+// NewStandby makes a standby.
+func NewStandby(o StandbyOptions) *Standby { return &Standby{o} }
+
+// Seq returns the last command that the standby knows. It may not be asked while Follow or TakeOver runs.
+func (s *Standby) Seq() uint64 { return s.o.State.Seq() }
+
+// Follow keeps up with the journal until ctx ends, and then returns nil. An error of the connection is no reason to end;
+// a frame that is not genuine is.
+func (s *Standby) Follow(ctx context.Context) error {
+	for {
+		if err := s.catchUp(ctx, s.o.Journal); isFinal(err) {
+			return err
+		}
+		if !pause(ctx) {
+			return nil
+		}
+	}
+}
+
+// TakeOver follows and asks for the writer's place until it gets it, applies what is left, and returns the state and the
+// journal for a runner. A running engine keeps its place: use it at once for an automatic standby, or when the operator
+// says so. When ctx ends before that, it returns ctx's error.
+func (s *Standby) TakeOver(ctx context.Context) (*State, Journal, error) {
+	for {
+		if err := s.catchUp(ctx, s.o.Journal); isFinal(err) {
+			return nil, nil, err
+		}
+		j, err := s.o.Claim(ctx)
+		if err == nil {
+			return s.begin(ctx, j)
+		}
+		if isFinal(err) && !isInUse(err) {
+			return nil, nil, err
+		}
+		if !pause(ctx) {
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// begin applies the last frames of the engine that wrote before. Nobody else can write any more.
+func (s *Standby) begin(ctx context.Context, j Journal) (*State, Journal, error) {
+	last, err := j.Last(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if last < s.o.State.Seq() {
+		return nil, nil, lost("this standby", s.o.State.Seq(), last)
+	}
+	if err := s.catchUp(ctx, j); err != nil {
+		return nil, nil, err
+	}
+	return s.o.State, j, nil
+}
+
+func (s *Standby) catchUp(ctx context.Context, j Journal) error {
+	var done Recovery
+	return replay(ctx, j, s.o.State, 0, &done)
+}
+
+// isFinal reports whether an error is a judgement, which trying again does not change.
+func isFinal(err error) bool {
+	var refusal *spend.Refusal
+	return errors.As(err, &refusal) || errors.Is(err, ErrFrame)
+}
+
+func isInUse(err error) bool {
+	var refusal *spend.Refusal
+	return errors.As(err, &refusal) && refusal.Code == "journal-in-use"
+}
+
+// pause waits a moment; false: ctx ended.
+func pause(ctx context.Context) bool {
+	t := time.NewTimer(pollEvery)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
