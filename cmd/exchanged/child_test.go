@@ -59,7 +59,7 @@ func (r *rig) bears(o treasury.ChildOrder) treasury.View {
 	return r.look(v.Intent.Serial)
 }
 
-func of(serial uint64, rate int64) treasury.ChildOrder {
+func ofSerial(serial uint64, rate int64) treasury.ChildOrder {
 	return treasury.ChildOrder{Serial: serial, Output: -1, Rate: rate}
 }
 
@@ -79,9 +79,9 @@ func TestAChildPaysForAStuckTopUp(t *testing.T) {
 	parent := r.hangs()
 	r.set(noon.Add(73 * time.Hour))
 	wantCode(t, r.bump(1, 20_000), "intent-expired")
-	plan := must(r.treasury.PlanChild(ctx, of(1, 20_000)))
+	plan := must(r.treasury.PlanChild(ctx, ofSerial(1, 20_000)))
 	r.restart()
-	v := r.bears(of(1, 20_000))
+	v := r.bears(ofSerial(1, 20_000))
 	serial := v.Intent.Serial
 	if !v.Intent.IsChild() || v.Intent.Merges() || v.Intent.From != r.cold.ID() || v.Intent.To != r.cold.ID() || v.Intent.State != treasury.Sealed || v.Plan.Fee != plan.Fee || *v.Plan.Child != *plan.Child {
 		t.Fatalf("%s (%s): %+v, planned %+v", v.Intent.State, v.Waiting, v.Plan, plan)
@@ -101,7 +101,7 @@ func TestAChildPaysForAStuckTopUp(t *testing.T) {
 	if rate := (parentFee + v.Plan.Fee) * 1000 / size; rate < 20_000 || rate > 20_200 || plan.Child.Fee != parentFee || plan.Child.VirtualBytes != sizeOf(parent) {
 		t.Errorf("the package pays %d; planned %+v", rate, plan.Child)
 	}
-	wantCode(t, func() error { _, err := r.conceives(of(1, 25_000)); return err }(), "child-live")
+	wantCode(t, func() error { _, err := r.conceives(ofSerial(1, 25_000)); return err }(), "child-live")
 	r.restart()
 	r.chain.mine()
 	r.tick(ctx)
@@ -109,7 +109,7 @@ func TestAChildPaysForAStuckTopUp(t *testing.T) {
 	if a, b := r.look(1).Intent.State, r.look(serial).Intent.State; a != treasury.Confirmed || b != treasury.Confirmed || after.Total != 5e8-2.5e8-parentFee-v.Plan.Fee || len(must(r.records.Halts(ctx))) != 0 {
 		t.Errorf("parent %s, child %s, the wallet holds %d", a, b, after.Total)
 	}
-	wantCode(t, func() error { _, err := r.conceives(of(1, 25_000)); return err }(), "child-not-needed")
+	wantCode(t, func() error { _, err := r.conceives(ofSerial(1, 25_000)); return err }(), "child-not-needed")
 }
 
 // Somebody's payment to us hangs. Its child is a child as well, and so may have one: all three are weighed together.
@@ -119,7 +119,7 @@ func TestAChildPaysForAnIncomingPaymentAndAGrandchildForBoth(t *testing.T) {
 	parent := r.incoming(50_000_000, 200)
 	v := r.bears(ofTx(parent, 5_000))
 	r.signBy(v.Intent.Serial, 0, 1)
-	w := r.bears(of(v.Intent.Serial, 12_000))
+	w := r.bears(ofSerial(v.Intent.Serial, 12_000))
 	if c := w.Plan.Child; c.Transactions != 2 || c.Fee != 200+v.Plan.Fee || c.RateAlone < 5_000 || c.PackageRate < 12_000 {
 		t.Fatalf("the grandchild lifts %+v", c)
 	}
@@ -174,7 +174,7 @@ func TestAReplacedParentEndsItsChild(t *testing.T) {
 	for _, signatures := range [][]int{nil, {0}} {
 		r := newRig(t)
 		r.hangs()
-		v := r.bears(of(1, 20_000))
+		v := r.bears(ofSerial(1, 20_000))
 		r.signBy(v.Intent.Serial, signatures...)
 		must(0, r.bump(1, 9_000))
 		if v := r.look(v.Intent.Serial); v.Intent.State != treasury.Sealed {
@@ -305,8 +305,8 @@ func TestChildrenThatAreNotConceived(t *testing.T) {
 		order treasury.ChildOrder
 		code  string
 	}{
-		"of an unknown top-up":        {of(9, 5_000), "intent-unknown"},
-		"of one that was not sent":    {of(1, 5_000), "child-no-parent"},
+		"of an unknown top-up":        {ofSerial(9, 5_000), "intent-unknown"},
+		"of one that was not sent":    {ofSerial(1, 5_000), "child-no-parent"},
 		"of nothing":                  {treasury.ChildOrder{TxID: chainhash.Hash{7}, Output: -1, Rate: 5_000}, "child-no-parent"},
 		"of a stranger's transaction": {ofTx(stranger, 5_000), "child-no-output"},
 		"by an output of nobody":      {treasury.ChildOrder{TxID: parent.TxHash(), Output: 1, Rate: 5_000}, "child-no-output"},

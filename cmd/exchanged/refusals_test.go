@@ -7,6 +7,7 @@ import (
 	"flag"
 	"maps"
 	rand2 "math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/money"
+	"github.com/coldsign/coldsign/internal/policy"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/treasury"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -44,6 +46,8 @@ func (r *rig) foreign() wallet.Wallet {
 // The examples of docs/refusals/exchanged.md.
 func TestRefusalsOfExchanged(t *testing.T) {
 	page.Check(t, "../../docs/refusals/exchanged.md", "exchanged", page.Examples{
+		"book-other-network":   setsPaper(bookPaper, bookOf(1, spend.BitcoinMainnet, "otc-desk", deskAddress)),
+		"policy-other-network": setsPaper(policyPaper, policy.Template(spend.BitcoinSignet, policy.Wallet{ID: spend.WalletID{1}, Name: "COLD", Tier: spend.Cold}, policy.Wallet{ID: spend.WalletID{2}, Name: "HOT", Tier: spend.Hot})),
 		"wallet-conflict": func(t *testing.T) error {
 			r := newRig(t)
 			return r.fails("wallet", "add", r.file("other", walletOf("COLD-BTC-A", spend.Cold, cosigners("d", "e", "f")).Marshal()))
@@ -67,7 +71,7 @@ func working(act func(*rig) error) func(*testing.T) error {
 // The examples of docs/refusals/treasury.md.
 func TestRefusalsOfTreasury(t *testing.T) {
 	acts := page.Examples{}
-	for _, part := range []page.Examples{ofProposals(), ofPlans(), ofTreasuryAnswers(), ofChanges()} {
+	for _, part := range []page.Examples{ofProposals(), ofPlans(), ofTreasuryAnswers(), ofChanges(), ofPayments(), ofChildren()} {
 		maps.Copy(acts, part)
 	}
 	page.Check(t, "../../docs/refusals/treasury.md", "warmctl", acts, *update)
@@ -216,6 +220,81 @@ func ofChanges() page.Examples {
 			r.signBy(1, 0)
 			_, err := r.treasury.Cancel(context.Background(), carol, 1, "typo", false)
 			return err
+		}),
+	}
+}
+
+// setsPaper gives a daemon a file in a folder of its own, so that its name is the same in every run.
+func setsPaper(kind paperKind, data []byte) func(*testing.T) error {
+	return func(t *testing.T) error {
+		r := newRig(t)
+		t.Chdir(t.TempDir())
+		must(0, os.WriteFile(string(kind)+".yaml", data, 0o600))
+		return r.fails(string(kind), "set", string(kind)+".yaml")
+	}
+}
+
+func ofPayments() page.Examples {
+	pays := func(entry string, before func(*rig)) func(*testing.T) error {
+		return working(func(r *rig) error {
+			before(r)
+			_, err := r.pay(entry, 1.5e8)
+			return err
+		})
+	}
+	desk := func(r *rig) { r.setBook("otc-desk", deskAddress) }
+	return page.Examples{
+		"book-changed": working(func(r *rig) error {
+			desk(r)
+			v := must(r.pay("otc-desk", 1.5e8))
+			r.setBook("otc-desk", otherAddress)
+			for _, name := range []string{"alice", "bob"} {
+				must(0, r.approve(v.Intent.Serial, name))
+			}
+			return r.treasury.Step(context.Background())
+		}),
+		"book-entry-ours":    pays("hot", func(r *rig) { r.setBook("hot", must(r.hot.Derive(wallet.Receive, 3)).Address) }),
+		"book-entry-unknown": pays("otc", desk),
+		"book-missing":       pays("otc-desk", func(*rig) {}),
+		"book-other-network": pays("otc-desk", func(r *rig) {
+			must(0, folder(r.dir).keepPaper(bookPaper, treasury.Paper{Data: bookOf(1, spend.BitcoinMainnet, "otc-desk", deskAddress)}))
+		}),
+		"payment-live": pays("otc-desk", func(r *rig) { desk(r); must(r.pay("otc-desk", 1.5e8)) }),
+	}
+}
+
+func ofChildren() page.Examples {
+	of := func(act func(r *rig, parent *wire.MsgTx) error) func(*testing.T) error {
+		return working(func(r *rig) error { return act(r, r.incoming(50_000_000, 200)) })
+	}
+	asks := func(r *rig, o treasury.ChildOrder) error { _, err := r.conceives(o); return err }
+	return page.Examples{
+		"bump-has-child": of(func(r *rig, parent *wire.MsgTx) error {
+			first := r.bears(ofTx(parent, 5_000)).Intent.Serial
+			r.signBy(first, 0, 1)
+			r.signBy(r.bears(ofSerial(first, 12_000)).Intent.Serial, 0, 1)
+			return r.bump(first, 20_000)
+		}),
+		"child-live": of(func(r *rig, parent *wire.MsgTx) error {
+			must(r.conceives(ofTx(parent, 5_000)))
+			return asks(r, ofTx(parent, 9_000))
+		}),
+		"child-no-output": of(func(r *rig, parent *wire.MsgTx) error {
+			return asks(r, treasury.ChildOrder{TxID: parent.TxHash(), Output: 1, Rate: 5_000})
+		}),
+		"child-no-parent": of(func(r *rig, _ *wire.MsgTx) error { return asks(r, ofSerial(1, 5_000)) }),
+		"child-not-in-policy": of(func(r *rig, parent *wire.MsgTx) error {
+			r.signerPolicy("      - \""+r.cold.ID().String()+"\"\n", "")
+			return asks(r, ofTx(parent, 5_000))
+		}),
+		"child-not-needed": of(func(r *rig, parent *wire.MsgTx) error {
+			r.chain.mine()
+			r.tick(context.Background())
+			return asks(r, ofTx(parent, 5_000))
+		}),
+		"parent-spends-nothing": of(func(r *rig, parent *wire.MsgTx) error {
+			parent.TxIn[0].PreviousOutPoint.Hash = chainhash.Hash{7}
+			return asks(r, ofTx(parent, 5_000))
 		}),
 	}
 }

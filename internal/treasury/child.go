@@ -289,7 +289,7 @@ func (t *Treasury) ourOutput(ctx context.Context, parent stuckTx, wanted int) (c
 		if wanted >= 0 {
 			what = fmt.Sprintf("output %d to a wallet of ours", wanted)
 		}
-		err = spend.Refuse("child-no-output", "transaction "+parent.TxHash().String(), what, fmt.Sprintf("%d outputs to others", len(parent.TxOut)),
+		err = spend.Refuse("child-no-output", "transaction "+parent.TxHash().String(), what, "outputs to others alone",
 			"only who can spend an output can pay for it; ask whoever is paid")
 	}
 	return coin, owner, err

@@ -49,7 +49,7 @@ func asked(change func(*bitcoin.Request)) func(*testing.T) error {
 
 func TestRefusalsOfBitcoin(t *testing.T) {
 	acts := page.Examples{}
-	for _, part := range []page.Examples{ofTransactions(), ofInputs(), ofPaidOutputs(), ofSignatures(), ofBuilding(), ofProofs(), ofForm(), ofVersions()} {
+	for _, part := range []page.Examples{ofTransactions(), ofInputs(), ofPaidOutputs(), ofSignatures(), ofBuilding(), ofChildren(), ofProofs(), ofForm(), ofVersions()} {
 		maps.Copy(acts, part)
 	}
 	page.Check(t, pageOf("internal/chain/bitcoin"), "coldsign", acts, *update)
@@ -272,6 +272,6 @@ func ofBuilding() page.Examples {
 		"fee-rate-range":     asked(func(r *bitcoin.Request) { r.FeeRate = 5_000_000 }),
 		"funds-insufficient": asked(func(r *bitcoin.Request) { r.Amount = 200_000_000 }),
 		"inputs-above-cap":   asked(func(r *bitcoin.Request) { r.InputsMax = 1 }),
-		"output-external":    bumped(func(s *bitcoin.Scope) { s.ToKnown = false }, 10_000),
+		"output-external":    bumped(func(s *bitcoin.Scope) { s.ToIndex = 8 }, 10_000),
 	}
 }

@@ -291,6 +291,19 @@ func ofIntents() map[string]func(*ledger) error {
 			_, err := l.propose("one too many")
 			return err
 		},
+		"parent-damaged": func(l *ledger) error {
+			var raw bytes.Buffer
+			l.must(l.deposit(1).Serialize(&raw))
+			i, _, err := l.Propose(l.ctx, store.Proposal{Request: "child", To: l.cold, Stuck: [][]byte{raw.Bytes()}}, func(d store.Draft) (spend.Intent, []byte, error) {
+				i := spend.Intent{Network: drill, Purpose: spend.TopUp, Serial: d.Serial, Issuer: "exchanged-1", From: l.cold, To: l.cold, ToIndex: d.ToIndex,
+					Amount: money.Sats(1000), Proposer: "a.lee", CreatedAt: l.now.Unix(), ExpiresAt: l.now.Add(time.Hour).Unix()}
+				return i, fmt.Appendf(nil, "%+v", i), nil
+			})
+			l.must(err)
+			l.forge("UPDATE stuck SET raw = zeroblob(10)")
+			_, err = l.Stuck(l.ctx, i.Serial)
+			return err
+		},
 		"script-conflict": func(l *ledger) error {
 			return l.AddScripts(l.ctx, l.cold, []store.Script{{Branch: 0, Index: 3, ScriptPubKey: scriptOf(l.hot, 0, 0)}})
 		},
