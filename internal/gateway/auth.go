@@ -90,7 +90,8 @@ func fingerprint(name string, signature []byte) [32]byte {
 	return sha256.Sum256(append(append(text[:0], name...), signature...))
 }
 
-// readSignature decodes a signature in the one spelling that its kind has, but for the case of hexadecimal digits.
+// readSignature decodes a signature. It has one spelling, but that hexadecimal digits may be all small or all capital:
+// a changed bit is never the same signature.
 func (k *key) readSignature(out []byte, text string) (int, bool) {
 	if len(text) > signatureMax {
 		return 0, false
@@ -98,7 +99,7 @@ func (k *key) readSignature(out []byte, text string) (int, bool) {
 	var buf [signatureMax]byte
 	raw := append(buf[:0], text...)
 	if k.public == nil {
-		if len(raw) != hex.EncodedLen(sha256.Size) {
+		if len(raw) != hex.EncodedLen(sha256.Size) || strings.ContainsAny(text, "abcdef") && strings.ContainsAny(text, "ABCDEF") {
 			return 0, false
 		}
 		n, err := hex.Decode(out, raw)

@@ -12,7 +12,9 @@ func (s *Server) cancelOrder(c *call) *problem {
 	o.Kind, o.Account = exchange.Cancel, c.key.account
 	copy(o.ID[:], c.digest[:16])
 	c.readCancel(pOrderID, pOrigClientOrderID)
-	name := q.client(pNewClientOrderID)
+	if o.Client = q.client(pNewClientOrderID); o.Client.IsZero() {
+		o.Client = ownName(c.digest)
+	}
 	if q.fault != nil {
 		return q.fault
 	}
@@ -22,7 +24,7 @@ func (s *Server) cancelOrder(c *call) *problem {
 	}
 	view := s.ended(c, c.outcome[0].Order)
 	c.w.open('{')
-	c.cancelled(m, &view, c.nameOr(name))
+	c.cancelled(m, &view, o.Client.String())
 	c.w.close('}')
 	return nil
 }

@@ -39,7 +39,7 @@ func outcomeCodes() map[exchange.Code]problem {
 		exchange.AlreadyExists:     {status: bad, code: -4001, msg: "There is already one of that name."},
 		exchange.AmountOverflow:    {status: bad, code: -1013, msg: "Invalid quantity."},
 		exchange.SecondFactorWrong: {status: denied, code: -2015, msg: "Invalid API-key, IP, or permissions for action."},
-		exchange.OrderNotFilled:    {status: http.StatusOK},
+		exchange.OrderNotFilled:    {status: bad, code: -2010, msg: "Unable to fill: a fill-or-kill order that cannot trade whole is not taken."},
 		exchange.Superseded:        {status: busy, code: -1001, msg: "Internal error; unable to process your request. Please try again."},
 	}
 }
@@ -55,8 +55,7 @@ func newVerdicts() *verdicts {
 	return &v
 }
 
-// refusal returns how the outcome is told, or nil when it is done. An order that was taken and expired unfilled is an
-// order like others: its status tells.
+// refusal returns how the outcome is told, or nil when it is done.
 func (v *verdicts) refusal(code exchange.Code, reason string) *problem {
 	if int(code) >= len(v) {
 		return unknownError()

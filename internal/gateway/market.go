@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 
@@ -150,16 +151,14 @@ func (w *writer) filters(m *market) {
 	}
 	begin("NOTIONAL")
 	w.scaled("minNotional", m.NotionalMin, m.notional())
-	w.flag("applyMinToMarket", true)
+	w.flag("applyMinToMarket", false) // only to those by quoteOrderQty
 	w.scaled("maxNotional", math.MaxInt64, m.notional())
 	w.flag("applyMaxToMarket", true)
 	w.number("avgPriceMins", 0)
 	w.close('}')
-	if m.OrdersMax > 0 {
-		begin("MAX_NUM_ORDERS")
-		w.number("maxNumOrders", int64(m.OrdersMax))
-		w.close('}')
-	}
+	begin("MAX_NUM_ORDERS")
+	w.number("maxNumOrders", int64(cmp.Or(m.OrdersMax, ownOrders)))
+	w.close('}')
 	w.close(']')
 }
 
@@ -300,6 +299,9 @@ func (s *Server) klines(c *call) *problem {
 	w.close(']')
 	return nil
 }
+
+// ownOrders is how many open orders an account may have in a market of which the catalogue says nothing else.
+const ownOrders = 200
 
 const avgMins = 5
 

@@ -93,7 +93,7 @@ func (c *call) readOrder(kind exchange.Kind) (*market, respType) {
 		o.Type, o.Force, resp = exchange.MarketOrder, exchange.ImmediateOrCancel, respFull
 		q.forbid(pTimeInForce, pPrice, pStopPrice, pIcebergQty)
 	case "STOP_LOSS":
-		o.Type, o.Force = exchange.Stop, exchange.ImmediateOrCancel
+		o.Type, o.Force = exchange.Stop, exchange.GoodTillCancel
 		q.forbid(pTimeInForce, pPrice, pQuoteOrderQty, pIcebergQty)
 	case "STOP_LOSS_LIMIT":
 		o.Type, o.Force = exchange.StopLimit, q.force()

@@ -163,6 +163,9 @@ func (q *params) pair(raw string, allowed set) (param, *problem) {
 		q.text[id] = value
 	} else {
 		decoded, ok := unescape(value)
+		if id == pSignature && smallEscapes(value) {
+			return 0, badSignature() // a signature has one spelling
+		}
 		if !ok || len(decoded) > valueMax {
 			return 0, illegal(id, "percent-encoded ASCII")
 		}
@@ -223,6 +226,16 @@ func unescape(v string) (string, bool) {
 		out = append(out, c)
 	}
 	return string(out), true
+}
+
+// smallEscapes reports whether percent-encoding is written in small letters.
+func smallEscapes(v string) bool {
+	for i := range len(v) {
+		if v[i] == '%' && strings.ContainsAny(v[i:min(i+3, len(v))], "abcdef") {
+			return true
+		}
+	}
+	return false
 }
 
 func nibble(c byte) (byte, bool) {

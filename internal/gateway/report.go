@@ -29,7 +29,11 @@ func (w *writer) executionReport(m *market, e *exchange.Event, t *exchange.Trade
 	w.text("e", "executionReport")
 	w.number("E", int64(e.At))
 	w.text("s", m.Symbol)
-	w.client("c", o.Client)
+	if o.Orig.IsZero() {
+		w.client("c", o.Client)
+	} else {
+		w.client("c", o.Orig) // what the client named its cancel
+	}
 	w.text("S", sideName(o.Side))
 	w.text("o", typeName(o.Type, o.Force))
 	w.text("f", forceName(o.Force))
