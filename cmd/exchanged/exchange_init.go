@@ -23,6 +23,7 @@ import (
 //	exchange/SEGMENT/bus.key    the segment's bus key, and the keys that it shares with those it speaks with, 0600
 //	exchange/engine/store.key   seals journal, records and snapshots, 0600
 //	exchange/engine/kek.key     seals customers' secrets, 0600
+//	exchange/gateway/listen.key seals listen keys, which all gateways take, 0600
 //	exchange/engine/journal/    records/  snapshots/
 //	exchange/wallet/deposits    how far deposits are credited
 //	exchange/admin/changes/     changes that wait for approvals
@@ -113,12 +114,12 @@ func makeExchange(at folder) error {
 			return err
 		}
 	}
-	for _, name := range []string{"store.key", "kek.key"} {
+	for _, name := range []string{"engine/store.key", "engine/kek.key", "gateway/listen.key"} {
 		var key [32]byte
 		if _, err := rand.Read(key[:]); err != nil {
 			return err
 		}
-		files = append(files, keyFile{at.path(exchangeDir, "engine", name), []byte(hex.EncodeToString(key[:]) + "\n"), 0o600})
+		files = append(files, keyFile{at.path(exchangeDir, name), []byte(hex.EncodeToString(key[:]) + "\n"), 0o600})
 	}
 	files = append(files, keyFile{at.path(exchangeDir, "users"), []byte(users.String()), 0o644})
 	for _, file := range files {

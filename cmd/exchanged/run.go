@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,30 +21,76 @@ import (
 	"github.com/coldsign/coldsign/internal/console"
 )
 
+// runOptions are what `exchanged run` was told.
+type runOptions struct {
+	format   string
+	verbose  bool
+	segments []string
+	bus      string
+	standby  bool
+}
+
 func newRunCmd(a *app) *cobra.Command {
-	var format string
-	var verbose bool
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon until it is told to stop",
 		Long: "Follows the chain, watches the tiers and serves the admin listener. Prints one JSON line on standard output when it\n" +
 			"listens; everything else is a log on standard error. SIGTERM or SIGINT ends it in order; it may also be killed at any\n" +
-			"moment, and goes on where it was.",
-		Example: "  exchanged run --config /srv/coldsign/exchanged.yaml",
-		Args:    command.Arguments(0, 0),
+			"moment, and goes on where it was.\n\n" +
+			"Where the configuration has a section exchange, this starts the whole exchange: each segment in a process of its own\n" +
+			"with its own keys, around a message bus. A segment that dies is started again. --segment runs the named ones in this\n" +
+			"process instead, so that each can be on another machine (engine, gateway, limits, and wallet,admin together).",
+		Example: "  exchanged run --config /srv/coldsign/exchanged.yaml\n  exchanged run --data /srv/coldsign --segment gateway\n" +
+			"  exchanged run --data /srv/coldsign --segment engine --standby",
+		Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			log, err := newLog(a.Err, format, verbose)
+			log, err := newLog(a.Err, o.format, o.verbose)
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			return runDaemon(ctx, a, log)
+			return start(ctx, a, log, o)
 		},
 	}
-	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
-	cmd.Flags().BoolVar(&verbose, "verbose", false, "log every admin request")
+	flags := cmd.Flags()
+	flags.StringVar(&o.format, "log-format", "text", "text or json")
+	flags.BoolVar(&o.verbose, "verbose", false, "log every admin request")
+	flags.StringSliceVar(&o.segments, "segment", nil, "segments of the exchange that run in this process: engine, gateway, limits, wallet,admin")
+	flags.BoolVar(&o.standby, "standby", false, "with --segment engine: follow the engine that runs, and take its place when it ends")
+	flags.StringVar(&o.bus, "bus", "", "address of the bus, where it is not the configured one")
+	if err := flags.MarkHidden("bus"); err != nil {
+		panic(err) // the flag was made one line above
+	}
 	return cmd
+}
+
+// start chooses: the named segments, the whole exchange, or the treasury alone.
+func start(ctx context.Context, a *app, log *slog.Logger, o runOptions) error {
+	if o.standby && !slices.Contains(o.segments, "engine") {
+		return console.Fail(console.Usage, errors.New("--standby is for --segment engine"))
+	}
+	if len(o.segments) > 0 {
+		return runSegments(ctx, a, log, o)
+	}
+	c, _, err := a.load()
+	if err != nil {
+		return err
+	}
+	if c.Exchange == nil {
+		return runDaemon(ctx, a, log)
+	}
+	pass := []string{"--log-format", o.format}
+	if o.verbose {
+		pass = append(pass, "--verbose")
+	}
+	for flag, value := range map[string]string{"--data": a.data, "--config": a.config} {
+		if value != "" {
+			pass = append(pass, flag, value)
+		}
+	}
+	return supervise(ctx, a, log, pass)
 }
 
 func newLog(to io.Writer, format string, verbose bool) (*slog.Logger, error) {

@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coldsign/coldsign/internal/accounts"
+	"github.com/coldsign/coldsign/internal/bus"
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/engine"
+	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/store/journal"
+)
+
+// Messages that the engine's segment takes at a time, of each subject. What is beyond that is refused as busy.
+const (
+	framesAtOnce    = 256
+	questionsAtOnce = 64
+)
+
+// engineSegment is the one that writes: journal, state, and the bus's questions to them.
+type engineSegment struct {
+	site      *site
+	conn      *bus.Conn
+	journal   *journal.Journal
+	snapshots *engine.Snapshots
+	mark      *engine.Mark
+	sealer    *accounts.Sealer
+	runner    *engine.Runner
+	follower  *engine.Follower
+	frames    *bus.Publisher
+	payments  *bus.Publisher
+	last      uint64 // of the frame that was published last
+}
+
+// journalOptions say where the journal is.
+func (s *site) journalOptions() (journal.Options, error) {
+	key, err := s.folder.key32(exchangeDir, "engine", "store.key")
+	if err != nil {
+		return journal.Options{}, err
+	}
+	c := s.config.Exchange.Store
+	if c.Kind == "sqlite" {
+		return journal.Options{Dir: s.folder.path(exchangeDir, "engine", "journal"), Group: c.Group, Key: key}, nil
+	}
+	dsn, err := s.folder.secretLine(c.DSN)
+	return journal.Options{URL: dsn, Group: c.Group, Key: key}, err
+}
+
+// secretLine reads a file of one line that others may not read.
+func (f folder) secretLine(name string) (string, error) {
+	path := inside(string(f), name)
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", console.Fail(console.Failed, fmt.Errorf("%s has mode %04o: others may read it", path, info.Mode().Perm()), "chmod 600 "+path)
+	}
+	raw, err := console.ReadFile(path, keyMax)
+	if err != nil {
+		return "", err
+	}
+	line := strings.TrimSuffix(string(raw), "\n")
+	if line == "" || strings.Contains(line, "\n") {
+		return "", fmt.Errorf("%s does not hold one line", filepath.Base(path))
+	}
+	return line, nil
+}
+
+// openEngine recovers the state and opens the subjects. The journal comes first: a second engine stops there.
+func (s *site) openEngine(ctx context.Context) (work, error) {
+	e := &engineSegment{site: s}
+	if err := e.recover(ctx); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	var err error
+	if e.conn, err = s.dial(ctx, bus.Engine); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	c := s.config.Exchange
+	if e.frames, err = e.conn.Publisher(c.frameSubject()); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	if e.payments, err = e.conn.Publisher("evt.wallet"); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	for subject, class := range c.classes() {
+		err = errors.Join(err, e.conn.Serve(subject, framesAtOnce, e.commands(class)))
+	}
+	for _, subject := range []string{"qry.public", "qry.gateway", "qry.wallet", "qry.admin"} {
+		err = errors.Join(err, e.conn.Serve(subject, questionsAtOnce, e.question(subject)))
+	}
+	err = errors.Join(err, e.conn.Serve("ops.engine", 1, e.operate))
+	if err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return func(ctx context.Context) error {
+		s.log.Info("engine runs", "seq", e.runner.Applied())
+		if err := s.app.JSON("coldsign.engine-ready/v1", map[string]any{"seq": e.runner.Applied(), "pid": os.Getpid()}); err != nil {
+			return errors.Join(err, e.close())
+		}
+		err := together(ctx, e.runner.Run, e.follower.Run)
+		if errors.Is(err, engine.ErrSuperseded) {
+			err = console.Fail(console.Refused, err, "one engine writes a journal: end this one, or start it with --standby")
+		}
+		return errors.Join(err, e.close())
+	}, nil
+}
+
+// recover opens the journal and makes the state that it describes.
+func (e *engineSegment) recover(ctx context.Context) error {
+	at := e.site.folder
+	options, err := e.site.journalOptions()
+	if err != nil {
+		return err
+	}
+	kek, err := at.key32(exchangeDir, "engine", "kek.key")
+	if err != nil {
+		return err
+	}
+	if e.sealer, err = accounts.NewSealer(kek); err != nil {
+		return err
+	}
+	dir := at.path(exchangeDir, "engine", "snapshots")
+	if e.snapshots, err = engine.OpenSnapshots(dir, options.Key, nil); err != nil {
+		return err
+	}
+	if e.mark, err = engine.OpenMark(dir); err != nil {
+		return err
+	}
+	state, err := e.state(ctx, options)
+	if err != nil {
+		return err
+	}
+	e.last = state.Seq()
+	tail := engine.NewTail()
+	e.runner = engine.NewRunner(engine.RunnerOptions{Journal: e.journal, State: state, Mark: e.mark, Tail: tail, Publish: e.publish,
+		Now: func() exchange.Millis { return exchange.Millis(time.Now().UnixMilli()) }})
+	shadow, _, err := engine.Recover(ctx, e.journal, engine.RecoverOptions{State: engine.StateOptions{Opener: e.sealer}, Snapshots: e.snapshots})
+	if err != nil {
+		return err
+	}
+	e.follower, err = engine.NewFollower(ctx, engine.FollowerOptions{Journal: e.journal, State: shadow, Tail: tail, Snapshots: e.snapshots})
+	return err
+}
+
+// state opens the journal for writing and makes the state that it describes. A standby follows the engine that writes,
+// and takes its place when that one ends.
+func (e *engineSegment) state(ctx context.Context, options journal.Options) (*engine.State, error) {
+	from := engine.RecoverOptions{State: engine.StateOptions{Opener: e.sealer}, Snapshots: e.snapshots, Mark: e.mark}
+	if e.site.standby {
+		return e.takeOver(ctx, options, from)
+	}
+	var err error
+	if e.journal, err = journal.Open(ctx, options); err != nil {
+		return nil, err
+	}
+	state, done, err := engine.Recover(ctx, e.journal, from)
+	e.recovered(done)
+	return state, err
+}
+
+func (e *engineSegment) takeOver(ctx context.Context, options journal.Options, from engine.RecoverOptions) (*engine.State, error) {
+	follow := options
+	follow.Follow = true
+	followed, err := journal.Open(ctx, follow)
+	if err != nil {
+		return nil, err
+	}
+	state, done, err := engine.Recover(ctx, followed, from)
+	if err != nil {
+		return nil, errors.Join(err, followed.Close())
+	}
+	e.recovered(done)
+	e.site.log.Info("standing by", "seq", state.Seq())
+	standby := engine.NewStandby(engine.StandbyOptions{Journal: followed, State: state, Claim: func(ctx context.Context) (engine.Journal, error) {
+		j, err := journal.Open(ctx, options)
+		if err != nil {
+			return nil, err
+		}
+		e.journal = j
+		return j, nil
+	}})
+	state, _, err = standby.TakeOver(ctx)
+	return state, errors.Join(err, followed.Close())
+}
+
+func (e *engineSegment) recovered(done engine.Recovery) {
+	for _, passed := range done.PassedOver {
+		e.site.log.Warn("a snapshot was passed over", "error", passed)
+	}
+	e.site.log.Info("state recovered", "snapshot", done.Snapshot, "replayed", done.Commands)
+}
+
+func (e *engineSegment) close() error {
+	var err error
+	if e.conn != nil {
+		e.conn.Close()
+	}
+	if e.mark != nil {
+		err = errors.Join(err, e.mark.Close())
+	}
+	if e.journal != nil {
+		err = errors.Join(err, e.journal.Close())
+	}
+	return err
+}
+
+// publish sends what a frame did to the gateways, and what concerns payments to the wallet.
+func (e *engineSegment) publish(seq uint64, _ exchange.Millis, events []byte) {
+	message := binary.LittleEndian.AppendUint64(make([]byte, 0, 16+len(events)), e.last+1)
+	message = append(binary.LittleEndian.AppendUint64(message, seq), events...)
+	e.last = seq
+	if err := e.frames.Publish(message); err != nil {
+		e.site.log.Warn("events were not sent: gateways will ask anew", "seq", seq, "error", err)
+	}
+	if wanted := paymentEvents(events); len(wanted) > 0 {
+		if err := e.payments.Publish(wanted); err != nil {
+			e.site.log.Warn("events were not sent: the wallet will ask anew", "seq", seq, "error", err)
+		}
+	}
+}
+
+// paymentEvents keeps the records that the wallet's segment follows.
+func paymentEvents(events []byte) (out []byte) {
+	var ev exchange.Event
+	for len(events) > 0 {
+		rest, err := ev.Read(events)
+		if err != nil {
+			return out
+		}
+		if ev.Kind == exchange.RecordChanged && (ev.Record == exchange.DepositAddressRecord || ev.Record == exchange.WithdrawalRecord) {
+			out = append(out, events[:len(events)-len(rest)]...)
+		}
+		events = rest
+	}
+	return out
+}
+
+// subjectClass is what may come on a subject: the engine decides it, whoever sent the message.
+type subjectClass struct {
+	segment string // as room engine names it
+	kinds   []exchange.Kind
+}
+
+// classes are the subjects of commands.
+func (c exchangeConfig) classes() map[string]subjectClass {
+	return map[string]subjectClass{
+		c.orderSubject(): {"gateway", []exchange.Kind{exchange.Place, exchange.Cancel, exchange.CancelAll, exchange.Replace, exchange.Amend}},
+		"cmd.withdraw":   {"gateway", []exchange.Kind{exchange.WithdrawRequest}},
+		"cmd.account":    {"gateway", []exchange.Kind{exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign}},
+		"cmd.deposit":    {"wallet", []exchange.Kind{exchange.Deposit}},
+		"cmd.settle":     {"wallet", []exchange.Kind{exchange.WithdrawSettle, exchange.WithdrawRelease}},
+		"cmd.admin": {"admin", []exchange.Kind{exchange.Adjust, exchange.Change, exchange.AccountOpen, exchange.KeyAdd, exchange.KeyRevoke,
+			exchange.AddressAdd, exchange.AddressRemove}},
+	}
+}
+
+func (c subjectClass) takes(kind exchange.Kind) bool {
+	return slices.Contains(c.kinds, kind)
+}
+
+// commands handles one message of commands: all of them are answered, those of a kind that has no business here as not
+// allowed.
+func (e *engineSegment) commands(class subjectClass) bus.Handler {
+	return func(ctx context.Context, _ bus.Segment, payload []byte) ([]byte, error) {
+		var cmds []exchange.Command
+		for len(payload) > 0 {
+			cmds = append(cmds, exchange.Command{})
+			rest, err := cmds[len(cmds)-1].Read(payload)
+			if err != nil {
+				return nil, err
+			}
+			payload = rest
+		}
+		all := make([]exchange.Outcome, len(cmds))
+		fit, places := make([]exchange.Command, 0, len(cmds)), make([]int, 0, len(cmds))
+		for i := range cmds {
+			if class.takes(cmds[i].Kind) {
+				fit, places = append(fit, cmds[i]), append(places, i)
+			} else {
+				all[i] = exchange.Outcome{ID: cmds[i].ID, Code: exchange.NotAllowed}
+			}
+		}
+		out := all
+		if len(fit) < len(cmds) {
+			out = make([]exchange.Outcome, len(fit))
+		}
+		if err := e.runner.Submit(ctx, class.segment, fit, out); err != nil {
+			return nil, err
+		}
+		if len(fit) < len(cmds) {
+			for i, at := range places {
+				all[at] = out[i]
+			}
+		}
+		reply := make([]byte, 0, 160*len(all))
+		for i := range all {
+			reply = all[i].Append(reply)
+		}
+		return reply, nil
+	}
+}
+
+// asks reports whether a question may come on a subject. Answers about a key hold its secret.
+func asks(subject string, q exchange.Question) bool {
+	everybodys := q.Catalogue != nil || q.Depth != nil || q.Status != nil || q.Candles != nil || q.Tickers != nil || q.Trades != nil && q.Trades.Account == 0
+	switch subject {
+	case "qry.gateway":
+		return q.Accounts == nil
+	case "qry.admin":
+		return q.Key == nil
+	case "qry.wallet":
+		return everybodys || q.Withdraws != nil || q.Addresses != nil || q.Deposits != nil
+	}
+	return everybodys
+}
+
+// question handles one question of a segment.
+func (e *engineSegment) question(subject string) bus.Handler {
+	return func(ctx context.Context, _ bus.Segment, payload []byte) ([]byte, error) {
+		q, err := exchange.DecodeBody[exchange.Question](payload)
+		if err != nil {
+			return nil, err
+		}
+		if !asks(subject, q) {
+			return exchange.EncodeBody(exchange.Answer{Code: exchange.NotAllowed})
+		}
+		a, live, err := e.runner.Ask(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if !live {
+			a, err = e.history(ctx, q)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return exchange.EncodeBody(a)
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/coldsign/coldsign/internal/bus"
+	"github.com/coldsign/coldsign/internal/console"
+)
+
+// site is what every segment of this process shares.
+type site struct {
+	app    *app
+	config config
+	folder folder
+	log    *slog.Logger
+	server *bus.Server // of this process; nil: the URLs count
+	urls   []string
+
+	standby bool // the engine waits for the place of one that runs
+}
+
+// work is one segment: it runs until ctx ends or something is broken.
+type work func(ctx context.Context) error
+
+// parseSegments reads --segment. Wallet and admin keep the same records, so they are one process.
+func parseSegments(names []string) ([]bus.Segment, error) {
+	var out []bus.Segment
+	for _, name := range names {
+		s, err := bus.ParseSegment(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(out, s) {
+			return nil, fmt.Errorf("segment %s is named twice", s)
+		}
+		out = append(out, s)
+	}
+	if slices.Contains(out, bus.Wallet) != slices.Contains(out, bus.Admin) {
+		return nil, errors.New("segments wallet and admin keep the same records, so they run in one process: --segment wallet,admin")
+	}
+	return out, nil
+}
+
+// runSegments runs the named segments in this process.
+func runSegments(ctx context.Context, a *app, log *slog.Logger, o runOptions) error {
+	names, err := parseSegments(o.segments)
+	if err != nil {
+		return console.Fail(console.Usage, err)
+	}
+	c, at, err := a.load()
+	if err != nil {
+		return err
+	}
+	if c.Exchange == nil {
+		return console.Fail(console.Usage, errors.New("the configuration has no section exchange, so there are no segments"), "exchanged exchange init --data "+string(at))
+	}
+	s := &site{app: a, config: c, folder: at, log: log, urls: c.Exchange.Bus.URLs, standby: o.standby}
+	if o.bus != "" {
+		s.urls = []string{o.bus}
+	}
+	if len(s.urls) == 0 {
+		users, err := at.busUsers()
+		if err != nil {
+			return err
+		}
+		if s.server, err = bus.NewServer(bus.ServerOptions{Users: users}); err != nil {
+			return err
+		}
+		defer s.server.Close()
+	}
+	// The engine begins first and ends last, so that the others find it.
+	order := []bus.Segment{bus.Limits, bus.Engine, bus.Gateway, bus.Wallet, bus.Admin}
+	var works []work
+	for _, name := range order {
+		if !slices.Contains(names, name) || name == bus.Admin {
+			continue // admin comes with wallet
+		}
+		w, err := s.open(ctx, name)
+		if err != nil {
+			return err
+		}
+		works = append(works, w)
+	}
+	return together(ctx, works...)
+}
+
+func (s *site) open(ctx context.Context, name bus.Segment) (work, error) {
+	switch name {
+	case bus.Limits:
+		return s.openLimits(ctx)
+	case bus.Engine:
+		return s.openEngine(ctx)
+	case bus.Gateway:
+		return s.openGateway(ctx)
+	}
+	return s.openTreasury(ctx)
+}
+
+// together runs works until the first of them fails or ctx ends; then the others are told, and waited for.
+func together(ctx context.Context, works ...work) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	errs := make([]error, len(works))
+	var wait sync.WaitGroup
+	for i, w := range works {
+		wait.Go(func() {
+			errs[i] = w(ctx)
+			stop()
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// dial connects a segment to the bus, and waits for the server as long as ctx lives: it may start after us.
+func (s *site) dial(ctx context.Context, name bus.Segment) (*bus.Conn, error) {
+	credentials, err := s.folder.busCredentials(name)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := s.config.Exchange.Bus.tls(s.folder)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := bus.Dial(ctx, bus.Options{Credentials: credentials, Server: s.server, URLs: s.urls, TLS: secure, Log: s.log})
+	if err != nil {
+		return nil, fmt.Errorf("segment %s: %w", name, err)
+	}
+	return conn, nil
+}
+
+// orderSubject is where the market group's orders go, and frameSubject where its events come from.
+func (c exchangeConfig) orderSubject() string { return "cmd.order." + c.Store.Group }
+func (c exchangeConfig) frameSubject() string { return "evt.frame." + c.Store.Group }

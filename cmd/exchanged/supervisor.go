@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coldsign/coldsign/internal/bus"
+	"github.com/coldsign/coldsign/internal/console"
+)
+
+// How the supervisor treats its children.
+const (
+	restartMin = 100 * time.Millisecond
+	restartMax = 10 * time.Second
+	steady     = time.Minute      // after which a child counts as well again
+	graceTime  = 10 * time.Second // between SIGTERM and SIGKILL
+)
+
+// children are the processes of an exchange, in the order in which they begin. They end in the opposite order.
+func children(c exchangeConfig) [][]string {
+	out := [][]string{{"engine"}, {"wallet,admin"}, {"gateway"}}
+	if c.Gateway.Limits == "shared" {
+		out = append([][]string{{"limits"}}, out...)
+	}
+	return out
+}
+
+// supervise runs each segment in a process of its own, with its own keys, around a bus of this process unless an
+// external one is configured. A child that dies is started again; children end with us, even when we are killed.
+func supervise(ctx context.Context, a *app, log *slog.Logger, pass []string) error {
+	c, at, err := a.load()
+	if err != nil {
+		return err
+	}
+	if len(c.Exchange.Bus.URLs) == 0 {
+		users, err := at.busUsers()
+		if err != nil {
+			return err
+		}
+		server, err := bus.NewServer(bus.ServerOptions{Users: users, Listen: "127.0.0.1:0"})
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		pass = append(pass, "--bus", server.URL())
+		log.Info("bus", "url", server.URL())
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	list := children(*c.Exchange)
+	end := make([]context.Context, len(list))
+	stop := make([]context.CancelFunc, len(list))
+	done := make([]chan error, len(list))
+	broken := make(chan error, len(list))
+	for i, names := range list {
+		end[i], stop[i] = context.WithCancel(context.Background())
+		done[i] = make(chan error, 1)
+		child := &child{program: program, name: names[0], args: append([]string{"run", "--segment", names[0]}, pass...), out: a.Out, err: a.Err, log: log}
+		go func() {
+			err := child.keep(end[i])
+			done[i] <- err
+			broken <- err
+		}()
+	}
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-broken: // a child that cannot run ends everything: what is left would only look alive
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		stop[i]()
+		err = errors.Join(err, <-done[i])
+	}
+	return err
+}
+
+// child is one process that is kept alive.
+type child struct {
+	program, name string
+	args          []string
+	out, err      io.Writer
+	log           *slog.Logger
+}
+
+// hopeless are the exit codes that starting again does not change: wrong usage or configuration, a refusal, something
+// that is not authentic.
+func hopeless(code int) bool {
+	switch console.Code(code) {
+	case console.Usage, console.Refused, console.NotAuthentic:
+		return true
+	}
+	return false
+}
+
+// keep runs the child until ctx ends, and starts it again whenever it dies, later each time.
+func (c *child) keep(ctx context.Context) error {
+	wait := restartMin
+	for {
+		began := time.Now()
+		code, err := c.once(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil && hopeless(code) {
+			return console.Fail(console.Code(code), fmt.Errorf("segment %s ended with exit code %d and is not started again; its log says why", c.name, code))
+		}
+		if time.Since(began) >= steady {
+			wait = restartMin
+		}
+		c.log.Error("a segment died and is started again", "segment", c.name, "code", code, "error", fmt.Sprint(err), "in", wait.String())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, restartMax)
+	}
+}
+
+// once runs the child to its end. The thread that starts it is held, because the kernel ends the child with that thread.
+func (c *child) once(ctx context.Context) (int, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(c.program, c.args...)
+	cmd.Stdout, cmd.Stderr = c.out, c.err
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return -1, err
+	}
+	c.log.Info("segment started", "segment", c.name, "pid", cmd.Process.Pid)
+	ended := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			c.log.Warn("segment", "segment", c.name, "error", err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(graceTime):
+			c.log.Warn("a segment does not end and is killed", "segment", c.name)
+			_ = cmd.Process.Kill() // it ended in this moment
+		}
+	})
+	err := cmd.Wait()
+	close(ended)
+	watch.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return cmd.ProcessState.ExitCode(), err
+}
