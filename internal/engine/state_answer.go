@@ -35,7 +35,10 @@ func (s *State) Answer(q exchange.Question) (exchange.Answer, bool) {
 	case q.Key != nil:
 		s.keyAnswer(q.Key.Key, &a)
 	case q.Status != nil:
-		a.Status = &exchange.EngineStatus{Seq: s.seq, Hash: s.Hash(), Accounts: s.accounts.Len(), OpenCount: s.open}
+		a.Status = &exchange.EngineStatus{Seq: s.seq, Hash: s.Hash(), Accounts: s.accounts.Len(), OpenCount: s.open, Changes: s.serial}
+		for asset := range s.addresses {
+			a.Status.Assigned = append(a.Status.Assigned, uint32(len(s.addresses[asset])))
+		}
 	default:
 		return a, false
 	}

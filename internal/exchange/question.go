@@ -197,6 +197,8 @@ type EngineStatus struct {
 	Stopped   string   `cbor:"7,keyasint"` // why nothing is taken, empty when all is well
 	Accounts  int      `cbor:"8,keyasint"`
 	OpenCount int      `cbor:"9,keyasint"`
+	Changes   uint64   `cbor:"10,keyasint"` // serial of the last change that was applied
+	Assigned  []uint32 `cbor:"11,keyasint"` // by asset: how many deposit addresses were given; their indexes begin at zero
 }
 
 // AnswerMax is the longest answer, in bytes.
