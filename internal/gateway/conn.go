@@ -40,7 +40,8 @@ type conn struct {
 	queue    chan []byte
 	queued   atomic.Int64
 	stop     context.CancelCauseFunc
-	ctx      context.Context
+	ctx      context.Context // ends with stop
+	life     context.Context // of reads and writes: a connection whose read is cut off cannot say goodbye
 
 	// Of the reader alone.
 	joined map[string]joined
@@ -156,8 +157,10 @@ func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, n
 	defer done()
 	ctx, stop := context.WithCancelCause(life)
 	defer stop(nil)
-	c := &conn{ws: ws, addr: addr, combined: r.URL.Path == "/stream", queue: make(chan []byte, queuedMax), stop: stop, ctx: ctx, joined: map[string]joined{}}
+	c := &conn{ws: ws, addr: addr, combined: r.URL.Path == "/stream", queue: make(chan []byte, queuedMax), stop: stop, ctx: ctx, life: life, joined: map[string]joined{}}
 	defer s.leaveAll(c)
+	goodbye := context.AfterFunc(ctx, c.farewell)
+	defer goodbye()
 	unhook := context.AfterFunc(s.closing, func() { c.end("the gateway closes") })
 	defer unhook()
 	go c.write()
@@ -173,10 +176,16 @@ func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, n
 		answer = s.apiCommand
 	}
 	c.read(s, answer)
-	why := context.Cause(ctx)
-	if why != nil && !errors.Is(why, context.Canceled) {
-		ws.Close(websocket.StatusPolicyViolation, short(why.Error()))
+}
+
+// farewell tells the client why its connection ends, when there is a reason, and ends it. The reader then stops.
+func (c *conn) farewell() {
+	why := context.Cause(c.ctx)
+	if why == nil || errors.Is(why, context.Canceled) {
+		c.ws.CloseNow()
+		return
 	}
+	c.ws.Close(websocket.StatusPolicyViolation, short(why.Error()))
 }
 
 // short cuts a reason to what a close frame holds.
@@ -184,7 +193,7 @@ func short(text string) string { return text[:min(len(text), 120)] }
 
 func (c *conn) read(s *Server, answer func(*conn, []byte) []byte) {
 	for {
-		kind, msg, err := c.ws.Read(c.ctx)
+		kind, msg, err := c.ws.Read(c.life)
 		if err != nil {
 			c.stop(nil)
 			return
@@ -212,7 +221,7 @@ func (c *conn) write() {
 			return
 		case msg := <-c.queue:
 			c.queued.Add(-int64(len(msg)))
-			ctx, cancel := context.WithTimeout(c.ctx, writeWithin)
+			ctx, cancel := context.WithTimeout(c.life, writeWithin)
 			err := c.ws.Write(ctx, websocket.MessageText, msg)
 			cancel()
 			if err != nil {

@@ -166,21 +166,17 @@ func (r *keyring) drop(name string) {
 	delete(r.keys, name)
 }
 
-// fetchKey asks the engine for a key. It is nil, without a problem, when there is none.
+// fetchKey asks the engine for a key. It is nil, without a problem, when there is none or it was revoked.
 func (s *Server) fetchKey(ctx context.Context, name string, now time.Time) (*key, *problem) {
 	epoch := s.keys.now()
 	answer, err := s.o.Engine.Ask(ctx, exchange.Question{Key: &exchange.KeyQuestion{Key: name}})
 	if err != nil {
 		return nil, notReady()
 	}
-	if answer.Code != exchange.Done || answer.Key == nil || answer.Key.Key != name {
+	if answer.Code != exchange.Done || answer.Key == nil || answer.Key.Key != name || answer.Key.Revoked {
 		return nil, nil
 	}
-	k := newKey(answer.Key, now)
-	if k.info.Revoked {
-		return k, nil
-	}
-	return s.keys.keep(k, epoch), nil
+	return s.keys.keep(newKey(answer.Key, now), epoch), nil
 }
 
 // wellFormed reports whether a text can be a key's name.
