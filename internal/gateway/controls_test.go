@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -314,17 +313,3 @@ func TestControl087HeavyRequestsCostWhatTheyWeigh(t *testing.T) {
 		}
 	}
 }
-
-// What follows uses the product's limits.
-func newLimits(t *testing.T, r **rig, o limits.Options) func(*Options) {
-	table, err := limits.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(g *Options) {
-		g.Limits = OwnLimits{table, func() time.Time { return (*r).clock() }}
-		g.Clock = func() time.Time { return (*r).clock() }
-	}
-}
-
-func itoa(n int) string { return strconv.Itoa(n) }

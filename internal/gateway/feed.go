@@ -31,7 +31,10 @@ func (s *Server) Events(first, last uint64, events []byte) {
 	switch {
 	case last < first || f.next != 0 && last < f.next:
 		return // heard before
-	case first != f.next:
+	case first < f.next: // nothing that this gateway can place: what it holds is compared with the engine's
+		s.missed(f.next - 1)
+		return
+	case first > f.next:
 		s.missed(first - 1)
 	}
 	f.next = last + 1
@@ -56,6 +59,15 @@ func (s *Server) Events(first, last uint64, events []byte) {
 	}
 	clear(f.people)
 	s.recent.reach(last)
+}
+
+// Missed says that events may have been lost, nobody knows how many: what was built from them is asked for anew.
+func (s *Server) Missed() {
+	s.feed.mu.Lock()
+	defer s.feed.mu.Unlock()
+	if s.feed.next != 0 {
+		s.missed(s.feed.next - 1)
+	}
 }
 
 // takeEvent takes one event of the frame.

@@ -119,14 +119,14 @@ func fundsRoutes() []route {
 	reads := func(path string, weight uint16, names set, handle func(*Server, *call) *problem) route {
 		return route{method: get, path: path, auth: authSigned, scope: exchange.ScopeRead, class: limits.General, weight: weight, params: names | timing(), handle: handle}
 	}
-	address := reads("/sapi/v1/capital/deposit/address", 10, setOf(pCoin, pNetwork, pAmount), (*Server).depositAddress)
+	address := reads("/sapi/v1/capital/deposit/address", 1, setOf(pCoin, pNetwork, pAmount), (*Server).depositAddress)
 	address.class = limits.Sensitive
 	return []route{
 		reads("/sapi/v1/capital/config/getall", 10, 0, (*Server).coins),
 		address,
 		reads("/sapi/v1/capital/deposit/address/list", 10, setOf(pCoin, pNetwork), (*Server).depositAddresses),
 		reads("/sapi/v1/capital/deposit/hisrec", 1, history|setOf(pTxID, pIncludeSource), (*Server).deposits),
-		{method: post, path: "/sapi/v1/capital/withdraw/apply", auth: authSigned, scope: exchange.ScopeWithdraw, class: limits.Sensitive, weight: 60,
+		{method: post, path: "/sapi/v1/capital/withdraw/apply", auth: authSigned, scope: exchange.ScopeWithdraw, class: limits.Sensitive, weight: 1,
 			params: setOf(pCoin, pNetwork, pAddress, pAmount, pName, pWithdrawOrderID, pWalletType, pFeeFlag) | timing(), handle: (*Server).withdraw},
 		reads("/sapi/v1/capital/withdraw/history", 10, history|setOf(pWithdrawOrderID), (*Server).withdrawals),
 		reads("/sapi/v1/asset/tradeFee", 1, setOf(pSymbol), (*Server).tradeFee),
