@@ -12,9 +12,9 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
-// changeNeed is how many different people approve a change of the exchange. It is no option: a change is what an option
+// ChangeNeed is how many different people approve a change of the exchange. It is no option: a change is what an option
 // would be changed by.
-const changeNeed = 2
+const ChangeNeed = 2
 
 // changeMax is the most time between a change's creation and its end.
 const changeMax = 30 * 24 * time.Hour
@@ -155,8 +155,8 @@ func inTime(intent exchange.ChangeIntent, now time.Time) error {
 
 // enough refuses fewer people than a change needs.
 func enough(people []string) error {
-	if len(people) >= changeNeed {
+	if len(people) >= ChangeNeed {
 		return nil
 	}
-	return spend.Refuse("approvals-insufficient", "approvals", fmt.Sprintf("at least %d", changeNeed), fmt.Sprint(len(people)), "ask for another approval")
+	return spend.Refuse("approvals-insufficient", "approvals", fmt.Sprintf("at least %d", ChangeNeed), fmt.Sprint(len(people)), "ask for another approval")
 }
