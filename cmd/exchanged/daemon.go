@@ -30,6 +30,7 @@ type daemon struct {
 	roster   *roster
 	treasury *treasury.Treasury
 	follower *node.Follower
+	exchange *exchangeDesk // nil: treasury alone
 	log      *slog.Logger
 	now      func() time.Time
 

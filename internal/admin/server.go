@@ -69,6 +69,11 @@ type Server struct {
 	Staff   Staff
 	Log     *slog.Logger
 	Now     func() time.Time
+
+	// Of a daemon that is an exchange; all nil otherwise.
+	Exchange  ExchangeDesk
+	Customers CustomerDesk
+	Engine    EngineDesk
 }
 
 // CheckListen refuses an address that is not a literal loopback or private IP with a port: the staff API has no
@@ -172,6 +177,9 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/topups/{id}/cancel":    s.cancel,
 		"GET /v1/events":                 s.events,
 	} {
+		mux.Handle(pattern, s.door(pattern, act))
+	}
+	for pattern, act := range s.exchangeRoutes() {
 		mux.Handle(pattern, s.door(pattern, act))
 	}
 	return mux

@@ -25,6 +25,21 @@
 //	POST /v1/topups/{id}/cancel Cancelling TopUp     end it, unless it is signed
 //	GET  /v1/events?after=N&topup=ID      Events
 //
+// and of a daemon that is an exchange (exchange.go):
+//
+//	GET  /v1/engine                       EngineStatus
+//	GET  /v1/changes                      Changes
+//	POST /v1/changes            octets    Change     a draft; serial, proposer and times are the daemon's to set
+//	GET  /v1/changes/{id}                 Change
+//	POST /v1/changes/{id}/approvals Approving Change an armored SSHSIG over the exact bytes of the change
+//	GET  /v1/accounts                     Accounts
+//	POST /v1/accounts      AccountOpening Account
+//	POST /v1/accounts/{id}/keys KeyAdding Key        the secret is in this reply alone
+//	POST /v1/accounts/{id}/keys/{key}/revoke Key
+//	POST /v1/accounts/{id}/addresses AddressChanging Account
+//	GET  /v1/withdrawals?account=N        Withdrawals
+//	POST /v1/operations         Operating Operation
+//
 // Nothing here grants authority over money: an approval counts because its signature verifies against the roster, an
 // answer because it verifies against the pinned wallet. What may never happen here: a request that is served without
 // an enrolled certificate, a secret in a reply, a connection over an older TLS, a listener on a public address.

@@ -186,13 +186,13 @@ func (s *State) perform(c *exchange.Command, o *exchange.Outcome) {
 func Allowed(kind exchange.Kind, segment string) bool {
 	switch kind {
 	case exchange.Place, exchange.Cancel, exchange.CancelAll, exchange.Replace, exchange.Amend, exchange.WithdrawRequest,
-		exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign:
+		exchange.DepositAssign:
 		return segment == "gateway"
 	case exchange.Deposit, exchange.WithdrawSettle, exchange.WithdrawRelease:
 		return segment == "wallet"
 	case exchange.Adjust, exchange.Change, exchange.AccountOpen:
 		return segment == "admin"
-	case exchange.KeyAdd, exchange.KeyRevoke:
+	case exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove:
 		return segment == "gateway" || segment == "admin"
 	case exchange.Tick:
 		return segment == "engine"
