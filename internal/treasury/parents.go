@@ -122,18 +122,22 @@ func (t *Treasury) orphaned(ctx context.Context, child Intent) (string, error) {
 	if why, err := t.replacedHere(ctx, child); err != nil || why != "" {
 		return why, err
 	}
+	height, _, err := t.Records.Tip(ctx)
+	if err != nil || t.asked[child.Serial] == height {
+		return "", err // only a block can have changed the answer
+	}
 	stuck, err := t.Records.Stuck(ctx, child.Serial)
 	if err != nil {
 		return "", err
 	}
 	gone, err := t.conflicts(ctx, stuck)
-	if err != nil || !gone {
-		delete(t.lost, child.Serial)
-		return "", err
-	}
-	height, _, err := t.Records.Tip(ctx)
 	if err != nil {
 		return "", err
+	}
+	t.asked[child.Serial] = height
+	if !gone {
+		delete(t.lost, child.Serial)
+		return "", nil
 	}
 	// The node may be a block ahead of us, and that block may have the parent. One block later we would know.
 	first, seen := t.lost[child.Serial]
@@ -141,7 +145,7 @@ func (t *Treasury) orphaned(ctx context.Context, child Intent) (string, error) {
 		t.lost[child.Serial] = height
 		return "", nil
 	}
-	if height <= first {
+	if height == first {
 		return "", nil
 	}
 	return fmt.Sprintf("parent-replaced: the chain spent what transaction %s rests on in another one, so it is never confirmed", child.Parent), nil

@@ -131,6 +131,7 @@ type Treasury struct {
 	failed  map[string]attempt // what the daemon could not propose, by wallet
 	sent    map[string]uint32  // height at which a transaction was last handed to the node, by txid
 	lost    map[uint64]uint32  // height at which the parent of a child was first seen to be lost, by the child's serial
+	asked   map[uint64]uint32  // height at which that was last asked
 }
 
 // Person is who asks for something, and from where; it goes into the events.
@@ -151,7 +152,7 @@ func New(ctx context.Context, rules Rules, outside Outside) (*Treasury, error) {
 		}
 	}
 	t := &Treasury{rules: rules, Outside: outside, wallets: map[spend.WalletID]wallet.Wallet{},
-		trouble: map[uint64]error{}, sent: map[string]uint32{}, failed: map[string]attempt{}, lost: map[uint64]uint32{}}
+		trouble: map[uint64]error{}, sent: map[string]uint32{}, failed: map[string]attempt{}, lost: map[uint64]uint32{}, asked: map[uint64]uint32{}}
 	pinned, err := outside.Records.Wallets(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("pinned wallets: %w", err)

@@ -255,3 +255,24 @@ func TestStuckTransactionsAreWeighed(t *testing.T) {
 		t.Error("two bytes were weighed")
 	}
 }
+
+// A node gives the bytes of stuck transactions: whatever they are, they are weighed sensibly or refused.
+func FuzzWeigh(f *testing.F) {
+	w := newWorld(f)
+	f.Add(coin(f, w.cold, 30_000_000, wallet.Receive, 0).PrevTx, int64(30_071_000))
+	f.Add([]byte{2, 0, 0, 0, 0, 1}, int64(-1))
+	f.Fuzz(func(t *testing.T, raw []byte, value int64) {
+		s, err := bitcoin.Weigh([][]byte{raw, raw}, func(wire.OutPoint) (int64, error) { return value, nil })
+		if err != nil {
+			if len(refusals(err)) == 0 {
+				t.Fatalf("an error that is no refusal: %v", err)
+			}
+			return
+		}
+		for _, x := range s {
+			if x.Fee < 0 || x.VirtualBytes < 10 || x.VirtualBytes > int64(len(raw)) {
+				t.Fatalf("%d bytes weigh %+v", len(raw), x)
+			}
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/coldsign/coldsign/internal/chain"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -81,4 +82,20 @@ func TestAnAddressGivesItsScript(t *testing.T) {
 	}
 	_, err = bitcoin.AddressScript(spend.BitcoinMainnet, d.Address)
 	wantRefusal(t, err, "address-invalid")
+}
+
+// Attack 116: of a payment one output stays, and no second one outside is taken for it.
+func TestAttack116APaymentIsBumpedToItsPayeeAlone(t *testing.T) {
+	w := newWorld(t)
+	p, _, err := bitcoin.Build(w.paying(t, append([]byte{0, 20}, make([]byte, 20)...)))
+	must(t, err)
+	d := open(t, p.Bytes())
+	i := changeAt(d)
+	d.tx.TxOut[i].Value -= 1000
+	d.tx.AddTxOut(wire.NewTxOut(1000, append([]byte{0, 20}, bytes.Repeat([]byte{9}, 20)...)))
+	d.maps = append(d.maps, nil)
+	two, err := bitcoin.Read(d.bytes())
+	must(t, err)
+	_, _, err = bitcoin.Bump(two, bitcoin.Scope{From: w.cold, IndexMax: 1000}, 9_000)
+	wantRefusal(t, err, "output-external")
 }
