@@ -58,6 +58,10 @@ attacks-mutate: setup ## take each check out in turn and show that its test then
 bench-matching: ## play one tape of orders through our order book and through others, side by side (BENCH, e.g. --ops 200000)
 	cd scripts/matchbench && $(GO) run . $(BENCH)
 
+.PHONY: bench-api
+bench-api: ## print how many orders a second go through HTTP, bus, durable journal and engine (BENCH, e.g. -seconds 3)
+	$(GO) run ./scripts/apibench $(BENCH)
+
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
 
