@@ -132,7 +132,11 @@ func (s *Server) assignAddress(c *call, a exchange.AssetInfo) *problem {
 	o := &c.command[0]
 	o.Kind, o.Account, o.Body = exchange.DepositAssign, c.key.account, body
 	copy(o.ID[:], c.digest[:16])
-	return s.do(c)
+	p := s.do(c)
+	if p != nil && c.outcome[0].Code == exchange.WrongState {
+		return refuse(-4019, "The current asset is not open for deposits: no deposit wallet is registered.")
+	}
+	return p
 }
 
 func (w *writer) depositAddress(a exchange.AssetInfo, address string) {

@@ -1,0 +1,58 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMarketsAreToldAsBinanceWritesThem(t *testing.T) {
+	r := newRig(t)
+	tr, other := r.trader("trader", "hmac", all), r.trader("other", "hmac", all)
+	r.signed(tr, "POST", "/api/v3/order", "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=2&price=50000")
+	r.signed(other, "POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.5")
+	for _, c := range []struct{ target, want string }{
+		{"/api/v3/ping", "{}"},
+		{"/api/v3/time", `{"serverTime":1767225600002}`},
+		{"/api/v3/exchangeInfo", `"filterType":"PRICE_FILTER","minPrice":"0.01000000","maxPrice":"21474836.47000000","tickSize":"0.01000000"`},
+		{"/api/v3/exchangeInfo?symbol=BTCUSDT", `"filterType":"LOT_SIZE","minQty":"0.00001000"`},
+		{"/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22%5D", `"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":1200`},
+		{"/api/v3/exchangeInfo?symbols=[%22BTCUSDT%22,%22BTCUSDT%22]", `-1151`},
+		{"/api/v3/exchangeInfo?symbols=BTCUSDT", `-1100`},
+		{"/api/v3/exchangeInfo?symbol=NOPE", `-1121`},
+		{"/api/v3/exchangeInfo?symbol=BTCUSDT&symbols=%5B%22BTCUSDT%22%5D", `-1128`},
+		{"/api/v3/depth?symbol=BTCUSDT", `"bids":[],"asks":[["50000.00000000","1.50000000"]]}`},
+		{"/api/v3/trades?symbol=BTCUSDT", `[{"id":1,"price":"50000.00000000","qty":"0.50000000","quoteQty":"25000.00000000","time":1767225600002,"isBuyerMaker":false,"isBestMatch":true}]`},
+		{"/api/v3/aggTrades?symbol=BTCUSDT", `[{"a":1,"p":"50000.00000000","q":"0.50000000","f":1,"l":1,"T":1767225600002,"m":false,"M":true}]`},
+		{"/api/v3/klines?symbol=BTCUSDT&interval=1m", `[[1767225600000,"50000.00000000","50000.00000000","50000.00000000","50000.00000000","0.50000000",1767225659999,"25000.00000000",1,`},
+		{"/api/v3/klines?symbol=BTCUSDT&interval=7m", `-1120`},
+		{"/api/v3/klines?symbol=BTCUSDT", `-1102`},
+		{"/api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=5&endTime=4", `-1023`},
+		{"/api/v3/avgPrice?symbol=BTCUSDT", `{"mins":5,"price":"50000.00000000",`},
+		{"/api/v3/ticker/price?symbol=BTCUSDT", `{"symbol":"BTCUSDT","price":"50000.00000000"}`},
+		{"/api/v3/ticker/price", `[{"symbol":"BTCUSDT","price":"50000.00000000"}]`},
+		{"/api/v3/ticker/bookTicker?symbol=BTCUSDT", `{"symbol":"BTCUSDT","bidPrice":"0.00000000","bidQty":"0.00000000","askPrice":"50000.00000000","askQty":"1.50000000"}`},
+		{"/api/v3/ticker/24hr?symbol=BTCUSDT", `"weightedAvgPrice":"50000.00000000"`},
+		{"/api/v3/ticker/24hr?type=MINI", `[{"symbol":"BTCUSDT","lastPrice":"50000.00000000","openPrice"`},
+		{"/sapi/v1/system/status", `{"status":0,"msg":"normal"}`},
+		{"/api/v3/historicalTrades?symbol=BTCUSDT", `-2014`},
+		{"/api/v3/nothing", `-1020`},
+	} {
+		if a := r.get(c.target); !strings.Contains(a.body, c.want) {
+			t.Errorf("%s: %s\nwant %s", c.target, a.body, c.want)
+		}
+	}
+	if a := r.send(r.request("GET", "/api/v3/historicalTrades?symbol=BTCUSDT", tr)); a.status != 200 {
+		t.Error(a.body)
+	}
+}
+
+func TestPercentagesAndAveragesAreExact(t *testing.T) {
+	for _, c := range []struct {
+		first, last int64
+		want        string
+	}{{100, 101, "1.000"}, {3, 2, "-33.333"}, {0, 5, "0.000"}, {1, 1, "0.000"}, {100_000, 99_999, "-0.001"}, {7, 8, "14.285"}} {
+		if got := string(appendPercent(nil, c.first, c.last)); got != c.want {
+			t.Errorf("%d to %d: %s", c.first, c.last, got)
+		}
+	}
+}
