@@ -110,6 +110,10 @@ func (r *Runner) apply(b *batch, results *Results) error {
 		e.job.answered(nil)
 	}
 	r.o.Faults.at("reply-after")
+	select {
+	case r.settled <- struct{}{}:
+	default:
+	}
 	if len(b.entries) == 0 {
 		r.due.Store(int64(r.o.State.due()))
 	}

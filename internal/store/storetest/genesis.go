@@ -32,6 +32,7 @@ type Trader struct {
 	account exchange.Account
 	random  *rand.Rand
 	open    []exchange.OrderID
+	begun   bool
 }
 
 // NewTrader makes a trader; the same seed makes the same commands from the same outcomes.
@@ -41,10 +42,10 @@ func NewTrader(account exchange.Account, seed uint64) *Trader {
 
 const (
 	middle  = 50_000_00 // ticks
-	openMax = 200       // orders of one trader; above that it cancels
+	openMax = 100       // orders of one trader; above that it cancels
 )
 
-// Next returns the next command. Its identity is drawn from the same seed.
+// Next returns the next command; the first one cancels what an earlier trader of the account left. Its identity is drawn from the same seed.
 func (t *Trader) Next() exchange.Command {
 	c := exchange.Command{Kind: exchange.Place, Account: t.account, Market: enginetest.Pair, Side: exchange.Side(t.random.IntN(2)), Qty: 1 + t.random.Int64N(100)}
 	for i := 0; i < len(c.ID); i += 8 {
@@ -52,6 +53,10 @@ func (t *Trader) Next() exchange.Command {
 		for k := range 8 {
 			c.ID[i+k] = byte(n >> (8 * k))
 		}
+	}
+	if !t.begun {
+		t.begun = true
+		return exchange.Command{ID: c.ID, Kind: exchange.CancelAll, Account: t.account, Market: enginetest.Pair}
 	}
 	dice := t.random.IntN(10)
 	if len(t.open) > 0 && (dice < 2 || len(t.open) >= openMax) {
