@@ -1,0 +1,199 @@
+package records
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // registers the encrypting file system by its name
+	"golang.org/x/sys/unix"
+)
+
+const (
+	fileName   = "history.db"
+	lockName   = "history.lock"
+	readersMax = 4
+
+	pragmaShort = "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA cache_size=-32768"
+	// NORMAL: when the power fails, the last transactions may be missing, whole ones, and the journal tells them again.
+	pragmaWrite   = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000"
+	pragmaRead    = "PRAGMA query_only=ON"
+	sqliteVersion = "PRAGMA user_version"
+	sqliteMake    = "BEGIN IMMEDIATE;" + sqliteTables + "PRAGMA user_version=1; COMMIT"
+)
+
+// sqlite is the records in one encrypted file of a directory.
+type sqlite struct {
+	writer, reader *sql.DB
+	lock           *os.File
+	prepared       map[string]*sql.Stmt
+}
+
+func openSQLite(ctx context.Context, o Options) (*sqlite, error) {
+	s := &sqlite{prepared: map[string]*sql.Stmt{}}
+	if err := s.connect(ctx, o); err != nil {
+		if errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
+			err = spend.Distrust("records-damaged", filepath.Join(o.Dir, fileName), "whole records, encrypted with this key", "bytes that no such database has",
+				"check the key; else remove the file and make the records again from the journal")
+		}
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
+	path := filepath.Join(o.Dir, fileName)
+	if o.Read {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("records: %w", err)
+		}
+		return s.connectReader(path, o.Key)
+	}
+	if s.lock, err = takeLock(filepath.Join(o.Dir, lockName)); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	if s.writer, err = openPool(path, o.Key, pragmaWrite); err != nil {
+		return err
+	}
+	s.writer.SetMaxOpenConns(1)
+	var found int
+	if err := s.writer.QueryRowContext(ctx, sqliteVersion).Scan(&found); err != nil {
+		return fmt.Errorf("records %s: %w", path, err)
+	}
+	if found > version {
+		return newer(path, found)
+	}
+	if found == 0 {
+		if _, err := s.writer.ExecContext(ctx, sqliteMake); err != nil {
+			return fmt.Errorf("records %s: %w", path, err)
+		}
+	}
+	for _, suffix := range []string{"-wal", "-shm"} { // SQLite makes them with the mode of the umask
+		if err := os.Chmod(path+suffix, 0o600); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("records: %w", err)
+		}
+	}
+	return s.connectReader(path, o.Key)
+}
+
+func (s *sqlite) connectReader(path string, key []byte) (err error) {
+	if s.reader, err = openPool(path, key, pragmaRead); err != nil {
+		return err
+	}
+	s.reader.SetMaxOpenConns(readersMax)
+	return nil
+}
+
+func newer(where string, found int) error {
+	return spend.Refuse("records-newer", where, fmt.Sprintf("tables of version %d", version), fmt.Sprintf("version %d", found), "use the program that wrote them, or a later one")
+}
+
+func takeLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("records: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, spend.Refuse("records-in-use", path, "records that nobody else writes", "a running process that writes them",
+				"stop the other one first, or give this one a directory of its own")
+		}
+		return nil, fmt.Errorf("records lock %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// openPool gives every new connection its key before anything is read. The key goes in as a PRAGMA, which takes no
+// parameter: hexadecimal digits of our own making are the one text in this room that joins SQL.
+func openPool(path string, key []byte, pragmas string) (*sql.DB, error) {
+	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "vfs=adiantum"}
+	unlock := "PRAGMA hexkey='" + hex.EncodeToString(key) + "'"
+	return driver.Open(source.String(), func(c *sqlite3.Conn) error {
+		if err := c.Exec(unlock); err != nil {
+			return errors.New("records: the file system refuses the key") // the driver's error would quote the statement
+		}
+		if err := c.Exec(pragmaShort); err != nil {
+			return err
+		}
+		return c.Exec(pragmas)
+	})
+}
+
+func (s *sqlite) commit(ctx context.Context, calls []call) error {
+	if s.writer == nil {
+		return errors.New("records: opened for reading")
+	}
+	// Prepared before the transaction takes the one connection: the pool has no other.
+	for _, c := range calls {
+		if s.prepared[c.query] != nil {
+			continue
+		}
+		stmt, err := s.writer.PrepareContext(ctx, c.query)
+		if err != nil {
+			return fmt.Errorf("records: %w", err)
+		}
+		s.prepared[c.query] = stmt
+	}
+	tx, err := s.writer.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
+	if err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	defer tx.Rollback()              // after a commit it does nothing
+	ctx = context.WithoutCancel(ctx) // watching a context costs more than most of the statements
+	var last string
+	var stmt *sql.Stmt
+	for i, c := range calls {
+		if c.query != last {
+			last, stmt = c.query, tx.StmtContext(ctx, s.prepared[c.query])
+		}
+		result, err := stmt.ExecContext(ctx, c.args...)
+		if err != nil {
+			return fmt.Errorf("records: %w", err)
+		}
+		if n, err := result.RowsAffected(); i == 0 && (err != nil || n != 1) {
+			return errors.Join(ErrOther, err)
+		}
+	}
+	return tx.Commit()
+}
+
+func (s *sqlite) view(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	defer tx.Rollback()
+	return do(tx)
+}
+
+func (s *sqlite) close() error {
+	var errs []error
+	for _, stmt := range s.prepared {
+		errs = append(errs, stmt.Close())
+	}
+	for _, pool := range []*sql.DB{s.reader, s.writer} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}

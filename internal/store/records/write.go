@@ -1,0 +1,192 @@
+package records
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/money"
+)
+
+// batch gathers what the events of one Write leave behind: of an order and of a balance only the last word counts.
+type batch struct {
+	seal     sealer
+	calls    []call
+	orders   map[orderKey]*orderRow
+	balances map[balanceKey]exchange.BalanceRecord
+	charts   map[chart]*candle
+	dirty    map[chartRow]*candle
+}
+
+type orderKey struct {
+	market exchange.Market
+	order  exchange.OrderID
+}
+
+type orderRow struct {
+	record  exchange.OrderRecord
+	changed exchange.Millis
+}
+
+type balanceKey struct {
+	account exchange.Account
+	asset   exchange.Asset
+}
+
+func (b *batch) add(query string, args ...any) {
+	b.calls = append(b.calls, call{query: query, args: args})
+}
+
+// Write takes the events of all commands up to seq that were not taken before; at is the time of the last frame. After
+// an error nothing was taken, or, when the connection broke, perhaps everything: the next Write looks first.
+func (r *Records) Write(ctx context.Context, seq uint64, at exchange.Millis, events []byte) error {
+	if err := r.learn(ctx); err != nil {
+		return err
+	}
+	if seq <= r.seq {
+		return nil // told again
+	}
+	b := &batch{seal: r.seal, orders: map[orderKey]*orderRow{}, balances: map[balanceKey]exchange.BalanceRecord{}, charts: r.charts, dirty: map[chartRow]*candle{}}
+	b.add(updateProgress, int64(seq), int64(at), int64(r.seq))
+	r.known = false // until the tables have it: the charts in memory move first
+	var e exchange.Event
+	for rest := events; len(rest) > 0; {
+		var err error
+		if rest, err = e.Read(rest); err != nil {
+			return fmt.Errorf("records: events of %d commands: %w", seq-r.seq, err)
+		}
+		if e.Seq <= r.seq {
+			continue // the follower gave more than was asked for
+		}
+		if err := b.take(&e); err != nil {
+			return fmt.Errorf("records: event of command %d: %w", e.Seq, err)
+		}
+	}
+	b.finish()
+	if err := r.db.commit(ctx, b.calls); err != nil {
+		return err
+	}
+	r.seq, r.at, r.known = seq, at, true
+	r.wake()
+	return nil
+}
+
+// learn reads where the tables are, after opening and after every failure.
+func (r *Records) learn(ctx context.Context) error {
+	if r.known {
+		return nil
+	}
+	clear(r.charts)
+	err := r.db.view(ctx, func(tx *sql.Tx) (err error) {
+		if r.seq, r.at, err = progress(ctx, tx); err != nil {
+			return err
+		}
+		return readCharts(ctx, tx, r.charts)
+	})
+	r.known = err == nil
+	return err
+}
+
+func (b *batch) take(e *exchange.Event) error {
+	switch e.Kind {
+	case exchange.OrderChanged:
+		key := orderKey{e.Order.Market, e.Order.Order}
+		row := b.orders[key]
+		if row == nil {
+			row = &orderRow{}
+			b.orders[key] = row
+		}
+		row.record, row.changed = e.Order, e.At
+	case exchange.Traded:
+		return b.trade(&e.Trade, e.At)
+	case exchange.BalanceChanged:
+		b.balances[balanceKey{e.Balance.Account, e.Balance.Asset}] = e.Balance
+	case exchange.RecordChanged:
+		return b.record(e)
+	}
+	return nil // levels are what is now, and the engine answers for that
+}
+
+func (b *batch) trade(t *exchange.TradeRecord, at exchange.Millis) error {
+	b.add(putTrade, int64(t.Market), int64(t.Trade), t.Price, t.Qty, int64(t.TakerSide), int64(at),
+		int64(t.Taker.Order), int64(t.Taker.Account), amount(t.Taker.Fee), int64(t.Taker.FeeAsset),
+		int64(t.Maker.Order), int64(t.Maker.Account), amount(t.Maker.Fee), int64(t.Maker.FeeAsset))
+	for _, span := range spans() {
+		c := b.charts[chart{t.Market, span}]
+		if start := at - at%span; c == nil || c.Open != start {
+			c = &candle{Candle: exchange.Candle{Open: start}}
+			b.charts[chart{t.Market, span}] = c
+		}
+		if !c.add(t) {
+			return errors.New("a candle's volume does not fit")
+		}
+		b.dirty[chartRow{chart{t.Market, span}, c.Open}] = c
+	}
+	return nil
+}
+
+// finish adds the last words, in the order of their keys, which the tables like best.
+func (b *batch) finish() {
+	for _, key := range slices.SortedFunc(maps.Keys(b.orders), func(x, y orderKey) int {
+		return compare(uint64(x.market), uint64(y.market), uint64(x.order), uint64(y.order))
+	}) {
+		o, changed := &b.orders[key].record, b.orders[key].changed
+		b.add(putOrder, int64(o.Market), int64(o.Order), int64(o.Account), int64(o.Side), int64(o.Type), int64(o.Force), int64(o.SelfTrade), int64(o.Status),
+			o.Price, o.Stop, o.Qty, o.Show, o.QuoteMax, o.Executed, o.Quote, int64(o.Expire), int64(o.Created), int64(changed), o.Client.String())
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(b.balances), func(x, y balanceKey) int {
+		return compare(uint64(x.account), uint64(y.account), uint64(x.asset), uint64(y.asset))
+	}) {
+		balance := b.balances[key]
+		b.add(putBalance, int64(key.account), int64(key.asset), amount(balance.Available), amount(balance.Held))
+	}
+	for _, row := range slices.SortedFunc(maps.Keys(b.dirty), func(x, y chartRow) int {
+		return compare(uint64(x.market), uint64(y.market), uint64(x.span), uint64(y.span), uint64(x.start), uint64(y.start))
+	}) {
+		c := b.dirty[row]
+		b.add(putCandle, int64(row.market), int64(row.span), int64(row.start), c.Prices[0], c.Prices[1], c.Prices[2], c.Prices[3],
+			c.Volume, amount(c.Quote), c.Trades, c.BuyLots, amount(c.BuyQuote), int64(c.firstTrade), int64(c.lastTrade))
+	}
+}
+
+// compare compares pairs, the first difference deciding.
+func compare(pairs ...uint64) int {
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i] != pairs[i+1] {
+			if pairs[i] < pairs[i+1] {
+				return -1
+			}
+			return 1
+		}
+	}
+	return 0
+}
+
+// amount writes an amount as exactly 39 digits, so that text sorts as the number does.
+func amount(n money.U128) string { return fmt.Sprintf("%039s", n.String()) }
+
+// amountInto reads an amount that either database gives.
+type amountInto struct{ to *money.U128 }
+
+// Scan reads digits.
+func (a amountInto) Scan(value any) error {
+	var text string
+	switch v := value.(type) {
+	case string:
+		text = v
+	case []byte:
+		text = string(v)
+	default:
+		return fmt.Errorf("an amount of type %T", value)
+	}
+	n, err := money.ParseU128(text)
+	if err != nil {
+		return fmt.Errorf("amount %q: %w", text, err)
+	}
+	*a.to = n
+	return nil
+}
