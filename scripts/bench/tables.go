@@ -48,25 +48,30 @@ func rows(out io.Writer, heads []string, lines [][]string) error {
 	return nil
 }
 
-// costTable is our cost beside the bare work with two verifications of each signature, as many as we do, and with one.
+// costTable is our cost beside the bare work with two verifications of each signature, as many as we do, and with one. What
+// every bundle costs, however many inputs it has, stands by itself, and the ratio also without it.
 func costTable(out io.Writer, ours, memory []result) error {
 	var lines [][]string
 	for i, r := range ours {
 		over := func(clock, bare string) string {
 			return fmt.Sprintf("%.2f", r.ms("sign-"+clock+"-ns")/r.ms(bare+"-"+clock+"-ns"))
 		}
+		above := func(clock string) string { // what is fixed
+			return fmt.Sprintf("%.2f", (r.ms("sign-"+clock+"-ns")-r.ms("fixed-"+clock+"-ns"))/r.ms("bare-"+clock+"-ns"))
+		}
 		inputs := r.values["inputs"]
 		lines = append(lines, []string{
 			fmt.Sprintf("%.0f", inputs), fmt.Sprintf("%.0f", r.values["bundles"]), fmt.Sprintf("%.0f", r.values["bundle-bytes"]),
 			fmt.Sprintf("%.1f", r.ms("sign-wall-ns")), fmt.Sprintf("%.1f", r.ms("sign-cpu-ns")), fmt.Sprintf("%.3f", r.ms("sign-wall-ns")/inputs),
 			fmt.Sprintf("%.1f", r.ms("bare-wall-ns")), over("wall", "bare"), over("cpu", "bare"),
+			fmt.Sprintf("%.1f", r.ms("fixed-wall-ns")), fmt.Sprintf("%.1f", r.ms("fixed-cpu-ns")), above("wall"), above("cpu"),
 			fmt.Sprintf("%.1f", r.ms("bare1-wall-ns")), over("wall", "bare1"), over("cpu", "bare1"),
 			fmt.Sprintf("%.1f", memory[i].values["peak/bundle"]),
 		})
 	}
 	fmt.Fprintln(out, "coldsign sign, 3-of-5 P2WSH, one key, whole act")
 	return rows(out, []string{"inputs", "bundles", "bytes", "sign wall", "cpu", "wall/input", "bare 2v", "ratio wall", "cpu",
-		"bare 1v", "ratio wall", "cpu", "memory/bundle"}, lines)
+		"fixed wall", "cpu", "ratio above wall", "cpu", "bare 1v", "ratio wall", "cpu", "memory/bundle"}, lines)
 }
 
 // peerTable puts the others beside it: reading and signing, and the sign calls alone.

@@ -24,7 +24,9 @@ import (
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/txscript/v2"
 	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/home"
 	"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore"
+	"github.com/coldsign/coldsign/cmd/coldsign/internal/signing"
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
 	"github.com/coldsign/coldsign/internal/review"
 	"github.com/coldsign/coldsign/internal/spend"
@@ -148,6 +150,16 @@ func signLowR(key *btcec.PrivateKey, digest []byte) []byte {
 	}
 }
 
+// fixed is the part of a signing that is the same for every bundle: the pinned files read, with the seal of each, the proof
+// of possession of each wallet's keys, and two entries of the ledger on the disk.
+func (tr *treasury) fixed(b *testing.B, ledger *home.Ledger) {
+	_, err := signing.Load(tr.home, ledger, "COLD-A-0", tr.key.Receipt().PublicKey())
+	must(b, err)
+	for range 2 {
+		must(b, ledger.Append(noon, home.Entry{Event: home.Withheld, Key: "COLD-A-0"}))
+	}
+}
+
 // cost is time on the wall and on the processor. The second does not count waiting for the disk, nor for the other
 // programs of a shared machine.
 type cost struct{ wall, cpu time.Duration }
@@ -166,7 +178,7 @@ func costOf(act func()) cost {
 
 // measure alternates between the whole and the bare work, so that both see the same machine, and reports medians.
 func measure(b *testing.B, tr *treasury, before []byte, loads []*load) {
-	var signs, bares, bareOnce []cost
+	var signs, fixed, bares, bareOnce []cost
 	for range b.N {
 		b.StopTimer()
 		tr.forget(b, before)
@@ -179,6 +191,11 @@ func measure(b *testing.B, tr *treasury, before []byte, loads []*load) {
 			}
 		}))
 		b.StopTimer()
+		fixed = append(fixed, costOf(func() {
+			for range loads {
+				tr.fixed(b, ledger)
+			}
+		}))
 		must(b, ledger.Close())
 		for verifications, into := range map[int]*[]cost{2: &bares, 1: &bareOnce} {
 			*into = append(*into, costOf(func() {
@@ -199,6 +216,8 @@ func measure(b *testing.B, tr *treasury, before []byte, loads []*load) {
 	report := func(d time.Duration, unit string) { b.ReportMetric(float64(d.Nanoseconds()), unit) }
 	report(median(signs, cpu), "sign-cpu-ns")
 	report(median(signs, wall), "sign-wall-ns")
+	report(median(fixed, cpu), "fixed-cpu-ns")
+	report(median(fixed, wall), "fixed-wall-ns")
 	report(median(bares, cpu), "bare-cpu-ns")
 	report(median(bares, wall), "bare-wall-ns")
 	report(median(bareOnce, cpu), "bare1-cpu-ns")
