@@ -241,6 +241,29 @@ func TestTheParentIsSentBeforeTheChild(t *testing.T) {
 	}
 }
 
+// What the node has lost of ours comes out of the records; what it does not take any more is said, and stays sent for.
+func TestANodeThatDropsTheParentIsHandedItAgain(t *testing.T) {
+	r := newRig(t)
+	parent := r.hangs()
+	r.chain.pool = nil
+	r.bears(ofSerial(1, 20_000))
+	if len(r.chain.pool) != 1 || r.chain.pool[0].TxHash() != parent.TxHash() {
+		t.Fatalf("the node has %d transactions", len(r.chain.pool))
+	}
+	foreign := r.incoming(50_000_000, 200)
+	v := r.bears(ofTx(foreign, 5_000))
+	r.chain.pool, r.chain.picky = nil, func(raw []byte) bool { return bytes.Equal(raw, rawOf(foreign)) }
+	r.signBy(v.Intent.Serial, 0, 1)
+	if v := r.look(v.Intent.Serial); v.Intent.State != treasury.Signed || !strings.Contains(v.Waiting, "parent: "+errNode.Error()) || len(r.chain.pool) != 0 {
+		t.Errorf("%s, waits for %q, the node has %d", v.Intent.State, v.Waiting, len(r.chain.pool))
+	}
+	r.chain.picky = nil
+	r.tick(context.Background())
+	if v := r.look(v.Intent.Serial); v.Intent.State != treasury.Broadcast || len(r.chain.pool) != 2 {
+		t.Errorf("%s, the node has %d", v.Intent.State, len(r.chain.pool))
+	}
+}
+
 // signerPolicy is a policy of the keyholders with an edit, set at the daemon.
 func (r *rig) signerPolicy(edits ...string) {
 	r.t.Helper()

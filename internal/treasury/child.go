@@ -230,7 +230,8 @@ func (t *Treasury) stuckID(ctx context.Context, o ChildOrder) (chainhash.Hash, e
 	return tx.TxID, err
 }
 
-// hanging gets a transaction that the node holds and no block has.
+// hanging gets a transaction that the node holds and no block has. One of ours that the node has lost is in the records,
+// and is handed to it again.
 func (t *Treasury) hanging(ctx context.Context, txid chainhash.Hash) (stuckTx, error) {
 	depth, err := t.Records.Confirmations(ctx, txid)
 	if err != nil {
@@ -243,6 +244,12 @@ func (t *Treasury) hanging(ctx context.Context, txid chainhash.Hash) (stuckTx, e
 	raw, waits, err := t.Node.Waiting(ctx, txid)
 	if err != nil {
 		return stuckTx{}, fmt.Errorf("stuck transaction: %w", err)
+	}
+	if tx, ours, err := t.Records.TransactionOf(ctx, txid); err != nil {
+		return stuckTx{}, err
+	} else if ours && !waits {
+		_, err := t.Node.Broadcast(ctx, tx.Raw)
+		raw, waits = tx.Raw, err == nil
 	}
 	if !waits {
 		return stuckTx{}, spend.Refuse("child-no-parent", where, "a transaction that waits at the node", "none",
