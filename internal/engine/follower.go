@@ -165,24 +165,18 @@ func (f *Follower) apply(ctx context.Context, frame Frame) error {
 	return nil
 }
 
-// gather keeps the events for the sinks. A sink knows whole frames, so it has all of a frame's events or none; where
-// sinks know different amounts, what is gathered is given before the first of them needs no more than the others.
+// gather keeps the events for the sinks. A sink knows whole frames: all of a frame's events or none. Where a sink has
+// known everything up to this frame, the others are brought to the same place, so that from here on all need the same.
 func (f *Follower) gather(ctx context.Context, seq uint64) error {
-	needed := false
+	needed, level := false, false
 	for _, known := range f.known {
 		needed = needed || known < seq
-		if known == seq {
-			if err := f.flush(ctx); err != nil {
-				return err
-			}
-			f.events = f.events[:0]
-		}
+		level = level || known == seq
 	}
-	if !needed {
-		return nil
+	if needed {
+		f.events = append(f.events, f.results.Events...)
 	}
-	f.events = append(f.events, f.results.Events...)
-	if len(f.events) >= sinkBytes {
+	if level || len(f.events) >= sinkBytes {
 		return f.flush(ctx)
 	}
 	return nil
