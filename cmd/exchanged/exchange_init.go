@@ -30,10 +30,22 @@ import (
 const exchangeDir = "exchange"
 
 func newExchangeCmd(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "exchange", Short: "The exchange's keys, and what an external bus must know",
-		Example: "  exchanged exchange init --data /srv/coldsign\n  exchanged exchange nats --data /srv/coldsign"}
-	cmd.AddCommand(newExchangeInitCmd(a), newExchangeNatsCmd(a))
-	return cmd
+	roster := &cobra.Command{
+		Use:   "roster",
+		Short: "Give the exchange the roster of this folder",
+		Long: "The first roster counts at once: it is what the journal begins with, and nobody could approve it. A later one is a change\n" +
+			"like others: two people of the present roster approve it (warmctl change approve ID).",
+		Example: "  exchanged exchange roster --data /srv/coldsign", Args: command.Arguments(0, 0),
+		RunE: func(*cobra.Command, []string) error { return runExchangeRoster(a) },
+	}
+	deposits := &cobra.Command{
+		Use:     "deposits WALLET",
+		Short:   "Propose the wallet whose receive addresses customers pay to",
+		Long:    "The engine pins the wallet file, derives every deposit address from it itself, and credits only what pays to one." + twoPeople,
+		Example: "  exchanged exchange deposits HOT-BTC-1 --data /srv/coldsign", Args: command.Arguments(1, 1),
+		RunE: func(_ *cobra.Command, args []string) error { return runDepositWallet(a, args[0]) },
+	}
+	return command.Group("exchange", "The exchange's keys, roster and deposit wallet", newExchangeInitCmd(a), newExchangeNatsCmd(a), roster, deposits)
 }
 
 func newExchangeInitCmd(a *app) *cobra.Command {

@@ -42,7 +42,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.PersistentFlags().Lookup("home").DefValue = "$WARMCTL_HOME, or ~/.warmctl" // help is the same on every machine
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
 	return command.Root(root, newInitCmd(a), newEnrollCmd(a), newWalletCmd(a), newKeyCmd(a), newStatusCmd(a), newTopUpCmd(a), newConsolidationCmd(a),
-		newPaymentCmd(a), newChildCmd(a),
+		newPaymentCmd(a), newChildCmd(a), newChangeCmd(a),
 		newBundleCmd(a), newEventsCmd(a))
 }
 

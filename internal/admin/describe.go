@@ -44,7 +44,11 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 		if i.Balance.Debit {
 			verb = "TAKES"
 		}
-		say(verb, "account %d, asset %d: %s smallest units", i.Balance.Account, i.Balance.Asset, i.Balance.Amount)
+		who := "the house's reserve, from outside"
+		if i.Balance.Account != 0 {
+			who = fmt.Sprintf("account %d", i.Balance.Account)
+		}
+		say(verb, "%s, asset %d: %s smallest units", who, i.Balance.Asset, i.Balance.Amount)
 	case i.Roster != nil:
 		say("ROSTER", "%d bytes, SHA-256 %x", len(i.Roster), sha256.Sum256(i.Roster))
 	case i.Freeze != nil:
