@@ -63,11 +63,9 @@ type State struct {
 	tags     []uint32
 	out      *Results
 	taker    taker
-	risen    []uint32 // stop orders that came to life
-	levels   []uint64 // touched: market, side, price
-	touched  []ledger.Place
-	marks    []uint32 // by place: the frame that touched it
-	frame    uint32
+	risen    []uint32       // stop orders that came to life
+	levels   []uint64       // touched: market, side, price
+	touched  []ledger.Place // their rows are marked
 }
 
 // NewState makes the state before the first command.
@@ -104,7 +102,6 @@ func (s *State) Apply(f Frame, out *Results) error {
 	}
 	s.now = max(s.now, f.At)
 	s.out = out
-	s.frame++
 	s.seq++ // what expires now does so on behalf of the first command
 	s.advance()
 	s.seq--

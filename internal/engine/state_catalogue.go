@@ -7,6 +7,7 @@ import (
 
 	"github.com/coldsign/coldsign/internal/approvals"
 	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/ledger"
 	"github.com/coldsign/coldsign/internal/matching"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -111,10 +112,10 @@ func (s *State) carryOut(grant approvals.Grant, o *exchange.Outcome) exchange.Co
 		return s.addWallet(intent.Wallet, o)
 	case intent.Fees != nil:
 		info, code := s.accounts.SetFees(*intent.Fees)
-		return s.toldIf(code, exchange.AccountRecord, info)
+		return s.settled(code, info)
 	case intent.Freeze != nil:
 		info, code := s.accounts.SetState(*intent.Freeze)
-		return s.toldIf(code, exchange.AccountRecord, info)
+		return s.settled(code, info)
 	}
 	return exchange.Malformed
 }
@@ -125,6 +126,18 @@ func (s *State) toldIf(code exchange.Code, kind exchange.Record, record any) exc
 		s.tellRecord(kind, record)
 	}
 	return code
+}
+
+// settled tells an account's record, and the ledger what orders need to know of it.
+func (s *State) settled(code exchange.Code, info exchange.AccountInfo) exchange.Code {
+	if code == exchange.Done {
+		s.ledger.SetTerms(info.ID, termsOf(&info))
+	}
+	return s.toldIf(code, exchange.AccountRecord, info)
+}
+
+func termsOf(i *exchange.AccountInfo) ledger.Terms {
+	return ledger.Terms{MakerPPM: i.MakerPPM, TakerPPM: i.TakerPPM, Known: true, Active: i.State == exchange.AccountActive}
 }
 
 // adjust posts a granted balance change.

@@ -91,8 +91,7 @@ func (s *State) trade(m *market, e *matching.Event) {
 
 // fees are what the two sides pay, in millionths of what they receive. In an auction nobody takes: both pay as makers.
 func (s *State) fees(t, k *order, side matching.Side) (buyer, seller uint32) {
-	taker, _ := s.accounts.Terms(t.account)
-	maker, _ := s.accounts.Terms(k.account)
+	taker, maker := s.ledger.Terms(t.account), s.ledger.Terms(k.account)
 	buyer, seller = taker.TakerPPM, maker.MakerPPM
 	if t.flags&resting != 0 {
 		buyer = taker.MakerPPM
@@ -264,11 +263,7 @@ func (s *State) touch(p ledger.Place) {
 	if s.options.NoEvents {
 		return
 	}
-	for int(p) >= len(s.marks) {
-		s.marks = append(s.marks, 0)
-	}
-	if s.marks[p] != s.frame {
-		s.marks[p] = s.frame
+	if s.ledger.Mark(p, 1) {
 		s.touched = append(s.touched, p)
 	}
 }
@@ -293,6 +288,7 @@ func (s *State) flush() {
 		s.out.Events = record.Append(exchange.AppendHead(s.out.Events, exchange.LevelChanged, s.seq, s.now))
 	}
 	for _, p := range s.touched {
+		s.ledger.Mark(p, 0)
 		b := s.ledger.Balance(p)
 		account, asset := s.ledger.Owner(p)
 		record := exchange.BalanceRecord{Account: account, Asset: asset, Available: b.Available, Held: b.Held}

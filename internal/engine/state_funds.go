@@ -293,7 +293,7 @@ func (s *State) openAccount(c *exchange.Command, o *exchange.Outcome) exchange.C
 	if code == exchange.Done {
 		o.Number = uint64(info.ID)
 	}
-	return s.toldIf(code, exchange.AccountRecord, info)
+	return s.settled(code, info)
 }
 
 func (s *State) key(c *exchange.Command, o *exchange.Outcome) exchange.Code {

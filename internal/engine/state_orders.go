@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/coldsign/coldsign/internal/accounts"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/ledger"
 	"github.com/coldsign/coldsign/internal/matching"
@@ -61,15 +60,15 @@ type taker struct {
 // seat is who trades where.
 type seat struct {
 	m     *market
-	terms accounts.Terms
+	terms ledger.Terms
 }
 
 func (s *State) seat(c *exchange.Command) (seat, exchange.Code) {
 	if int(c.Market) >= len(s.markets) || c.Market == 0 {
 		return seat{}, exchange.UnknownMarket
 	}
-	terms, known := s.accounts.Terms(c.Account)
-	if !known {
+	terms := s.ledger.Terms(c.Account)
+	if !terms.Known {
 		return seat{}, exchange.UnknownAccount
 	}
 	return seat{s.markets[c.Market], terms}, exchange.Done
@@ -81,7 +80,7 @@ func (s *State) place(c *exchange.Command, o *exchange.Outcome) exchange.Code {
 	if code != exchange.Done {
 		return code
 	}
-	if at.terms.State != exchange.AccountActive {
+	if !at.terms.Active {
 		return exchange.NotAllowed
 	}
 	return s.enter(at.m, c, o, 0)
@@ -95,7 +94,7 @@ func (s *State) replace(c *exchange.Command, o *exchange.Outcome) exchange.Code 
 	}
 	old := s.named(at.m, c)
 	switch {
-	case at.terms.State != exchange.AccountActive:
+	case !at.terms.Active:
 		return exchange.NotAllowed
 	case old == 0:
 		return exchange.UnknownOrder

@@ -228,6 +228,14 @@ func RestoreState(from io.Reader, o StateOptions) (*State, error) {
 	if s.ledger, err = ledger.Restore(r.Reader); err != nil {
 		return nil, err
 	}
+	s.accounts.Accounts(func(info exchange.AccountInfo) bool {
+		if info.ID > ledger.AccountMax {
+			r.fail("account %d", info.ID)
+			return false
+		}
+		s.ledger.SetTerms(info.ID, termsOf(&info))
+		return true
+	})
 	held := make([]money.U128, s.ledger.Rows()+1)
 	s.holdWaiting(r, held)
 	for id := 1; id < markets && r.err == nil; id++ {

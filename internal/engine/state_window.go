@@ -87,8 +87,10 @@ type window struct{ newer, older generation }
 
 type generation struct {
 	answers []answer
-	ids     finder // slots are places in answers, plus one
+	table   []uint32 // open addressing: twelve bits of the hash, and the place in answers plus one in the lower twenty
 }
+
+const windowBits = 20 // windowLen is below 2^20
 
 // answer is an outcome without fills and reason, in one line of the cache.
 type answer struct {
@@ -116,10 +118,16 @@ func (w *window) find(id exchange.ID) *answer {
 }
 
 func (g *generation) find(id exchange.ID) *answer {
-	hash := hashOf(id)
-	for slot, at := g.ids.first(hash); slot != 0; slot, at = g.ids.next(hash, at) {
-		if a := &g.answers[slot-1]; a.id == id {
-			return a
+	if len(g.table) == 0 {
+		return nil
+	}
+	hash, mask := hashOf(id), uint64(len(g.table)-1)
+	for at := hash >> 40 & mask; g.table[at] != 0; at = (at + 1) & mask {
+		e := g.table[at]
+		if e>>windowBits == uint32(hash)>>windowBits {
+			if a := &g.answers[e&(1<<windowBits-1)-1]; a.id == id {
+				return a
+			}
 		}
 	}
 	return nil
@@ -129,15 +137,29 @@ func (w *window) add(a answer) {
 	if len(w.newer.answers) == windowLen {
 		w.newer, w.older = w.older, w.newer
 		w.newer.answers = w.newer.answers[:0]
-		clear(w.newer.ids.table)
-		w.newer.ids.count = 0
+		clear(w.newer.table)
 	}
 	w.newer.add(a)
 }
 
 func (g *generation) add(a answer) {
-	g.answers = append(g.answers, a)
-	g.ids.put(hashOf(a.id), uint32(len(g.answers)))
+	if g.answers = append(g.answers, a); 2*len(g.answers) <= len(g.table) {
+		g.seat(len(g.answers))
+		return
+	}
+	g.table = make([]uint32, max(finderLeast, 2*len(g.table)))
+	for n := range g.answers {
+		g.seat(n + 1)
+	}
+}
+
+// seat enters the answer of that number, from one on.
+func (g *generation) seat(number int) {
+	hash, mask := hashOf(g.answers[number-1].id), uint64(len(g.table)-1)
+	at := hash >> 40 & mask
+	for ; g.table[at] != 0; at = (at + 1) & mask {
+	}
+	g.table[at] = uint32(hash)>>windowBits<<windowBits | uint32(number)
 }
 
 // answerOf keeps what an outcome says.

@@ -11,8 +11,10 @@
 // from a transaction under proof of work; Adjust takes an approvals.Grant, which the approvals room makes from the
 // signatures of two people.
 //
-// Rows stand in a slab without pointers, found by open addressing, and their place never changes, so that whoever works
-// with a row often keeps its Place. A posting allocates nothing, and the garbage collector has nothing to scan.
+// Rows stand in a slab without pointers, one row to a line of the cache, those of an account in a chain that begins in
+// the account's entry, which also holds its fees: who trades touches the entry and the rows, and nothing else. A row's
+// place never changes, so whoever works with it often keeps its Place. A posting allocates nothing, and the garbage
+// collector has nothing to scan.
 //
 // What may never happen here: a posting that does not balance, a credit without evidence, a clock, or a map that is
 // walked.
@@ -40,82 +42,148 @@ type House struct {
 	External  money.U128 // what came from outside and did not go back
 }
 
+// row is a balance with whose it is. It fills a line of the cache.
+type row struct {
+	Balance
+	account exchange.Account
+	next    Place  // of the same account
+	mark    uint32 // the caller's own
+	asset   exchange.Asset
+	_       [14]byte
+}
+
+// Terms are what every order needs to know of its account. The zero Terms are those of nobody.
+type Terms struct {
+	MakerPPM, TakerPPM uint32 // fees, in millionths of what is received
+	Known              bool
+	Active             bool // it may place orders
+}
+
+// holder is an account: its terms, and where its rows begin.
+type holder struct {
+	maker, taker uint32
+	rows         Place
+	flags        uint8
+}
+
+const (
+	known uint8 = 1 << iota
+	active
+)
+
 // Ledger is all balances. It is not safe for concurrent use: one engine writes.
 type Ledger struct {
-	rows   []Balance // by place
-	keys   []uint64  // by place: account and asset
-	table  []entry
-	shift  uint8
-	assets []House // by asset
-	done   map[Transfer]struct{}
-	order  []Transfer // those of done, oldest first
-	digest Digest
+	rows    []row                        // by place
+	holders []holder                     // by account
+	odd     map[exchange.Account]*holder // of accounts whose numbers are far beyond the others
+	assets  []House                      // by asset
+	done    []uint32                     // open addressing: places in order, plus one
+	order   []Transfer                   // that happened, oldest first
+	digest  Digest
 }
 
 // Transfer names something that may happen once.
 type Transfer [16]byte
 
-// entry keeps key and place together, so that a look-up touches one line of the cache.
-type entry struct {
-	key   uint64
-	place Place // 0: the entry is free
-}
-
 // AccountMax is the greatest account that has a ledger row.
 const AccountMax exchange.Account = 1<<48 - 1
 
+// gapMax is how far an account's number may be beyond those before it and still have an entry by its number.
+const gapMax = 1 << 16
+
 // New returns an empty ledger.
 func New() *Ledger {
-	l := &Ledger{rows: make([]Balance, 1, 64), keys: make([]uint64, 1, 64), done: map[Transfer]struct{}{}}
-	l.resize(6)
-	return l
+	return &Ledger{rows: make([]row, 1, 64), holders: make([]holder, 1, 64), odd: map[exchange.Account]*holder{}}
 }
 
-func keyOf(a exchange.Account, asset exchange.Asset) uint64 { return uint64(a)<<16 | uint64(asset) }
-
-// slot returns where a key stands in the table, or the free entry where it would.
-func (l *Ledger) slot(key uint64) *entry {
-	mask := uint64(len(l.table) - 1)
-	for i := key * 0x9E3779B97F4A7C15 >> (l.shift & 63); ; i++ {
-		if e := &l.table[i&mask]; e.key == key || e.place == 0 {
-			return e
-		}
+// holder returns an account's entry, or nil when it has none.
+func (l *Ledger) holder(a exchange.Account) *holder {
+	if uint64(a) < uint64(len(l.holders)) {
+		return &l.holders[a]
 	}
+	return l.odd[a]
 }
 
-func (l *Ledger) resize(log int) {
-	old := l.table
-	l.table, l.shift = make([]entry, 1<<log), uint8(64-log)
-	for _, e := range old {
-		if e.place != 0 {
-			*l.slot(e.key) = e
+// enlist returns an account's entry, a new one when there was none.
+func (l *Ledger) enlist(a exchange.Account) *holder {
+	if a == 0 || a > AccountMax {
+		panic("ledger: an account that nobody can have")
+	}
+	h := l.holder(a)
+	if h != nil {
+		return h
+	}
+	if uint64(a) > uint64(len(l.holders))+gapMax {
+		l.odd[a] = &holder{}
+		return l.odd[a]
+	}
+	for uint64(len(l.holders)) <= uint64(a) {
+		next := holder{}
+		if odd := l.odd[exchange.Account(len(l.holders))]; odd != nil {
+			next = *odd
+			delete(l.odd, exchange.Account(len(l.holders)))
 		}
+		l.holders = append(l.holders, next)
+	}
+	return &l.holders[a]
+}
+
+// Terms returns what orders need to know of an account.
+func (l *Ledger) Terms(a exchange.Account) Terms {
+	h := l.holder(a)
+	if h == nil {
+		return Terms{}
+	}
+	return Terms{h.maker, h.taker, h.flags&known != 0, h.flags&active != 0}
+}
+
+// SetTerms says what orders need to know of an account. Terms are not in the ledger's snapshot: whoever sets them keeps
+// them.
+func (l *Ledger) SetTerms(a exchange.Account, t Terms) {
+	h := l.enlist(a)
+	h.maker, h.taker, h.flags = t.MakerPPM, t.TakerPPM, 0
+	if t.Known {
+		h.flags |= known
+	}
+	if t.Active {
+		h.flags |= active
 	}
 }
 
 // Find returns the row of an account and an asset, zero when there is none.
 func (l *Ledger) Find(a exchange.Account, asset exchange.Asset) Place {
-	return l.slot(keyOf(a, asset)).place
+	h := l.holder(a)
+	if h == nil {
+		return 0
+	}
+	p := h.rows
+	for p != 0 && l.rows[p].asset != asset {
+		p = l.rows[p].next
+	}
+	return p
 }
 
 // Open returns the row of an account and an asset, an empty one when there was none.
 func (l *Ledger) Open(a exchange.Account, asset exchange.Asset) Place {
-	key := keyOf(a, asset)
-	e := l.slot(key)
-	if e.place != 0 {
-		return e.place
+	if p := l.Find(a, asset); p != 0 {
+		return p
 	}
-	if a == 0 || a > AccountMax || asset == 0 {
-		panic("ledger: a row of nobody or of nothing")
+	if asset == 0 {
+		panic("ledger: a row of nothing")
 	}
-	l.rows, l.keys = append(l.rows, Balance{}), append(l.keys, key)
-	p := Place(len(l.rows) - 1)
-	*e = entry{key, p}
+	h := l.enlist(a)
+	l.rows = append(l.rows, row{account: a, asset: asset, next: h.rows})
+	h.rows = Place(len(l.rows) - 1)
 	l.asset(asset)
-	if len(l.rows)*3 > len(l.table)*2 {
-		l.resize(bits.Len(uint(len(l.table))))
-	}
-	return p
+	return h.rows
+}
+
+// Mark sets a row's mark, which is the caller's own, and reports whether it had another one.
+func (l *Ledger) Mark(p Place, mark uint32) bool {
+	r := &l.rows[p]
+	changed := r.mark != mark
+	r.mark = mark
+	return changed
 }
 
 // asset returns the house's side of an asset.
@@ -127,11 +195,11 @@ func (l *Ledger) asset(a exchange.Asset) *House {
 }
 
 // Balance returns what stands in a row; the row zero is empty.
-func (l *Ledger) Balance(p Place) Balance { return l.rows[p] }
+func (l *Ledger) Balance(p Place) Balance { return l.rows[p].Balance }
 
 // Owner returns whose row of what a place is.
 func (l *Ledger) Owner(p Place) (exchange.Account, exchange.Asset) {
-	return exchange.Account(l.keys[p] >> 16), exchange.Asset(l.keys[p])
+	return l.rows[p].account, l.rows[p].asset
 }
 
 // House returns what stands against the customers' rows of an asset.
@@ -146,11 +214,32 @@ func (l *Ledger) House(a exchange.Asset) House {
 func (l *Ledger) Rows() int { return len(l.rows) - 1 }
 
 // Done reports whether a transfer has happened.
-func (l *Ledger) Done(t Transfer) bool { _, done := l.done[t]; return done }
+func (l *Ledger) Done(t Transfer) bool {
+	if len(l.done) == 0 {
+		return false
+	}
+	return l.done[l.seat(t)] != 0
+}
+
+// seat is where a transfer stands in the table, or the free place where it would. Transfers are hashes already.
+func (l *Ledger) seat(t Transfer) uint64 {
+	mask := uint64(len(l.done) - 1)
+	at := binary.LittleEndian.Uint64(t[:]) & mask
+	for ; l.done[at] != 0 && l.order[l.done[at]-1] != t; at = (at + 1) & mask {
+	}
+	return at
+}
 
 func (l *Ledger) remember(t Transfer) {
-	l.done[t] = struct{}{}
 	l.order = append(l.order, t)
+	if 2*len(l.order) > len(l.done) {
+		l.done = make([]uint32, max(64, 2*len(l.done)))
+		for i := range l.order {
+			l.done[l.seat(l.order[i])] = uint32(i + 1)
+		}
+	} else {
+		l.done[l.seat(t)] = uint32(len(l.order))
+	}
 	l.digest.Add(binary.LittleEndian.Uint64(t[:]), binary.LittleEndian.Uint64(t[8:]))
 }
 

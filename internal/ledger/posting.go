@@ -16,7 +16,7 @@ const ppmWhole = 1_000_000
 
 // Hold puts an amount of a row on hold. False: there is not as much available, and nothing changed.
 func (l *Ledger) Hold(p Place, amount money.U128) bool {
-	b := &l.rows[p]
+	b := &l.rows[p].Balance
 	rest, enough := b.Available.Sub(amount)
 	if !enough || p == 0 {
 		return false
@@ -29,7 +29,7 @@ func (l *Ledger) Hold(p Place, amount money.U128) bool {
 
 // Release makes an amount on hold available again. More than is on hold is a broken invariant.
 func (l *Ledger) Release(p Place, amount money.U128) {
-	b := &l.rows[p]
+	b := &l.rows[p].Balance
 	lose(&b.Held, amount)
 	gain(&b.Available, amount)
 	l.posted(p, b)
@@ -77,7 +77,7 @@ type Trade struct {
 func (l *Ledger) Settle(t *Trade) (buyerFee, sellerFee money.U128) {
 	buyerFee, sellerFee = Fee(t.Size, t.BuyerPPM), Fee(t.Cost, t.SellerPPM)
 	// One row after the other, never two at a time: with self-trades the four are only two.
-	b := &l.rows[t.BuyerQuote]
+	b := &l.rows[t.BuyerQuote].Balance
 	lose(&b.Held, t.Reserved)
 	improvement, enough := t.Reserved.Sub(t.Cost)
 	if !enough {
@@ -87,7 +87,7 @@ func (l *Ledger) Settle(t *Trade) (buyerFee, sellerFee money.U128) {
 	l.posted(t.BuyerQuote, b)
 	l.receive(t.SellerQuote, t.Quote, t.Cost, sellerFee)
 
-	b = &l.rows[t.SellerBase]
+	b = &l.rows[t.SellerBase].Balance
 	lose(&b.Held, t.Size)
 	l.posted(t.SellerBase, b)
 	l.receive(t.BuyerBase, t.Base, t.Size, buyerFee)
@@ -96,7 +96,7 @@ func (l *Ledger) Settle(t *Trade) (buyerFee, sellerFee money.U128) {
 
 // receive gives a row what another has lost, less the house's fee.
 func (l *Ledger) receive(to Place, asset exchange.Asset, amount, fee money.U128) {
-	b, h := &l.rows[to], &l.assets[asset]
+	b, h := &l.rows[to].Balance, &l.assets[asset]
 	net, enough := amount.Sub(fee)
 	if !enough || to == 0 {
 		panic("ledger: a fee above the amount, or a row of nobody")
@@ -147,7 +147,7 @@ func (l *Ledger) enter(id Transfer, to exchange.Account, asset exchange.Asset, a
 		return 0, exchange.AmountOverflow
 	}
 	p := l.Open(to, asset)
-	b, h := &l.rows[p], l.asset(asset)
+	b, h := &l.rows[p].Balance, l.asset(asset)
 	gain(&h.External, amount)
 	gain(&h.Customers, amount)
 	gain(&b.Available, amount)
@@ -184,7 +184,7 @@ func (l *Ledger) Adjust(g approvals.Grant) (Place, exchange.Code) {
 	}
 	l.asset(a.Asset).balanced()
 	if p != 0 {
-		l.posted(p, &l.rows[p])
+		l.posted(p, &l.rows[p].Balance)
 	}
 	l.remember(id)
 	return p, exchange.Done
@@ -254,7 +254,7 @@ func (l *Ledger) Pay(p Place, number uint64, amount, fee money.U128) exchange.Co
 		panic("ledger: a withdrawal below its fee")
 	}
 	_, asset := l.Owner(p)
-	b, h := &l.rows[p], &l.assets[asset]
+	b, h := &l.rows[p].Balance, &l.assets[asset]
 	lose(&b.Held, amount)
 	lose(&h.Customers, amount)
 	gain(&h.Fees, fee)

@@ -39,8 +39,9 @@ func (l *Ledger) Snapshot(w io.Writer) error {
 	}
 	out.Write(buf)
 	for i := 1; i < len(l.rows); i++ {
-		buf = binary.LittleEndian.AppendUint64(buf[:0], l.keys[i])
-		out.Write(appendUnits(appendUnits(buf, l.rows[i].Available), l.rows[i].Held))
+		r := &l.rows[i]
+		buf = binary.LittleEndian.AppendUint64(buf[:0], uint64(r.account)<<16|uint64(r.asset))
+		out.Write(appendUnits(appendUnits(buf, r.Available), r.Held))
 	}
 	for _, h := range l.assets {
 		out.Write(appendUnits(appendUnits(appendUnits(appendUnits(buf[:0], h.Customers), h.Fees), h.Reserve), h.External))
@@ -108,13 +109,14 @@ func records(r io.Reader, size int, count uint64, read func([]byte) error) error
 
 func (l *Ledger) readRow(raw []byte) error {
 	key := binary.LittleEndian.Uint64(raw)
-	if key>>16 == 0 || uint16(key) == 0 || l.slot(key).place != 0 {
+	account, asset := exchange.Account(key>>16), exchange.Asset(key)
+	if account == 0 || asset == 0 || l.Find(account, asset) != 0 {
 		return fmt.Errorf("ledger snapshot: row %016x stands twice or is nobody's", key)
 	}
 	assets := l.assets
-	p := l.Open(exchange.Account(key>>16), exchange.Asset(key))
+	p := l.Open(account, asset)
 	l.assets = assets // those of the snapshot follow the rows
-	l.rows[p] = Balance{units(raw[8:]), units(raw[24:])}
+	l.rows[p].Balance = Balance{units(raw[8:]), units(raw[24:])}
 	return nil
 }
 
