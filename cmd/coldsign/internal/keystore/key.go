@@ -24,7 +24,7 @@ type holder interface {
 // Key is an unlocked key. Its methods may be called from several goroutines.
 type Key struct {
 	_      [0]func()
-	mutex  sync.Mutex
+	mutex  sync.RWMutex // many may sign at a time; Close waits for them
 	record wallet.KeyRecord
 	holder holder // nil after Close
 }
@@ -59,15 +59,15 @@ func (k *Key) SignAt(ctx context.Context, at Place, digest [32]byte) (der []byte
 	if der, err = k.sign(ctx, at, digest); err != nil {
 		return nil, err
 	}
-	if err := verify(der, at.PubKey, digest); err != nil { // which takes longer than signing, and needs no lock
+	if err := verify(der, at.PubKey, digest); err != nil {
 		return nil, err
 	}
 	return der, nil
 }
 
 func (k *Key) sign(ctx context.Context, at Place, digest [32]byte) ([]byte, error) {
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
+	k.mutex.RLock()
+	defer k.mutex.RUnlock()
 	if k.holder == nil {
 		return nil, ErrClosed
 	}
@@ -95,8 +95,8 @@ func verify(der []byte, pub [33]byte, digest [32]byte) error {
 
 // Receipt is the key that signs this signer's receipts and pins, or nil after Close.
 func (k *Key) Receipt() ssh.Signer {
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
+	k.mutex.RLock()
+	defer k.mutex.RUnlock()
 	if k.holder == nil {
 		return nil
 	}
