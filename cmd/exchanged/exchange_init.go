@@ -1,19 +1,26 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/coldsign/coldsign/internal/accounts"
 	"github.com/coldsign/coldsign/internal/bus"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/engine"
+	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // The part of the daemon's folder that is the exchange's. Each segment has a folder of its own, which its system user
@@ -24,6 +31,7 @@ import (
 //	exchange/engine/store.key   seals journal, records and snapshots, 0600
 //	exchange/engine/kek.key     seals customers' secrets, 0600
 //	exchange/gateway/listen.key seals listen keys, which all gateways take, 0600
+//	exchange/engine/rules       delays of withdrawals; they belong to the journal's beginning and never change
 //	exchange/engine/journal/    records/  snapshots/
 //	exchange/wallet/deposits    how far deposits are credited
 //	exchange/admin/changes/     changes that wait for approvals
@@ -49,7 +57,8 @@ func newExchangeCmd(a *app) *cobra.Command {
 }
 
 func newExchangeInitCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var delay time.Duration
+	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make the exchange's keys in a folder that has none",
 		Long: "Makes the keys of every segment, each in a folder of its own with mode 0600, and prints the section for exchanged.yaml.\n" +
@@ -57,11 +66,11 @@ func newExchangeInitCmd(a *app) *cobra.Command {
 		Example: "  exchanged exchange init --data /srv/coldsign",
 		Args:    command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			at, err := a.folder()
+			c, at, err := a.load()
 			if err != nil {
 				return err
 			}
-			if err := makeExchange(at); err != nil {
+			if err := makeExchange(at, c.network, delay); err != nil {
 				return err
 			}
 			if a.json {
@@ -72,6 +81,46 @@ func newExchangeInitCmd(a *app) *cobra.Command {
 			return err
 		},
 	}
+	delayFlag(cmd, &delay)
+	return cmd
+}
+
+// delayMin is the shortest cool-down where coins are worth something.
+const delayMin = time.Hour
+
+func delayFlag(cmd *cobra.Command, delay *time.Duration) {
+	cmd.Flags().DurationVar(delay, "cool-down", 24*time.Hour, "until a new withdrawal address or key counts; fixed for ever, at least 1h on mainnet")
+}
+
+// rulesFile is what belongs to the journal's beginning: replaying it under other rules would give another history.
+type rulesFile struct {
+	AddressDelay int64 `json:"address_delay_ms"`
+	KeyDelay     int64 `json:"key_delay_ms"`
+}
+
+// stateOptions are what every replay of this folder's journal needs.
+func (f folder) stateOptions() (engine.StateOptions, *accounts.Sealer, error) {
+	kek, err := f.key32(exchangeDir, "engine", "kek.key")
+	if err != nil {
+		return engine.StateOptions{}, nil, err
+	}
+	sealer, err := accounts.NewSealer(kek)
+	if err != nil {
+		return engine.StateOptions{}, nil, err
+	}
+	raw, err := console.ReadFile(f.path(exchangeDir, "engine", "rules"), keyMax)
+	if err != nil {
+		return engine.StateOptions{}, nil, err
+	}
+	var r rulesFile
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil || r.AddressDelay < 0 || r.KeyDelay < 0 {
+		return engine.StateOptions{}, nil, fmt.Errorf("%s is not what init wrote; bring it back from a backup", f.path(exchangeDir, "engine", "rules"))
+	}
+	rules := accounts.DefaultRules()
+	rules.AddressDelay, rules.KeyDelay = exchange.Millis(r.AddressDelay), exchange.Millis(r.KeyDelay)
+	return engine.StateOptions{Rules: rules, Opener: sealer}, sealer, nil
 }
 
 func newExchangeNatsCmd(a *app) *cobra.Command {
@@ -101,7 +150,10 @@ func newExchangeNatsCmd(a *app) *cobra.Command {
 }
 
 // makeExchange makes folders and keys. It writes the users last: without that file the keys are not used.
-func makeExchange(at folder) error {
+func makeExchange(at folder, network spend.Network, delay time.Duration) error {
+	if delay < 0 || delay < delayMin && !network.IsTest() {
+		return console.Fail(console.Usage, fmt.Errorf("--cool-down %s is too short for %s, at least %s", delay, network, delayMin))
+	}
 	if _, err := os.Lstat(at.path(exchangeDir)); err == nil {
 		return console.Fail(console.Failed, fmt.Errorf("%s is there already; nothing was changed", at.path(exchangeDir)))
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -133,7 +185,11 @@ func makeExchange(at folder) error {
 		}
 		files = append(files, keyFile{at.path(exchangeDir, name), []byte(hex.EncodeToString(key[:]) + "\n"), 0o600})
 	}
-	files = append(files, keyFile{at.path(exchangeDir, "users"), []byte(users.String()), 0o644})
+	rules, err := json.Marshal(rulesFile{delay.Milliseconds(), delay.Milliseconds()})
+	if err != nil {
+		return err
+	}
+	files = append(files, keyFile{at.path(exchangeDir, "engine", "rules"), append(rules, '\n'), 0o600}, keyFile{at.path(exchangeDir, "users"), []byte(users.String()), 0o644})
 	for _, file := range files {
 		if err := console.WriteNew(file.name, file.data, file.mode); err != nil {
 			return err

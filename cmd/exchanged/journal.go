@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/coldsign/coldsign/internal/accounts"
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
@@ -30,7 +29,7 @@ func newJournalCmd(a *app) *cobra.Command {
 		Use:   "replay",
 		Short: "Make the state anew from the journal alone, and print its hash",
 		Long: "Applies every command of the journal to an empty state, snapshots aside. Whoever does this on another machine must get the\n" +
-			"same hash. Where older frames were pruned, it begins with the oldest snapshot.",
+			"same hash.",
 		Example: "  exchanged journal replay --data /srv/coldsign\n  exchanged journal replay --to 1000000 --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runJournalReplay(a, to) },
 	}
@@ -105,15 +104,12 @@ func runJournalReplay(a *app, to uint64) error {
 		return err
 	}
 	defer j.Close()
-	kek, err := s.folder.key32(exchangeDir, "engine", "kek.key")
+	options, _, err := s.folder.stateOptions()
 	if err != nil {
 		return err
 	}
-	sealer, err := accounts.NewSealer(kek)
-	if err != nil {
-		return err
-	}
-	state, done, err := engine.Recover(ctx, j, engine.RecoverOptions{State: engine.StateOptions{NoEvents: true, Opener: sealer}, To: to})
+	options.NoEvents = true
+	state, done, err := engine.Recover(ctx, j, engine.RecoverOptions{State: options, To: to})
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/store/journal"
+	"github.com/coldsign/coldsign/internal/store/records"
 )
 
 // Messages that the engine's segment takes at a time, of each subject. What is beyond that is refused as busy.
@@ -30,9 +31,11 @@ type engineSegment struct {
 	site      *site
 	conn      *bus.Conn
 	journal   *journal.Journal
+	records   *records.Records
 	snapshots *engine.Snapshots
 	mark      *engine.Mark
 	sealer    *accounts.Sealer
+	options   engine.StateOptions
 	runner    *engine.Runner
 	follower  *engine.Follower
 	frames    *bus.Publisher
@@ -52,6 +55,16 @@ func (s *site) journalOptions() (journal.Options, error) {
 	}
 	dsn, err := s.folder.secretLine(c.DSN)
 	return journal.Options{URL: dsn, Group: c.Group, Key: key}, err
+}
+
+// recordsOptions say where the records are.
+func (s *site) recordsOptions(key []byte) (records.Options, error) {
+	c := s.config.Exchange.Store
+	if c.Kind == "sqlite" {
+		return records.Options{Dir: s.folder.path(exchangeDir, "engine", "records"), Key: key}, nil
+	}
+	dsn, err := s.folder.secretLine(c.DSN)
+	return records.Options{URL: dsn, Key: key}, err
 }
 
 // secretLine reads a file of one line that others may not read.
@@ -122,11 +135,7 @@ func (e *engineSegment) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kek, err := at.key32(exchangeDir, "engine", "kek.key")
-	if err != nil {
-		return err
-	}
-	if e.sealer, err = accounts.NewSealer(kek); err != nil {
+	if e.options, e.sealer, err = at.stateOptions(); err != nil {
 		return err
 	}
 	dir := at.path(exchangeDir, "engine", "snapshots")
@@ -144,18 +153,37 @@ func (e *engineSegment) recover(ctx context.Context) error {
 	tail := engine.NewTail()
 	e.runner = engine.NewRunner(engine.RunnerOptions{Journal: e.journal, State: state, Mark: e.mark, Tail: tail, Publish: e.publish,
 		Now: func() exchange.Millis { return exchange.Millis(time.Now().UnixMilli()) }})
-	shadow, _, err := engine.Recover(ctx, e.journal, engine.RecoverOptions{State: engine.StateOptions{Opener: e.sealer}, Snapshots: e.snapshots})
-	if err != nil {
-		return err
-	}
-	e.follower, err = engine.NewFollower(ctx, engine.FollowerOptions{Journal: e.journal, State: shadow, Tail: tail, Snapshots: e.snapshots})
+	e.follower, err = e.follow(ctx, options.Key, tail)
 	return err
+}
+
+// follow makes the second state, which writes records and snapshots. It begins from a snapshot that the records are not
+// behind.
+func (e *engineSegment) follow(ctx context.Context, key []byte, tail *engine.Tail) (*engine.Follower, error) {
+	options, err := e.site.recordsOptions(key)
+	if err != nil {
+		return nil, err
+	}
+	if e.records, err = records.Open(ctx, options); err != nil {
+		return nil, err
+	}
+	known, err := e.records.Last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shadow := engine.NewState(e.options)
+	if known > 0 {
+		if shadow, _, err = engine.Recover(ctx, e.journal, engine.RecoverOptions{State: e.options, Snapshots: e.snapshots, AtMost: known, Bounded: true, To: known}); err != nil {
+			return nil, err
+		}
+	}
+	return engine.NewFollower(ctx, engine.FollowerOptions{Journal: e.journal, State: shadow, Tail: tail, Snapshots: e.snapshots, Sinks: []engine.Sink{e.records}})
 }
 
 // state opens the journal for writing and makes the state that it describes. A standby follows the engine that writes,
 // and takes its place when that one ends.
 func (e *engineSegment) state(ctx context.Context, options journal.Options) (*engine.State, error) {
-	from := engine.RecoverOptions{State: engine.StateOptions{Opener: e.sealer}, Snapshots: e.snapshots, Mark: e.mark}
+	from := engine.RecoverOptions{State: e.options, Snapshots: e.snapshots, Mark: e.mark}
 	if e.site.standby {
 		return e.takeOver(ctx, options, from)
 	}
@@ -204,6 +232,9 @@ func (e *engineSegment) close() error {
 	var err error
 	if e.conn != nil {
 		e.conn.Close()
+	}
+	if e.records != nil {
+		err = errors.Join(err, e.records.Close())
 	}
 	if e.mark != nil {
 		err = errors.Join(err, e.mark.Close())
@@ -339,11 +370,22 @@ func (e *engineSegment) question(subject string) bus.Handler {
 			return nil, err
 		}
 		if !live {
-			a, err = e.history(ctx, q)
+			a, err = e.records.Answer(ctx, q)
+		}
+		if a.Status != nil {
+			e.complete(a.Status)
 		}
 		if err != nil {
 			return nil, err
 		}
 		return exchange.EncodeBody(a)
+	}
+}
+
+// complete adds to a status what the state does not know of itself.
+func (e *engineSegment) complete(s *exchange.EngineStatus) {
+	s.Records, s.Snapshot, s.Follower = e.follower.Recorded(), e.follower.SnapshotSeq(), e.follower.Seq()
+	if err := e.runner.Stopped(); err != nil {
+		s.Stopped = err.Error()
 	}
 }

@@ -74,8 +74,3 @@ func (e *engineSegment) verify(ctx context.Context) (*verifyReply, error) {
 	}
 	return &verifyReply{Frames: r.Frames, First: r.First, Last: r.Last, Pruned: r.Pruned, At: r.At, Head: r.Head}, nil
 }
-
-// history answers what only the records know.
-func (e *engineSegment) history(context.Context, exchange.Question) (exchange.Answer, error) {
-	return exchange.Answer{Seq: e.runner.Applied()}, nil
-}
