@@ -123,13 +123,18 @@ func runJournalReplay(a *app, to uint64) error {
 }
 
 func newWithdrawalsCmd(a *app) *cobra.Command {
-	list := &cobra.Command{Use: "list ACCOUNT", Short: "List an account's withdrawals, newest first", Example: "  exchanged withdrawals list 17 --data /srv/coldsign",
-		Args: command.Arguments(1, 1), RunE: func(_ *cobra.Command, args []string) error { return runWithdrawals(a, args[0]) }}
+	list := &cobra.Command{Use: "list [ACCOUNT]", Short: "List the withdrawals that wait for the treasury, or all of an account",
+		Long:    "A withdrawal that a customer asked for is on hold, and waits, until the treasury pays it or gives it back.",
+		Example: "  exchanged withdrawals list --data /srv/coldsign\n  exchanged withdrawals list 17 --data /srv/coldsign",
+		Args:    command.Arguments(0, 1), RunE: func(_ *cobra.Command, args []string) error { return runWithdrawals(a, args) }}
 	return command.Group("withdrawals", "What customers asked to have paid out", list)
 }
 
-func runWithdrawals(a *app, account string) error {
-	n, err := number(account)
+func runWithdrawals(a *app, args []string) error {
+	n, err := exchange.Account(0), error(nil)
+	if len(args) > 0 {
+		n, err = number(args[0])
+	}
 	if err != nil {
 		return err
 	}

@@ -346,7 +346,7 @@ func asks(subject string, q exchange.Question) bool {
 	everybodys := q.Catalogue != nil || q.Depth != nil || q.Status != nil || q.Candles != nil || q.Tickers != nil || q.Trades != nil && q.Trades.Account == 0
 	switch subject {
 	case "qry.gateway":
-		return q.Accounts == nil
+		return q.Accounts == nil && (q.Withdraws == nil || q.Withdraws.Account != 0)
 	case "qry.admin":
 		return q.Key == nil
 	case "qry.wallet":

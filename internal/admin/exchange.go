@@ -142,7 +142,7 @@ type AddressChanging struct {
 	Remove  bool   `json:"remove"`
 }
 
-// Withdrawals lists withdrawals of an account, newest first.
+// Withdrawals lists withdrawals.
 type Withdrawals struct {
 	Schema      string       `json:"schema"`
 	Withdrawals []Withdrawal `json:"withdrawals"`
@@ -267,7 +267,10 @@ func (s *Server) operate(r *http.Request, by Actor) (any, error) {
 }
 
 func (s *Server) withdrawals(r *http.Request, _ Actor) (any, error) {
-	account, err := accountNumber(r.URL.Query().Get("account"))
+	account, err := uint64(0), error(nil)
+	if text := r.URL.Query().Get("account"); text != "0" {
+		account, err = accountNumber(text)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -369,7 +372,7 @@ func (c *Client) Operate(ctx context.Context, kind string) (out Operation, err e
 	return out, c.post(ctx, "/v1/operations", Operating{kind}, &out)
 }
 
-// Withdrawals lists those of an account.
+// Withdrawals lists those of an account; of account zero, all that wait.
 func (c *Client) Withdrawals(ctx context.Context, account uint64) (out Withdrawals, err error) {
 	return out, c.get(ctx, "/v1/withdrawals?account="+strconv.FormatUint(account, 10), &out)
 }

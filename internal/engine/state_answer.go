@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/matching"
 )
@@ -34,6 +36,8 @@ func (s *State) Answer(q exchange.Question) (exchange.Answer, bool) {
 		return a, live
 	case q.Key != nil:
 		s.keyAnswer(q.Key.Key, &a)
+	case q.Withdraws != nil && q.Withdraws.Account == 0:
+		s.held(q.Withdraws, &a)
 	case q.Status != nil:
 		a.Status = &exchange.EngineStatus{Seq: s.seq, Hash: s.Hash(), Accounts: s.accounts.Len(), OpenCount: s.open, Changes: s.serial}
 		for asset := range s.addresses {
@@ -43,6 +47,24 @@ func (s *State) Answer(q exchange.Question) (exchange.Answer, bool) {
 		return a, false
 	}
 	return a, true
+}
+
+// heldMax is the most withdrawals that an answer has.
+const heldMax = 1000
+
+// held answers which withdrawals of all accounts wait for the treasury, oldest first.
+func (s *State) held(q *exchange.HistoryQuestion, a *exchange.Answer) {
+	numbers := make([]uint64, 0, len(s.waiting))
+	for number, w := range s.waiting {
+		if q.Asset == 0 || w.Asset == q.Asset {
+			numbers = append(numbers, number)
+		}
+	}
+	slices.Sort(numbers)
+	numbers = numbers[min(max(q.Offset, 0), len(numbers)):]
+	for _, number := range numbers[:min(len(numbers), heldMax)] {
+		a.Withdraws = append(a.Withdraws, *s.waiting[number])
+	}
 }
 
 func (s *State) depth(q *exchange.DepthQuestion, a *exchange.Answer) {

@@ -69,7 +69,8 @@ type KeyQuestion struct {
 	Key string `cbor:"1,keyasint"`
 }
 
-// HistoryQuestion asks for records of an account, newest first.
+// HistoryQuestion asks for records of an account, newest first. Withdrawals of account zero are those of all accounts
+// that wait for the treasury, oldest first.
 type HistoryQuestion struct {
 	Account Account `cbor:"1,keyasint"`
 	Asset   Asset   `cbor:"2,keyasint"` // zero: all
