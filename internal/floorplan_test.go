@@ -48,7 +48,8 @@ var beside = map[string][]string{
 }
 
 // testRooms may be imported by tests, by each other and by scripts, never by a product package.
-var testRooms = []string{"internal/chain/chaintest", "internal/console/ptytest", "internal/node/nodetest", "internal/store/storetest", "hsm/hsmtest"}
+var testRooms = []string{"internal/chain/chaintest", "internal/console/ptytest", "internal/node/nodetest", "internal/store/storetest",
+	"internal/engine/enginetest", "hsm/hsmtest"}
 
 var bannedNames = []string{"util", "utils", "common", "helper", "helpers", "types", "core", "manager", "misc", "base"}
 
