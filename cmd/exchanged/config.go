@@ -119,11 +119,22 @@ func parseConfig(raw []byte) (config, error) {
 		return c, fmt.Errorf("poll is %s, between 50ms and 1h", c.Poll)
 	}
 	if c.Exchange != nil {
-		if err := c.Exchange.check(); err != nil {
+		if err := errors.Join(c.Exchange.check(), c.depositsApart()); err != nil {
 			return c, err
 		}
 	}
 	return c, c.rules().Check()
+}
+
+// depositsApart refuses a deposit wallet that the treasury fills: its receive addresses belong to customers, and a top-up
+// to one of them would be credited to somebody.
+func (c config) depositsApart() error {
+	for _, tier := range c.Tiers {
+		if c.Exchange.Deposits.Wallet != "" && tier.Wallet == c.Exchange.Deposits.Wallet {
+			return fmt.Errorf("exchange.deposits.wallet %s is a watched tier: top-ups would be credited to customers; use a wallet of its own", tier.Wallet)
+		}
+	}
+	return nil
 }
 
 func (c config) rules() treasury.Rules {

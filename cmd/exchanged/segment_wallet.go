@@ -20,9 +20,31 @@ func (s *site) openTreasury(ctx context.Context) (work, error) {
 	}
 	d.exchange = &exchangeDesk{folder: s.folder, roster: d.roster, conn: staff, admin: bus.NewBatcher(staff, "cmd.admin", bus.BatchOptions{}),
 		files: s.config.network.IsTest(), log: s.log.With("segment", "admin"), now: s.app.Now}
+	works := []work{func(ctx context.Context) error { return d.serve(ctx, s.app) }}
+	if s.config.Exchange.Deposits.Wallet == "" {
+		return s.ending(works, d, staff), nil
+	}
+	conn, err := s.dial(ctx, bus.Wallet)
+	if err != nil {
+		staff.Close()
+		return nil, errors.Join(err, d.store.Close())
+	}
+	deposits, err := newDepositor(s, conn, chain)
+	if err != nil {
+		staff.Close()
+		conn.Close()
+		return nil, errors.Join(err, d.store.Close())
+	}
+	return s.ending(append(works, deposits.run(s.config.Poll)), d, staff, conn), nil
+}
+
+// ending runs the works, and closes what they used.
+func (s *site) ending(works []work, d *daemon, conns ...*bus.Conn) work {
 	return func(ctx context.Context) error {
-		defer staff.Close()
-		err := together(ctx, func(ctx context.Context) error { return d.serve(ctx, s.app) })
+		err := together(ctx, works...)
+		for _, conn := range conns {
+			conn.Close()
+		}
 		return errors.Join(err, d.store.Close())
-	}, nil
+	}
 }

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/btcsuite/btcd/chainhash/v2"
+
+	"github.com/coldsign/coldsign/internal/bus"
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/money"
+	"github.com/coldsign/coldsign/internal/node"
+	"github.com/coldsign/coldsign/internal/wallet"
+)
+
+// depositsAheadMax is how many blocks may wait for the engine; the chain is not read further until it takes them.
+const depositsAheadMax = 3000
+
+// depositor brings payments to deposit addresses before the engine, each with its evidence. It decides nothing: the
+// engine derives the address again from the wallet that it pinned, and proves the payment itself.
+type depositor struct {
+	rules    depositsConfig
+	wallet   wallet.Wallet
+	conn     *bus.Conn
+	commands *bus.Batcher
+	sink     *depositSink
+	follower *node.Follower
+	path     string // of the base
+	log      *slog.Logger
+
+	asset    exchange.Asset
+	assigned uint32
+	derived  uint32 // scripts of indexes below it are looked for
+	said     string
+}
+
+// newDepositor reads how far deposits are credited.
+func newDepositor(s *site, conn *bus.Conn, chain node.Chain) (*depositor, error) {
+	rules := s.config.Exchange.Deposits
+	list, err := s.folder.wallets()
+	if err != nil {
+		return nil, err
+	}
+	d := &depositor{rules: rules, conn: conn, commands: bus.NewBatcher(conn, "cmd.deposit", bus.BatchOptions{Frames: 2, Commands: 64}),
+		sink: &depositSink{scripts: map[string]uint32{}}, path: s.folder.path(exchangeDir, "wallet", "deposits"), log: s.log.With("segment", "wallet")}
+	found := false
+	for _, w := range list {
+		if w.Name() == rules.Wallet {
+			d.wallet, found = w, true
+		}
+	}
+	if !found {
+		return nil, console.Fail(console.Usage, fmt.Errorf("exchange.deposits.wallet %q is not registered", rules.Wallet), "exchanged wallet add FILE --data "+string(s.folder))
+	}
+	d.follower = &node.Follower{Chain: chain, Sink: d.sink, Start: rules.Start}
+	return d, d.readBase()
+}
+
+// baseFile is the last block at and below which every deposit is settled.
+type baseFile struct {
+	Height uint32 `json:"height"`
+	Hash   string `json:"hash"`
+}
+
+func (d *depositor) readBase() error {
+	raw, err := console.ReadFile(d.path, keyMax)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var base baseFile
+	if err := json.Unmarshal(raw, &base); err != nil {
+		return fmt.Errorf("%s: %w", d.path, err)
+	}
+	hash, err := chainhash.NewHashFromStr(base.Hash)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.path, err)
+	}
+	d.sink.height, d.sink.hash = base.Height, *hash
+	return nil
+}
+
+func (d *depositor) writeBase() error {
+	raw, err := json.Marshal(baseFile{d.sink.height, d.sink.hash.String()})
+	if err != nil {
+		return err
+	}
+	return replace(d.path, append(raw, '\n'), 0o600)
+}
+
+// run follows the chain until ctx ends.
+func (d *depositor) run(poll time.Duration) work {
+	return func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			more, err := d.tick(ctx)
+			d.say(err)
+			if more && err == nil {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(poll):
+			}
+		}
+		return nil
+	}
+}
+
+// say logs what stands in the way once, and once that it is gone.
+func (d *depositor) say(err error) {
+	text := ""
+	if err != nil && !errors.Is(err, context.Canceled) {
+		text = err.Error()
+	}
+	switch {
+	case text == d.said:
+	case text == "":
+		d.log.Info("deposits go on")
+	default:
+		d.log.Warn("deposits stand still", "error", text)
+	}
+	d.said = text
+}
+
+// tick learns which addresses were given, reads blocks, and credits what lies deep enough.
+func (d *depositor) tick(ctx context.Context) (more bool, err error) {
+	if err := d.learn(ctx); err != nil {
+		return false, err
+	}
+	var progress node.Progress
+	if len(d.sink.blocks) < depositsAheadMax {
+		progress, err = d.follower.Sync(ctx)
+	} else {
+		err = fmt.Errorf("%d blocks wait for the engine", len(d.sink.blocks))
+	}
+	if credit := d.creditAll(ctx); credit != nil {
+		err = errors.Join(err, credit)
+	}
+	if d.sink.settle(d.rules.deepest()) {
+		err = errors.Join(err, d.writeBase())
+	}
+	return progress.More, err
+}
+
+// learn asks the engine how many addresses it gave, and derives scripts to look for.
+func (d *depositor) learn(ctx context.Context) error {
+	if d.asset == 0 {
+		a, err := askEngine(ctx, d.conn, "qry.wallet", exchange.Question{Catalogue: &struct{}{}})
+		if err != nil {
+			return err
+		}
+		for _, info := range a.Assets {
+			if info.Network == string(d.wallet.Network()) {
+				d.asset = info.ID
+			}
+		}
+		if d.asset == 0 {
+			return fmt.Errorf("no asset is native to %s yet", d.wallet.Network())
+		}
+	}
+	a, err := askEngine(ctx, d.conn, "qry.wallet", exchange.Question{Status: &struct{}{}})
+	if err != nil {
+		return err
+	}
+	if a.Status != nil && int(d.asset) < len(a.Status.Assigned) {
+		d.assigned = a.Status.Assigned[d.asset]
+	}
+	for ; d.derived < d.assigned+lookahead; d.derived++ {
+		at, err := d.wallet.Derive(wallet.Receive, d.derived)
+		if err != nil {
+			return err
+		}
+		d.sink.scripts[string(at.ScriptPubKey)] = d.derived
+	}
+	return nil
+}
+
+// creditAll sends every payment that lies deep enough for its value and has not ended.
+func (d *depositor) creditAll(ctx context.Context) (refused error) {
+	_, tip, err := d.sink.Tip(ctx)
+	if err != nil {
+		return err
+	}
+	now := moment{tip, d.assigned}
+	for place := range d.sink.blocks {
+		block := &d.sink.blocks[place]
+		for i := range block.found {
+			p := &block.found[i]
+			if p.ended || p.tried == now {
+				continue // what was refused is refused until something is new
+			}
+			headers, deep := d.sink.headers(place, d.rules.needs(money.Sats(p.value)))
+			if !deep {
+				continue
+			}
+			refusal, err := d.credit(ctx, p, d.sink.height+1+uint32(place), headers)
+			if err != nil {
+				return err
+			}
+			p.tried = now
+			refused = errors.Join(refused, refusal)
+		}
+	}
+	return refused
+}
+
+// credit sends one payment with its evidence, and returns why the engine refused it, or why it is not known. An address
+// that nobody was given waits until the deepest rule is met: it may be given in this moment.
+func (d *depositor) credit(ctx context.Context, p *payment, height uint32, headers [][]byte) (refusal, err error) {
+	body, err := exchange.EncodeBody(exchange.DepositBody{Asset: d.asset, Raw: p.raw, Output: p.output, Index: p.index, Height: height,
+		Branch: p.branch, Place: p.place, Headers: headers})
+	if err != nil {
+		return nil, err
+	}
+	// A fresh identity each time: a refusal must not be the answer for ever. The engine knows the outpoint.
+	out := make([]exchange.Outcome, 1)
+	if err := d.commands.Do(ctx, []exchange.Command{{ID: exchange.RandomID(), Kind: exchange.Deposit, Body: body}}, out); err != nil {
+		return nil, err
+	}
+	which := fmt.Sprintf("%s:%d", p.txid, p.output)
+	switch code := out[0].Code; {
+	case code == exchange.Done:
+		p.ended = true
+		d.log.Info("deposit credited", "number", out[0].Number, "outpoint", which, "sat", p.value, "height", height)
+	case code == exchange.AlreadyCredited:
+		p.ended = true
+	case code == exchange.Busy, code == exchange.Superseded:
+		return nil, errors.New("the engine takes nothing right now")
+	case p.index < d.assigned:
+		return fmt.Errorf("deposit %s is refused: %s", which, refusalOf(out[0])), nil
+	case len(d.sink.blocks) > int(d.rules.deepest()):
+		p.ended = true
+		d.log.Error("a payment to an address that nobody was given is not credited", "outpoint", which, "sat", p.value, "index", p.index)
+	}
+	return nil, nil
+}
