@@ -216,3 +216,14 @@ func wide(n money.U128) *big.Int {
 	out, _ := new(big.Int).SetString(n.String(), 10)
 	return out
 }
+
+// counter counts the rows that are put.
+type counter struct {
+	database
+	rows int
+}
+
+func (c *counter) commit(ctx context.Context, calls []call) error {
+	c.rows += len(calls)
+	return c.database.commit(ctx, calls)
+}
