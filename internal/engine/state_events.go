@@ -14,6 +14,9 @@ const fillsMax = 1 << 14
 
 // handle posts what a book said and tells it.
 func (s *State) handle(m *market) {
+	if len(s.events) > 2 {
+		s.warmTrades()
+	}
 	for i := range s.events {
 		switch e := &s.events[i]; e.Kind {
 		case matching.Accepted:
@@ -41,6 +44,16 @@ func (s *State) handle(m *market) {
 		}
 	}
 	s.risen = s.risen[:0]
+}
+
+// warmTrades reads what several trades will need, as warm does for commands.
+func (s *State) warmTrades() {
+	sum := uint64(0)
+	for i := range s.events {
+		r := &s.orders[s.events[i].MakerTag]
+		sum += uint64(r.executed) + s.ledger.Warm(r.account)
+	}
+	s.warmth = sum
 }
 
 // trade posts one trade of two orders.

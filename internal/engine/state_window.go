@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/coldsign/coldsign/internal/exchange"
 )
@@ -133,6 +134,14 @@ func (g *generation) find(id exchange.ID) *answer {
 	return nil
 }
 
+// warm reads where an identity would stand.
+func (g *generation) warm(id exchange.ID) uint64 {
+	if len(g.table) == 0 {
+		return 0
+	}
+	return uint64(g.table[hashOf(id)>>40&uint64(len(g.table)-1)])
+}
+
 func (w *window) add(a answer) {
 	if len(w.newer.answers) == windowLen {
 		w.newer, w.older = w.older, w.newer
@@ -147,7 +156,12 @@ func (g *generation) add(a answer) {
 		g.seat(len(g.answers))
 		return
 	}
-	g.table = make([]uint32, max(finderLeast, 2*len(g.table)))
+	size := max(finderLeast, 2*len(g.table))
+	if size > 1<<14 { // whoever has so many will have all
+		size = 2 * windowLen
+		g.answers = slices.Grow(g.answers, windowLen-len(g.answers))
+	}
+	g.table = make([]uint32, size)
 	for n := range g.answers {
 		g.seat(n + 1)
 	}

@@ -124,6 +124,18 @@ func (b *Book) Visible(s Side, p Price) Qty {
 // Tag returns the tag of an order in the book, zero when there is none of that identity.
 func (b *Book) Tag(id OrderID) uint32 { return b.orders[b.ids.get(id)].tag }
 
+// Warm reads what an order of an owner at a price will touch, so that it is near when the order comes. Whoever has many
+// orders at hand warms them all first: memory answers many questions in the time of one. The number means nothing.
+func (b *Book) Warm(owner Owner, s Side, p Price) uint64 {
+	e := b.owners.table[b.owners.home(OrderID(owner))&uint64(len(b.owners.table)-1)]
+	sum := uint64(e.id) + uint64(b.owned[e.s].prev)
+	if p > 0 && p <= PriceMax {
+		l := &b.sides[s&1]
+		sum += uint64(b.orders[l.levels[l.at(p)].tail].next)
+	}
+	return sum
+}
+
 // Owned appends the tags of an owner's orders, in no order that means anything.
 func (b *Book) Owned(owner Owner, out []uint32) []uint32 {
 	for s := b.owners.get(OrderID(owner)); s != 0; s = b.owned[s].next {
