@@ -62,6 +62,13 @@ bench-matching: ## play one tape of orders through our order book and through ot
 bench-api: ## print how many orders a second go through HTTP, bus, durable journal and engine (BENCH, e.g. -seconds 3)
 	$(GO) run ./scripts/apibench $(BENCH)
 
+.PHONY: crash bench-journal
+crash: setup ## kill a running engine CRASH times (default 500) at every boundary of a write, and prove that nothing was lost
+	@$(GO) run ./scripts/crash -n $${CRASH:-500}
+
+bench-journal: setup ## print durable commands a second on SQLite and PostgreSQL beside bare flushes (BENCH, e.g. "-replay 10000000 -orders 1000000")
+	@$(GO) run ./scripts/journalbench $(BENCH)
+
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/exchange"
@@ -143,6 +144,10 @@ func (t *sqliteTable) openReader() (err error) {
 	if err := t.reader.Exec(sqliteReader); err != nil {
 		return err
 	}
+	// Whoever only reads leaves the files as they are, even when it is the last one to close them.
+	if _, err := t.reader.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true); err != nil {
+		return err
+	}
 	if t.pageStm, _, err = t.reader.Prepare(sqlitePage); err != nil {
 		return err
 	}
@@ -197,7 +202,20 @@ func (t *sqliteTable) claim(_ context.Context, salt []byte) (uint64, error) {
 	epoch := uint64(stm.ColumnInt64(0))
 	for stm.Step() { // to its end, so that it commits
 	}
-	return epoch, stm.Err()
+	if err := stm.Err(); err != nil {
+		return 0, err
+	}
+	// The log was made just now, at the latest. Its name must be as durable as what will be written to it; the driver
+	// flushes the file where it means the directory.
+	return epoch, syncDir(filepath.Dir(t.path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (t *sqliteTable) insert(_ context.Context, r *row) error {
@@ -214,8 +232,29 @@ func (t *sqliteTable) insert(_ context.Context, r *row) error {
 	}
 	if err == nil {
 		t.fault("journal-committed")
+	} else if t.full() {
+		return fmt.Errorf("%w: %w", err, syscall.ENOSPC)
 	}
 	return err
+}
+
+// full looks whether the disk, or the limit on the size of files, has no room for a frame. SQLite forgets the reason of
+// a failed write while it undoes the transaction.
+func (t *sqliteTable) full() bool {
+	var disk unix.Statfs_t
+	if unix.Statfs(filepath.Dir(t.path), &disk) == nil && disk.Bavail*uint64(disk.Bsize) < FrameMax {
+		return true
+	}
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_FSIZE, &limit) != nil || limit.Cur == unix.RLIM_INFINITY {
+		return false
+	}
+	for _, name := range []string{t.path, t.path + "-wal"} {
+		if info, err := os.Stat(name); err == nil && uint64(info.Size())+FrameMax > limit.Cur {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *sqliteTable) fault(point string) {
