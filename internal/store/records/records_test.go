@@ -42,33 +42,62 @@ func hash(t testing.TB, r *Records) [32]byte {
 	return sum
 }
 
+// claims hold for both databases.
+func claims() map[string]func(*testing.T, *bench) {
+	return map[string]func(*testing.T, *bench){
+		"Records are what the state says":                        claimRecordsAreWhatTheStateSays,
+		"Compare notices what is wrong":                          claimCompareNoticesWhatIsWrong,
+		"Events are taken once however often they are told":      claimEventsAreTakenOnceHoweverOftenTheyAreTold,
+		"A failed write leaves nothing and the next one goes on": claimAFailedWriteLeavesNothingAndTheNextOneGoesOn,
+		"A second writer is stopped":                             claimASecondWriterIsStopped,
+		"Records outlive the process":                            claimRecordsOutliveTheProcess,
+		"A backup comes back with the same hash":                 claimABackupComesBackWithTheSameHash,
+		"Order history":                                          claimOrderHistory,
+		"Trades of everybody and of one":                         claimTradesOfEverybodyAndOfOne,
+		"Candles are their trades":                               claimCandlesAreTheirTrades,
+		"Deposits withdrawals and addresses":                     claimDepositsWithdrawalsAndAddresses,
+		"Answers know what the question demands":                 claimAnswersKnowWhatTheQuestionDemands,
+	}
+}
+
+func TestRecordsInSQLite(t *testing.T) {
+	for name, claim := range claims() {
+		t.Run(name, func(t *testing.T) { claim(t, inSQLite(t)) })
+	}
+}
+
+func TestRecordsInPostgreSQL(t *testing.T) {
+	server := startServer(t)
+	for name, claim := range claims() {
+		t.Run(name, func(t *testing.T) { claim(t, inPostgreSQL(t, server)) })
+	}
+}
+
 // The records are a projection: whatever the pieces in which they were told, they are what the state says, and what
 // another follower, or the journal read again, makes of it.
-func TestRecordsAreWhatTheStateSays(t *testing.T) {
-	both(t, func(t *testing.T, b *bench) {
-		for seed := range uint64(3) {
-			b.options = b.another()
-			r, s := b.open(), newStory(t, seed)
-			for range 4 {
-				s.steps(60)
-				s.write(t, r)
-				if err := r.Compare(b.ctx, s.State); err != nil {
-					t.Fatal(err)
-				}
-			}
-			before := hash(t, r)
-			state, err := r.Rebuild(b.ctx, journal{s.frames}, s.options)
-			if err != nil {
+func claimRecordsAreWhatTheStateSays(t *testing.T, b *bench) {
+	for seed := range uint64(3) {
+		b.options = b.another()
+		r, s := b.open(), newStory(t, seed)
+		for range 4 {
+			s.steps(60)
+			s.write(t, r)
+			if err := r.Compare(b.ctx, s.State); err != nil {
 				t.Fatal(err)
 			}
-			if hash(t, r) != before || state.Hash() != s.State.Hash() {
-				t.Error("made again they are others")
-			}
-			if err := r.Compare(b.ctx, state); err != nil {
-				t.Error(err)
-			}
 		}
-	})
+		before := hash(t, r)
+		state, err := r.Rebuild(b.ctx, journal{s.frames}, s.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hash(t, r) != before || state.Hash() != s.State.Hash() {
+			t.Error("made again they are others")
+		}
+		if err := r.Compare(b.ctx, state); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestBothDatabasesHaveOneHash(t *testing.T) {
@@ -84,141 +113,131 @@ func TestBothDatabasesHaveOneHash(t *testing.T) {
 	}
 }
 
-func TestCompareNoticesWhatIsWrong(t *testing.T) {
-	both(t, func(t *testing.T, b *bench) {
-		r, s := b.open(), newStory(t, 1).steps(60)
-		s.write(t, r)
-		for _, forged := range []call{
-			{putBalance, []any{int64(s.traders[0]), int64(enginetest.Dollar), amount(money.U128{Lo: 1}), amount(money.U128{})}},
-			{putAccount, []any{int64(7777), r.seal.seal(field("accounts.name", 7777), []byte("nobody")), int64(0), int64(0), int64(0), r.seal.seal(field("accounts.totp", 7777), nil), int64(0)}},
-			{deleteOrders, nil}, {deleteMarkets, nil},
-		} {
-			if err := r.Compare(b.ctx, s.State); err != nil {
-				t.Fatal(err)
-			}
-			last, _ := r.Last(b.ctx)
-			keep := call{updateProgress, []any{int64(last), int64(s.Now), int64(last)}}
-			if err := r.db.commit(b.ctx, []call{keep, forged}); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.Compare(b.ctx, s.State); err == nil {
-				t.Errorf("%s is not noticed", forged.query)
-			}
-			if _, err := r.Rebuild(b.ctx, journal{s.frames}, s.options); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-}
-
-func TestEventsAreTakenOnceHoweverOftenTheyAreTold(t *testing.T) {
-	both(t, func(t *testing.T, b *bench) {
-		r, s := b.open(), newStory(t, 2).steps(40)
-		all := bytes.Join(s.events, nil)
-		middle := len(s.frames) / 2
-		for range 2 {
-			if err := r.Write(b.ctx, s.frames[middle].First+uint64(s.frames[middle].Count)-1, s.frames[middle].At, bytes.Join(s.events[:middle+1], nil)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range 2 { // from the beginning again, and then to the end
-			if err := r.Write(b.ctx, s.State.Seq(), s.Now, all); err != nil {
-				t.Fatal(err)
-			}
-		}
+func claimCompareNoticesWhatIsWrong(t *testing.T, b *bench) {
+	r, s := b.open(), newStory(t, 1).steps(60)
+	s.write(t, r)
+	for _, forged := range []call{
+		{putBalance, []any{int64(s.traders[0]), int64(enginetest.Dollar), amount(money.U128{Lo: 1}), amount(money.U128{})}},
+		{putAccount, []any{int64(7777), r.seal.seal(field("accounts.name", 7777), []byte("nobody")), int64(0), int64(0), int64(0), r.seal.seal(field("accounts.totp", 7777), nil), int64(0)}},
+		{deleteOrders, nil}, {deleteMarkets, nil},
+	} {
 		if err := r.Compare(b.ctx, s.State); err != nil {
-			t.Error(err)
-		}
-		if err := r.Write(b.ctx, s.State.Seq()+1, s.Now, []byte("no event")); !errors.Is(err, exchange.ErrBytes) {
-			t.Error(err)
-		}
-		if err := r.Compare(b.ctx, s.State); err != nil {
-			t.Error("a write that failed left something:", err)
-		}
-	})
-}
-
-func TestAFailedWriteLeavesNothingAndTheNextOneGoesOn(t *testing.T) {
-	both(t, func(t *testing.T, b *bench) {
-		r, s := b.open(), newStory(t, 3).steps(30)
-		ctx, cancel := context.WithCancel(b.ctx)
-		cancel()
-		if err := r.Write(ctx, s.State.Seq(), s.Now, bytes.Join(s.events, nil)); err == nil {
-			t.Fatal("a cancelled write is done")
-		}
-		s.write(t, r)
-		if err := r.Compare(b.ctx, s.State); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestASecondWriterIsStopped(t *testing.T) {
-	both(t, func(t *testing.T, b *bench) {
-		r, s := b.open(), newStory(t, 4).steps(10)
-		s.write(t, r)
-		if b.options.Dir != "" {
-			if _, err := Open(b.ctx, b.options); err == nil {
-				t.Error("two writers have one file")
-			}
-			return
-		}
-		other := b.open()
-		half := s.frames[len(s.frames)-1]
-		s.step()
-		next := s.frames[len(s.frames)-1]
-		seq, events := next.First+uint64(next.Count)-1, s.events[len(s.events)-1]
-		if err := other.Write(b.ctx, half.First+uint64(half.Count)-1, half.At, nil); err != nil { // it learns where the tables are
 			t.Fatal(err)
 		}
-		if err := r.Write(b.ctx, seq, next.At, events); err != nil {
+		last, _ := r.Last(b.ctx)
+		keep := call{updateProgress, []any{int64(last), int64(s.Now), int64(last)}}
+		if err := r.db.commit(b.ctx, []call{keep, forged}); err != nil {
 			t.Fatal(err)
 		}
-		if err := other.Write(b.ctx, seq, next.At, events); !errors.Is(err, ErrOther) {
-			t.Error("both writers go on:", err)
+		if err := r.Compare(b.ctx, s.State); err == nil {
+			t.Errorf("%s is not noticed", forged.query)
 		}
-		if err := other.Write(b.ctx, seq, next.At, events); err != nil {
-			t.Error("it does not learn:", err)
+		if _, err := r.Rebuild(b.ctx, journal{s.frames}, s.options); err != nil {
+			t.Fatal(err)
 		}
-		if err := r.Compare(b.ctx, s.State); err != nil {
-			t.Error(err)
-		}
-	})
+	}
 }
 
-func TestRecordsOutliveTheProcess(t *testing.T) {
-	both(t, func(t *testing.T, b *bench) {
-		s := newStory(t, 6).steps(50)
-		r := b.open()
-		s.write(t, r)
-		if err := r.Close(); err != nil {
+func claimEventsAreTakenOnceHoweverOftenTheyAreTold(t *testing.T, b *bench) {
+	r, s := b.open(), newStory(t, 2).steps(40)
+	all := bytes.Join(s.events, nil)
+	middle := len(s.frames) / 2
+	for range 2 {
+		if err := r.Write(b.ctx, s.frames[middle].First+uint64(s.frames[middle].Count)-1, s.frames[middle].At, bytes.Join(s.events[:middle+1], nil)); err != nil {
 			t.Fatal(err)
 		}
-		r = b.open()
-		s.steps(50)
-		s.write(t, r)
-		if err := r.Compare(b.ctx, s.State); err != nil {
-			t.Error(err)
-		}
-		read := b.options
-		read.Read = true
-		reader, err := Open(b.ctx, read)
-		if err != nil {
+	}
+	for range 2 { // from the beginning again, and then to the end
+		if err := r.Write(b.ctx, s.State.Seq(), s.Now, all); err != nil {
 			t.Fatal(err)
 		}
-		defer reader.Close()
-		if hash(t, reader) != hash(t, r) {
-			t.Error("a reader sees something else")
+	}
+	if err := r.Compare(b.ctx, s.State); err != nil {
+		t.Error(err)
+	}
+	if err := r.Write(b.ctx, s.State.Seq()+1, s.Now, []byte("no event")); !errors.Is(err, exchange.ErrBytes) {
+		t.Error(err)
+	}
+	if err := r.Compare(b.ctx, s.State); err != nil {
+		t.Error("a write that failed left something:", err)
+	}
+}
+
+func claimAFailedWriteLeavesNothingAndTheNextOneGoesOn(t *testing.T, b *bench) {
+	r, s := b.open(), newStory(t, 3).steps(30)
+	ctx, cancel := context.WithCancel(b.ctx)
+	cancel()
+	if err := r.Write(ctx, s.State.Seq(), s.Now, bytes.Join(s.events, nil)); err == nil {
+		t.Fatal("a cancelled write is done")
+	}
+	s.write(t, r)
+	if err := r.Compare(b.ctx, s.State); err != nil {
+		t.Error(err)
+	}
+}
+
+func claimASecondWriterIsStopped(t *testing.T, b *bench) {
+	r, s := b.open(), newStory(t, 4).steps(10)
+	s.write(t, r)
+	if b.options.Dir != "" {
+		if _, err := Open(b.ctx, b.options); err == nil {
+			t.Error("two writers have one file")
 		}
-		if err := reader.Write(b.ctx, 1<<40, 0, nil); err == nil {
-			t.Error("a reader writes")
-		}
-		other := b.options
-		other.Key, other.Read = key("two"), true
-		if _, err := Open(b.ctx, other); err == nil {
-			t.Error("another key opens them")
-		}
-	})
+		return
+	}
+	other := b.open()
+	half := s.frames[len(s.frames)-1]
+	s.step()
+	next := s.frames[len(s.frames)-1]
+	seq, events := next.First+uint64(next.Count)-1, s.events[len(s.events)-1]
+	if err := other.Write(b.ctx, half.First+uint64(half.Count)-1, half.At, nil); err != nil { // it learns where the tables are
+		t.Fatal(err)
+	}
+	if err := r.Write(b.ctx, seq, next.At, events); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Write(b.ctx, seq, next.At, events); !errors.Is(err, ErrOther) {
+		t.Error("both writers go on:", err)
+	}
+	if err := other.Write(b.ctx, seq, next.At, events); err != nil {
+		t.Error("it does not learn:", err)
+	}
+	if err := r.Compare(b.ctx, s.State); err != nil {
+		t.Error(err)
+	}
+}
+
+func claimRecordsOutliveTheProcess(t *testing.T, b *bench) {
+	s := newStory(t, 6).steps(50)
+	r := b.open()
+	s.write(t, r)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r = b.open()
+	s.steps(50)
+	s.write(t, r)
+	if err := r.Compare(b.ctx, s.State); err != nil {
+		t.Error(err)
+	}
+	read := b.options
+	read.Read = true
+	reader, err := Open(b.ctx, read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if hash(t, reader) != hash(t, r) {
+		t.Error("a reader sees something else")
+	}
+	if err := reader.Write(b.ctx, 1<<40, 0, nil); err == nil {
+		t.Error("a reader writes")
+	}
+	other := b.options
+	other.Key, other.Read = key("two"), true
+	if _, err := Open(b.ctx, other); err == nil {
+		t.Error("another key opens them")
+	}
 }
 
 // Control 33: whoever takes the files, or the database server's disk, finds no name, address, label or secret.
@@ -243,37 +262,35 @@ func TestControl033NothingPersonalIsInTheFiles(t *testing.T) {
 	})
 }
 
-func TestABackupComesBackWithTheSameHash(t *testing.T) {
-	both(t, func(t *testing.T, b *bench) {
-		r, s := b.open(), newStory(t, 8).steps(200)
-		s.write(t, r)
-		var backup bytes.Buffer
-		sum, err := r.Backup(b.ctx, &backup, rand.Reader)
-		if err != nil || sum != hash(t, r) {
-			t.Fatal(err)
+func claimABackupComesBackWithTheSameHash(t *testing.T, b *bench) {
+	r, s := b.open(), newStory(t, 8).steps(200)
+	s.write(t, r)
+	var backup bytes.Buffer
+	sum, err := r.Backup(b.ctx, &backup, rand.Reader)
+	if err != nil || sum != hash(t, r) {
+		t.Fatal(err)
+	}
+	if bytes.Contains(backup.Bytes(), []byte("BTCUSDT")) {
+		t.Error("a backup is in clear")
+	}
+	raw := backup.Bytes()
+	for _, o := range []Options{b.another(), {Dir: t.TempDir(), Key: b.options.Key}} { // and from either database into SQLite
+		b.options = o
+		other := b.open()
+		got, err := other.Restore(b.ctx, bytes.NewReader(raw))
+		if err != nil || got != sum {
+			t.Fatalf("%x %x %v", got, sum, err)
 		}
-		if bytes.Contains(backup.Bytes(), []byte("BTCUSDT")) {
-			t.Error("a backup is in clear")
+		if err := other.Compare(b.ctx, s.State); err != nil {
+			t.Error(err)
 		}
-		raw := backup.Bytes()
-		for _, o := range []Options{b.another(), {Dir: t.TempDir(), Key: b.options.Key}} { // and from either database into SQLite
-			b.options = o
-			other := b.open()
-			got, err := other.Restore(b.ctx, bytes.NewReader(raw))
-			if err != nil || got != sum {
-				t.Fatalf("%x %x %v", got, sum, err)
-			}
-			if err := other.Compare(b.ctx, s.State); err != nil {
-				t.Error(err)
-			}
-			if _, err := other.Restore(b.ctx, bytes.NewReader(raw)); !errors.Is(err, ErrOther) {
-				t.Error("it is restored over records:", err)
-			}
-			other.Close()
+		if _, err := other.Restore(b.ctx, bytes.NewReader(raw)); !errors.Is(err, ErrOther) {
+			t.Error("it is restored over records:", err)
 		}
-		s.steps(5)
-		s.write(t, r)
-	})
+		other.Close()
+	}
+	s.steps(5)
+	s.write(t, r)
 }
 
 func TestADamagedBackupIsRefusedAndSoAreItsRecords(t *testing.T) {

@@ -22,10 +22,10 @@ const (
 	lockName   = "history.lock"
 	readersMax = 4
 
-	pragmaShort = "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA cache_size=-32768"
+	pragmaShort = "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON"
 	// NORMAL: when the power fails, the last transactions may be missing, whole ones, and the journal tells them again.
-	pragmaWrite   = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000"
-	pragmaRead    = "PRAGMA query_only=ON"
+	pragmaWrite   = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=16000; PRAGMA cache_size=-65536"
+	pragmaRead    = "PRAGMA query_only=ON; PRAGMA cache_size=-16384"
 	sqliteVersion = "PRAGMA user_version"
 	sqliteMake    = "BEGIN IMMEDIATE;" + sqliteTables + "PRAGMA user_version=1; COMMIT"
 )

@@ -45,37 +45,46 @@ func key(name string) []byte {
 	return sum[:]
 }
 
-// both runs a claim on SQLite and on PostgreSQL.
-func both(t *testing.T, claim func(t *testing.T, b *bench)) {
-	t.Run("sqlite", func(t *testing.T) {
-		b := &bench{t: t, ctx: t.Context(), options: Options{Dir: t.TempDir(), Key: key("one")}}
-		b.another = func() Options { return Options{Dir: t.TempDir(), Key: key("one")} }
-		b.dump = func() []byte { return files(t, b.options.Dir) }
-		claim(t, b)
-	})
-	t.Run("postgres", func(t *testing.T) {
-		server, err := storetest.Start(t.Context())
+func inSQLite(t *testing.T) *bench {
+	b := &bench{t: t, ctx: t.Context(), options: Options{Dir: t.TempDir(), Key: key("one")}}
+	b.another = func() Options { return Options{Dir: t.TempDir(), Key: key("one")} }
+	b.dump = func() []byte { return files(t, b.options.Dir) }
+	return b
+}
+
+func startServer(t testing.TB) *storetest.Server {
+	t.Helper()
+	server, err := storetest.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server
+}
+
+func inPostgreSQL(t *testing.T, server *storetest.Server) *bench {
+	b := &bench{t: t, ctx: t.Context()}
+	b.another = func() Options {
+		name, err := server.NewDatabase(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { server.Close() })
-		b := &bench{t: t, ctx: t.Context()}
-		b.another = func() Options {
-			name, err := server.NewDatabase(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			return Options{URL: server.URL(name), Key: key("one")}
+		return Options{URL: server.URL(name), Key: key("one")}
+	}
+	b.options = b.another()
+	b.dump = func() []byte {
+		if err := server.Stop(); err != nil { // what is in memory only goes to disk
+			t.Fatal(err)
 		}
-		b.options = b.another()
-		b.dump = func() []byte {
-			if err := server.Stop(); err != nil { // what is in memory only goes to disk
-				t.Fatal(err)
-			}
-			return files(t, server.Dir)
-		}
-		claim(t, b)
-	})
+		return files(t, server.Dir)
+	}
+	return b
+}
+
+// both runs a claim that is about the two databases.
+func both(t *testing.T, claim func(t *testing.T, b *bench)) {
+	t.Run("sqlite", func(t *testing.T) { claim(t, inSQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { claim(t, inPostgreSQL(t, startServer(t))) })
 }
 
 // story is what an exchange did, frame by frame.
