@@ -9,7 +9,10 @@ import (
 
 // openTreasury makes the segments wallet and admin: the daemon as it is without an exchange, and its places on the bus.
 func (s *site) openTreasury(ctx context.Context) (work, error) {
-	chain := &link{config: s.config.node(string(s.folder))}
+	chain := s.chain
+	if chain == nil {
+		chain = &link{config: s.config.node(string(s.folder))}
+	}
 	d, err := newDaemon(ctx, s.config, s.folder, outside{chain: chain, sender: chain, log: s.log, now: s.app.Now})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 
 	"github.com/coldsign/coldsign/internal/bus"
 	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/node"
+	"github.com/coldsign/coldsign/internal/treasury"
 )
 
 // site is what every segment of this process shares.
@@ -21,7 +23,14 @@ type site struct {
 	server *bus.Server // of this process; nil: the URLs count
 	urls   []string
 
-	standby bool // the engine waits for the place of one that runs
+	chain   bothSides // nil: the configured one
+	standby bool      // the engine waits for the place of one that runs
+}
+
+// bothSides are what a daemon needs of a Bitcoin node.
+type bothSides interface {
+	node.Chain
+	treasury.Node
 }
 
 // work is one segment: it runs until ctx ends or something is broken.
@@ -73,16 +82,21 @@ func runSegments(ctx context.Context, a *app, log *slog.Logger, o runOptions) er
 		}
 		defer s.server.Close()
 	}
-	// The engine begins first and ends last, so that the others find it.
-	order := []bus.Segment{bus.Limits, bus.Engine, bus.Gateway, bus.Wallet, bus.Admin}
+	return s.run(ctx, names)
+}
+
+// run opens the segments, the engine first so that the others find it, and runs them together.
+func (s *site) run(ctx context.Context, names []bus.Segment) error {
 	var works []work
-	for _, name := range order {
-		if !slices.Contains(names, name) || name == bus.Admin {
-			continue // admin comes with wallet
+	for _, name := range []bus.Segment{bus.Limits, bus.Engine, bus.Gateway, bus.Wallet} { // admin comes with wallet
+		if !slices.Contains(names, name) {
+			continue
 		}
 		w, err := s.open(ctx, name)
 		if err != nil {
-			return err
+			ended, end := context.WithCancel(ctx)
+			end() // whatever was opened is closed by its own work
+			return errors.Join(err, together(ended, works...))
 		}
 		works = append(works, w)
 	}
