@@ -44,6 +44,18 @@ func TestOnlyChainRoomsMakeEffects(t *testing.T) {
 	refusedByCompiler(t, "internal/policy/probeliteral", head+")\n\nvar Forged = chain.New(chain.Facts{}, struct{ done bool }{true})\n", "cannot use struct")
 }
 
+// Money does not appear: a ledger credits a chain.Deposit and adjusts by an approvals.Grant, and nobody else can make one.
+func TestOnlyTheirRoomsMakeDepositsAndGrants(t *testing.T) {
+	const head = "package probe\n\nimport (\n\t\"github.com/coldsign/coldsign/internal/"
+	refusedByCompiler(t, "internal/engine/probetoken", head+"chain\"\n\t\"github.com/coldsign/coldsign/internal/chain/internal/proof\"\n)\n\n"+
+		"var Forged = chain.NewDeposit(chain.DepositFacts{}, proof.Done())\n", "use of internal package")
+	refusedByCompiler(t, "internal/ledger/probefield", head+"chain\"\n)\n\nvar Forged = chain.Deposit{facts: chain.DepositFacts{}}\n", "unexported field facts")
+	refusedByCompiler(t, "internal/engine/probegrant", head+"approvals\"\n)\n\nvar Forged = approvals.Grant{granted: true}\n", "unexported field granted")
+	refusedByCompiler(t, "internal/ledger/probegrant", head+"approvals\"\n)\n\nvar Forged = approvals.Grant(struct{ granted bool }{true})\n", "cannot convert")
+	refusedByCompiler(t, "internal/engine/probeamount", head+"ledger\"\n)\n\nvar _, _ = ledger.New().Credit(100, 1, 1)\n", "cannot use 100")
+	refusedByCompiler(t, "internal/engine/proberow", head+"ledger\"\n)\n\nfunc Forge(l *ledger.Ledger) { l.rows[1].Available.Lo = 100 }\n", "l.rows undefined")
+}
+
 // The online daemon links no code that can hold a chain key: the compiler refuses the import.
 func TestExchangedCannotImportTheKeyStore(t *testing.T) {
 	refusedByCompiler(t, "cmd/exchanged/probekeys", "package main\n\nimport _ \"github.com/coldsign/coldsign/cmd/coldsign/internal/keystore\"\n\nfunc main() {}\n",
