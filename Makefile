@@ -69,6 +69,12 @@ crash: setup ## kill a running engine CRASH times (default 500) at every boundar
 bench-journal: setup ## print durable commands a second on SQLite and PostgreSQL beside bare flushes (BENCH, e.g. "-replay 10000000 -orders 1000000")
 	@$(GO) run ./scripts/journalbench $(BENCH)
 
+.PHONY: clients
+clients: ## run ccxt and Binance's connector against an exchange of this tree (needs Node.js and npm; CLIENTS, e.g. --updates 2000)
+	@cmp -s scripts/clients/package-lock.json scripts/clients/node_modules/.installed || { cd scripts/clients && \
+		npm ci --ignore-scripts --loglevel=error && cp package-lock.json node_modules/.installed; }
+	$(GO) run ./scripts/clients $(CLIENTS)
+
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
 

@@ -15,8 +15,7 @@ import (
 )
 
 // Binance signs parameters only: the query and then the body, as they are on the wire, without the signature itself. A
-// signature counts once, wherever it is sent, so that a captured test of an order cannot be sent as the order. A client
-// that wants method and path signed too sends the header boundHeader, and signs "POST /api/v3/order\n" before the
+// signature counts once (replay.go), so that a captured test of an order cannot be sent as the order. A client that wants method and path signed too sends the header boundHeader, and signs "POST /api/v3/order\n" before the
 // parameters.
 const boundHeader = "X-Coldsign-Bound"
 
@@ -74,7 +73,11 @@ func (s *Server) inTime(c *call) *problem {
 
 // once notes that the signature was used.
 func (s *Server) once(c *call) *problem {
-	switch s.replayed.take([16]byte(c.digest[16:]), c.timestamp) {
+	u := use{signature: [16]byte(c.digest[16:]), timestamp: c.timestamp, purpose: toChange, place: c.route.number, from: c.addr}
+	if c.route.method == get {
+		u.purpose = toRead
+	}
+	switch s.replayed.take(u) {
 	case usedAlready:
 		return usedBefore()
 	case tooMany:

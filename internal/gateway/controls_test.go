@@ -90,6 +90,33 @@ func TestControl083TimestampsCountForThirtySecondsAndOnce(t *testing.T) {
 	}
 }
 
+// A question and a change can be the same bytes. Who captured a question cannot make a change of it; its own sender, in
+// the same millisecond, can.
+func TestControl083AQuestionOfOthersNeverBecomesAChange(t *testing.T) {
+	const thief, owner = "203.0.113.66:1", "192.0.2.7:5"
+	type try struct {
+		from, method, path string
+		code               int
+	}
+	for i, tries := range [][]try{
+		{{owner, "GET", "/api/v3/openOrders", 0}, {owner, "GET", "/api/v3/allOrders", 0}, {owner, "GET", "/api/v3/openOrders", -1021}, {thief, "DELETE", "/api/v3/openOrders", -1021},
+			{owner, "DELETE", "/api/v3/openOrders", 0}, {owner, "DELETE", "/api/v3/openOrders", -1021}, {thief, "GET", "/api/v3/myTrades", -1021}},
+		{{owner, "DELETE", "/api/v3/openOrders", 0}, {thief, "GET", "/api/v3/openOrders", -1021}, {owner, "GET", "/api/v3/openOrders", 0}, {owner, "DELETE", "/api/v3/openOrders", -1021}},
+	} {
+		r := newRig(t)
+		tr := r.trader("trader", "hmac", all)
+		r.signed(tr, "POST", "/api/v3/order", limitBuy)
+		query := tr.sign("symbol=BTCUSDT", r.clock())
+		for j, c := range tries {
+			q := raw(c.method, c.path, query, tr.name)
+			q.RemoteAddr = c.from
+			if a := r.send(q); a.code() != c.code {
+				t.Errorf("%d.%d: %s %s: %s", i, j, c.method, c.path, a.body)
+			}
+		}
+	}
+}
+
 // A request that is sent to two gateways is one command, and the engine applies a command once.
 func TestControl083ARequestAtTwoGatewaysIsOneCommand(t *testing.T) {
 	r := newRig(t)

@@ -59,7 +59,8 @@ const (
 	pRecvWindow
 	pTimestamp
 	pSignature
-	pAPIKey // of the WebSocket API only: HTTP has the header
+	pAPIKey       // of the WebSocket API only: HTTP has the header
+	pReturnLimits // the same: HTTP always says
 	paramCount
 )
 
@@ -69,7 +70,7 @@ var paramNames = [paramCount]string{"symbol", "symbols", "permissions", "showPer
 	"price", "stopPrice", "icebergQty", "newOrderRespType", "selfTradePreventionMode", "computeCommissionRates", "cancelReplaceMode",
 	"cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId", "cancelRestrictions", "newQty", "omitZeroBalances", "listenKey", "coin",
 	"network", "status", "offset", "address", "amount", "name", "withdrawOrderId", "txId", "includeSource", "idList", "walletType",
-	"transactionFeeFlag", "recvWindow", "timestamp", "signature", "apiKey"}
+	"transactionFeeFlag", "recvWindow", "timestamp", "signature", "apiKey", "returnRateLimits"}
 
 func (p param) name() string { return paramNames[p] }
 

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"hash/maphash"
+	"net/netip"
 	"sync"
 
 	"github.com/coldsign/coldsign/internal/exchange"
@@ -20,10 +22,33 @@ const (
 	replayShards = 16
 )
 
+// What a signature was used for.
+type purpose uint8
+
+const (
+	toRead   purpose = iota + 1 // once at each place
+	toChange                    // once
+)
+
+// use is one use of a signature.
+type use struct {
+	signature [16]byte
+	timestamp exchange.Millis
+	purpose   purpose
+	place     uint16 // the route's number
+	from      netip.Addr
+}
+
 // replayed remembers which signatures were used, as long as their timestamps would let them pass again. A signature
 // covers its timestamp, so the same signature always falls into the same slot: one look is enough, and a slot is
 // forgotten as a whole when the last of its timestamps is too old. Memory is bounded: a full slot refuses.
+//
+// Binance signs neither method nor path, so a captured question for open orders is, byte for byte, the order to cancel
+// them all; and addresses with signatures in them lie in the logs of proxies. So a signature changes something once, asks
+// for each thing once, and is of the address that used it first. Clients do use one for several things: they ask for two
+// of them in one millisecond with equal parameters, or for an order and at once for its cancel.
 type replayed struct {
+	seed   maphash.Seed // so that nobody can look for an address that passes for another
 	shards [replayShards]replayShard
 }
 
@@ -34,14 +59,14 @@ type replayShard struct {
 
 type replaySlot struct {
 	number int64 // of the slot since the epoch
-	used   map[[16]byte]struct{}
+	used   map[[16]byte]uint64
 }
 
 func newReplayed() *replayed {
-	r := &replayed{}
+	r := &replayed{seed: maphash.MakeSeed()}
 	for i := range r.shards {
 		for j := range r.shards[i].slots {
-			r.shards[i].slots[j].used = make(map[[16]byte]struct{})
+			r.shards[i].slots[j].used = make(map[[16]byte]uint64)
 		}
 	}
 	return r
@@ -55,10 +80,11 @@ const (
 	tooMany
 )
 
-// take notes a signature whose timestamp has been found good.
-func (r *replayed) take(signature [16]byte, timestamp exchange.Millis) used {
-	shard := &r.shards[signature[0]%replayShards]
-	number := int64(timestamp) / slotWidth
+// take notes a use of a signature whose timestamp has been found good.
+func (r *replayed) take(u use) used {
+	shard := &r.shards[u.signature[0]%replayShards]
+	number := int64(u.timestamp) / slotWidth
+	mark := maphash.Comparable(r.seed, u.from)&^3 | uint64(u.purpose)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	slot := &shard.slots[number%slotCount]
@@ -69,12 +95,20 @@ func (r *replayed) take(signature [16]byte, timestamp exchange.Millis) used {
 		clear(slot.used)
 		slot.number = number
 	}
-	if _, found := slot.used[signature]; found {
+	here := u.signature // a hash: another one that differs in the number of a place alone does not come up
+	here[14], here[15] = here[14]^byte(u.place>>8), here[15]^byte(u.place)
+	before := slot.used[u.signature]
+	switch {
+	case before != 0 && (before&^3 != mark&^3 || purpose(before&3) == toChange && u.purpose == toChange), slot.used[here] != 0:
 		return usedAlready
-	}
-	if len(slot.used) >= slotMax {
+	case len(slot.used)+2 > slotMax:
 		return tooMany
 	}
-	slot.used[signature] = struct{}{}
+	if u.purpose == toRead {
+		slot.used[here] = mark
+	}
+	if purpose(before&3) != toChange {
+		slot.used[u.signature] = mark
+	}
 	return firstUse
 }

@@ -29,6 +29,7 @@ type route struct {
 	orders uint16               // new orders it places
 	params set
 	handle func(*Server, *call) *problem
+	number uint16 // its row, from 1
 }
 
 const (
@@ -40,7 +41,11 @@ const (
 
 // routes is the table.
 func routes() []route {
-	return append(append(marketRoutes(), tradeRoutes()...), fundsRoutes()...)
+	rows := append(append(marketRoutes(), tradeRoutes()...), fundsRoutes()...)
+	for i := range rows {
+		rows[i].number = uint16(i + 1)
+	}
+	return rows
 }
 
 func marketRoutes() []route {

@@ -237,9 +237,9 @@ func TestSubscriptionsAreTakenAndListed(t *testing.T) {
 		{`{"method":"UNSUBSCRIBE","params":["btcusdt@trade"],"id":null}`, `{"id":null,"result":null}`},
 		{`{"method":"SUBSCRIBE","params":["btcusdt@nothing"],"id":2}`, `{"error":{"code":2,"msg":"Invalid request: there is no such stream"},"id":2}`},
 		{`{"method":"SUBSCRIBE","params":["BTCUSDT@trade"],"id":2}`, `{"error":{"code":2,"msg":"Invalid request: there is no such stream"},"id":2}`},
-		{`{"method":"SUBSCRIBE","method":"SUBSCRIBE","params":["btcusdt@trade"],"id":2}`, `{"error":{"code":3,"msg":"` + errWords.Error() + `"},"id":null}`},
-		{`{"method":"SUBSCRIBE","extra":1}`, `{"error":{"code":3,"msg":"` + errWords.Error() + `"},"id":null}`},
-		{`[]`, `{"error":{"code":3,"msg":"` + errWords.Error() + `"},"id":null}`},
+		{`{"method":"SUBSCRIBE","method":"SUBSCRIBE","params":["btcusdt@trade"],"id":2}`, `{"error":{"code":3,"msg":"Invalid request: ` + errWords.Error() + `"},"id":null}`},
+		{`{"method":"SUBSCRIBE","extra":1}`, `{"error":{"code":3,"msg":"Invalid request: ` + errWords.Error() + `"},"id":null}`},
+		{`[]`, `{"error":{"code":3,"msg":"Invalid request: ` + errWords.Error() + `"},"id":null}`},
 	} {
 		got, _ := json.Marshal(s.ask(c.ask))
 		if string(got) != c.want {

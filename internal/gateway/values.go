@@ -131,8 +131,9 @@ func (q *params) list(id param) []string {
 	if !q.sent.has(id) {
 		return nil
 	}
-	inner, ok := strings.CutPrefix(text, "[")
-	if inner, ok = strings.CutSuffix(inner, "]"); !ok || inner == "" || text[0] != '[' {
+	inner, opened := strings.CutPrefix(text, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	if !opened || !closed || inner == "" {
 		q.fail(illegal(id, `^\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}")*\]$`))
 		return nil
 	}

@@ -33,7 +33,7 @@ func (s *Server) apiMethods() map[string]*route {
 		m[name] = s.endpoints[at[1]].routes[methodIndex(at[0])]
 	}
 	m["userDataStream.subscribe.signature"] = &route{path: "userDataStream.subscribe.signature", auth: authSigned, scope: exchange.ScopeRead,
-		class: limits.General, weight: 2, params: timing(), handle: (*Server).userSubscription}
+		class: limits.General, weight: 2, params: timing(), handle: (*Server).userSubscription, method: get, number: uint16(len(routes()) + 1)}
 	return m
 }
 
@@ -99,7 +99,7 @@ func (c *call) readMembers(raw json.RawMessage) (keyName string, p *problem) {
 	if err != nil {
 		return "", malformed("params must be an object, each of its members once.")
 	}
-	allowed := c.route.params
+	allowed := c.route.params | setOf(pReturnLimits)
 	if c.route.auth != authNone {
 		allowed |= setOf(pAPIKey)
 	}
@@ -124,7 +124,8 @@ func (c *call) readMembers(raw json.RawMessage) (keyName string, p *problem) {
 		}
 		c.payload = append(append(append(c.payload, name...), '='), value...)
 	}
-	return c.q.text[pAPIKey], nil
+	c.q.truth(pReturnLimits)
+	return c.q.text[pAPIKey], c.q.fault
 }
 
 // memberText is a value as it is signed: a string's characters, a number's digits, a list as clients write it.
@@ -168,6 +169,10 @@ func (c *call) apiResult(id json.RawMessage, status int, p *problem, s *Server) 
 	} else {
 		w.name("result")
 		w.b = append(w.b, c.w.b...)
+	}
+	if c.q.text[pReturnLimits] == "false" {
+		w.close('}')
+		return w.b
 	}
 	w.array("rateLimits")
 	w.open('{')

@@ -17,7 +17,7 @@ type wsRequest struct {
 	id     json.RawMessage
 }
 
-var errWords = errors.New("Invalid request: it is one JSON object of method, params and id, each once")
+var errWords = errors.New("it is one JSON object of method, params and id, each once")
 
 // readRequest reads a request strictly: one object, known members, each once, nothing behind it.
 func readRequest(raw []byte) (wsRequest, error) {
@@ -36,7 +36,7 @@ func readRequest(raw []byte) (wsRequest, error) {
 			r.params = value
 		case "id":
 			if !goodID(value) {
-				return r, errors.New("Invalid request: request ID must be a number, a string of at most 36 characters, or null")
+				return r, errors.New("its id must be a number, a string of at most 36 characters, or null")
 			}
 			r.id = value
 		default:
@@ -103,13 +103,13 @@ func printable(text string) bool {
 func (s *Server) command(c *conn, raw []byte) []byte {
 	r, err := readRequest(raw)
 	if err != nil {
-		return streamError(r.id, 3, err.Error())
+		return streamError(r.id, 3, "Invalid request: "+err.Error())
 	}
 	switch r.method {
 	case "SUBSCRIBE", "UNSUBSCRIBE":
 		names, err := nameList(r.params)
 		if err != nil {
-			return streamError(r.id, 2, err.Error())
+			return streamError(r.id, 2, "Invalid request: "+err.Error())
 		}
 		for _, name := range names {
 			if r.method == "UNSUBSCRIBE" {
@@ -146,11 +146,11 @@ func (s *Server) command(c *conn, raw []byte) []byte {
 func nameList(raw json.RawMessage) ([]string, error) {
 	var names []string
 	if json.Unmarshal(raw, &names) != nil || len(names) == 0 || len(names) > subscribedMax {
-		return nil, errors.New("Invalid request: params must be an array of stream names")
+		return nil, errors.New("params must be an array of stream names")
 	}
 	for _, name := range names {
 		if name == "" || len(name) > 256 || !printable(name) {
-			return nil, errors.New("Invalid request: params must be an array of stream names")
+			return nil, errors.New("params must be an array of stream names")
 		}
 	}
 	return names, nil
