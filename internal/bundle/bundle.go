@@ -16,7 +16,6 @@
 package bundle
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -184,14 +183,13 @@ func Seal(b Body, issuer ssh.Signer, rand io.Reader) ([]byte, error) {
 // approval over the exact bytes of the intent, and only then reads the intent. Whose the approvals are is for the
 // roster to say.
 func Open(raw []byte, issuers Issuers, now time.Time) (Opened, error) {
-	own := bytes.Clone(raw) // what the caller does to its buffer afterwards changes nothing here
-	digest := sha256.Sum256(own)
-	e, err := openEnvelope(own, issuers) // and this is the last that is seen of it: the envelope has a copy of the body
+	digest := sha256.Sum256(raw)
+	e, err := openEnvelope(raw, issuers) // it has copies: what the caller does to its buffer afterwards changes nothing here
 	if err != nil {
 		return Opened{}, err
 	}
 	var w bodyWire
-	if err := decode("bundle", e.Body, &w); err != nil {
+	if err := decodeLast("bundle", &e.Body, &w); err != nil {
 		return Opened{}, err
 	}
 	if err := w.check(); err != nil {

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
@@ -30,7 +31,12 @@ func encodeInto(room []byte, v any) ([]byte, error) {
 
 // decode reads exactly one value from raw into v, a pointer to a wire struct, and refuses every encoding of it but the
 // one that encode writes. The caller has checked the size.
-func decode(what string, raw []byte, v any) error {
+func decode(what string, raw []byte, v any) error { return decodeLast(what, &raw, v) }
+
+// decodeLast does the same for bytes that nobody needs afterwards, and lets go of them before it encodes again: a bundle
+// is long, and what it says and its second encoding are two copies already. The two encodings are compared by their hash.
+func decodeLast(what string, raw *[]byte, v any) error {
+	size, sum := len(*raw), sha256.Sum256(*raw)
 	mode, err := cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		MaxNestedLevels:   nestingMax,
@@ -46,15 +52,16 @@ func decode(what string, raw []byte, v any) error {
 	if err != nil {
 		panic("bundle: decoder options: " + err.Error())
 	}
-	if err := mode.Unmarshal(raw, v); err != nil {
+	if err := mode.Unmarshal(*raw, v); err != nil {
 		return malformed(what+"-malformed", what, "%s", err)
 	}
-	again, err := encodeInto(make([]byte, 0, len(raw)), v)
+	*raw = nil // v shares nothing with it
+	again, err := encodeInto(make([]byte, 0, size), v)
 	if err != nil {
 		return malformed(what+"-malformed", what, "%s", err)
 	}
-	if !bytes.Equal(again, raw) {
-		return malformed(what+"-not-canonical", what, "%d bytes that are not the deterministic encoding of what they say", len(raw))
+	if sha256.Sum256(again) != sum {
+		return malformed(what+"-not-canonical", what, "%d bytes that are not the deterministic encoding of what they say", size)
 	}
 	return nil
 }
