@@ -13,14 +13,14 @@ import (
 
 // inputs lists what is spent; a coin counts once.
 func (j *judgement) inputs() {
-	var seen []string
+	seen := make(map[string]bool, len(j.facts.Inputs))
 	j.check(len(j.facts.Inputs) > 0, "payload spends coins", fmt.Sprintf("%d inputs", len(j.facts.Inputs)),
 		spend.Refuse("inputs-missing", "payload", "at least one input", "none", "the issuer: build the payload again"))
 	for i, in := range j.facts.Inputs {
 		where := fmt.Sprintf("input %d", i)
-		j.check(in.Outpoint != "" && !slices.Contains(seen, in.Outpoint), where+" amount is proven, coin is ours", in.Amount.String(),
+		j.check(in.Outpoint != "" && !seen[in.Outpoint], where+" amount is proven, coin is ours", in.Amount.String(),
 			spend.Refuse("input-duplicate", where, "a coin that is spent once", in.Outpoint, "the issuer: build the payload again"))
-		seen = append(seen, in.Outpoint)
+		seen[in.Outpoint] = true
 	}
 }
 
