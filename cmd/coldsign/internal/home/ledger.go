@@ -230,16 +230,6 @@ func (l *Ledger) LastCounter(key string) uint64 {
 // NextCounter is the receipt counter of the next reservation or sealed refusal of a key.
 func (l *Ledger) NextCounter(key string) uint64 { return l.LastCounter(key) + 1 }
 
-// Amount is the value that an outpoint had when any key of this home reserved it.
-func (l *Ledger) Amount(outpoint string) (satoshi string, known bool) {
-	for _, e := range l.entries {
-		if i := slices.Index(e.Outpoints, outpoint); i >= 0 && i < len(e.Amounts) {
-			return e.Amounts[i], true
-		}
-	}
-	return "", false
-}
-
 // Refused returns the sealed refusal that stops a bundle for a key: its own refusal of the bundle, or anybody's of the
 // intent behind it when the intent is time-locked. Another payload for a refused intent is the same intent.
 func (l *Ledger) Refused(bundle, intent, key string, locked bool) (Entry, bool) {
