@@ -311,3 +311,15 @@ func claimAnswersKnowWhatTheQuestionDemands(t *testing.T, b *bench) {
 		t.Error(a.Status)
 	}
 }
+
+func TestCandlesOfAWeekBeginOnMonday(t *testing.T) {
+	const thursday, monday = enginetest.Start, enginetest.Start - 3*86_400_000 // 2026-01-01 and 2025-12-29
+	for at, want := range map[exchange.Millis]exchange.Millis{thursday: monday, monday: monday, monday - 1: monday - weekSpan, monday + weekSpan - 1: monday} {
+		if got := opening(at, weekSpan); got != want {
+			t.Errorf("%d: %d, want %d", at, got, want)
+		}
+	}
+	if got := opening(thursday+61_001, minuteSpan); got != thursday+60_000 {
+		t.Error(got)
+	}
+}

@@ -131,6 +131,13 @@ func (p *postgres) commit(ctx context.Context, calls []call) error {
 
 func (p *postgres) view(ctx context.Context, do func(tx *sql.Tx) error) error {
 	tx, err := p.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	// A server that was started again leaves dead connections in the pool, and each says so once.
+	for range readersMax {
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		tx, err = p.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	}
 	if err != nil {
 		return fmt.Errorf("records: %w", err)
 	}

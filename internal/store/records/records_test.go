@@ -165,6 +165,9 @@ func claimEventsAreTakenOnceHoweverOftenTheyAreTold(t *testing.T, b *bench) {
 
 func claimAFailedWriteLeavesNothingAndTheNextOneGoesOn(t *testing.T, b *bench) {
 	r, s := b.open(), newStory(t, 3).steps(30)
+	if err := r.Write(b.ctx, s.frames[20].First, s.frames[20].At, append(bytes.Join(s.events[:20], nil), "no event"...)); !errors.Is(err, exchange.ErrBytes) {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(b.ctx)
 	cancel()
 	if err := r.Write(ctx, s.State.Seq(), s.Now, bytes.Join(s.events, nil)); err == nil {
@@ -173,6 +176,10 @@ func claimAFailedWriteLeavesNothingAndTheNextOneGoesOn(t *testing.T, b *bench) {
 	s.write(t, r)
 	if err := r.Compare(b.ctx, s.State); err != nil {
 		t.Error(err)
+	}
+	before := hash(t, r)
+	if _, err := r.Rebuild(b.ctx, journal{s.frames}, s.options); err != nil || hash(t, r) != before {
+		t.Error("the failed write is in the candles:", err)
 	}
 }
 
@@ -318,5 +325,30 @@ func TestADamagedBackupIsRefusedAndSoAreItsRecords(t *testing.T) {
 			t.Errorf("%s: the journal does not help: %v", what, err)
 		}
 		other.Close()
+	}
+}
+
+// A database server that is started again costs the writes of that moment and nothing else.
+func TestPostgreSQLMayBeStartedAgain(t *testing.T) {
+	server := startServer(t)
+	b, s := inPostgreSQL(t, server), newStory(t, 16).steps(30)
+	r := b.open()
+	s.write(t, r)
+	for _, end := range []func() error{server.Kill, server.Stop} {
+		if err := errors.Join(end(), server.Run(b.ctx)); err != nil {
+			t.Fatal(err)
+		}
+		s.steps(10)
+		last := s.frames[len(s.frames)-1]
+		seq, events := last.First+uint64(last.Count)-1, bytes.Join(s.events, nil)
+		if err := r.Write(b.ctx, seq, last.At, events); err == nil {
+			t.Error("a connection to a server that was ended still writes")
+		}
+		if err := r.Write(b.ctx, seq, last.At, events); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Compare(b.ctx, s.State); err != nil {
+			t.Error(err)
+		}
 	}
 }
