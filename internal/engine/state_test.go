@@ -39,10 +39,10 @@ func traders(t testing.TB) (w *enginetest.World, alice, bob exchange.Account) {
 	return w, alice, bob
 }
 
-func expect(t *testing.T, w *enginetest.World, a exchange.Account, asset exchange.Asset, available, held uint64) {
+func expect(t *testing.T, w *enginetest.World, r row, available, held uint64) {
 	t.Helper()
-	if x, y := w.Balance(a, asset); x != units(available) || y != units(held) {
-		t.Errorf("account %d has %s and %s on hold of asset %d, not %d and %d", a, x, y, asset, available, held)
+	if x, y := w.Balance(r.account, r.asset); x != units(available) || y != units(held) {
+		t.Errorf("account %d has %s and %s on hold of asset %d, not %d and %d", r.account, x, y, r.asset, available, held)
 	}
 }
 
@@ -52,17 +52,17 @@ func TestATradeMovesMoneyAndGivesBackWhatWasReservedForNothing(t *testing.T) {
 	w.Change(exchange.ChangeIntent{Fees: &exchange.FeesChange{Account: alice, MakerPPM: 500, TakerPPM: 1000}})
 	w.Change(exchange.ChangeIntent{Fees: &exchange.FeesChange{Account: bob, MakerPPM: 500, TakerPPM: 1000}})
 	w.Must(order(bob, exchange.Sell, 2_000_000, 50_000))
-	expect(t, w, bob, btc, 99_50000000, 50000000)
+	expect(t, w, row{bob, btc}, 99_50000000, 50000000)
 	o := w.Must(order(alice, exchange.Buy, 2_100_000, 100_000))
 	if o.Status != exchange.StatusPartiallyFilled || o.Executed != 50_000 || o.Quote != 100_000_000_000 || len(o.Fills) != 1 ||
 		o.Fills[0] != (exchange.Fill{Trade: 1, Price: 2_000_000, Qty: 50_000, Fee: units(50000), FeeAsset: btc}) {
 		t.Errorf("outcome %+v", o)
 	}
 	// Half a bitcoin was bought at 20,000, half is on order at 21,000.
-	expect(t, w, alice, usd, (1_000_000-10_000-10_500)*one, 10_500*one)
-	expect(t, w, alice, btc, 50000000-50000, 0)
-	expect(t, w, bob, btc, 99_50000000, 0)
-	expect(t, w, bob, usd, 10_000*one-5*one, 0)
+	expect(t, w, row{alice, usd}, (1_000_000-10_000-10_500)*one, 10_500*one)
+	expect(t, w, row{alice, btc}, 50000000-50000, 0)
+	expect(t, w, row{bob, btc}, 99_50000000, 0)
+	expect(t, w, row{bob, usd}, 10_000*one-5*one, 0)
 	w.Must(exchange.Command{ID: exchange.RandomID(), Kind: exchange.Cancel, Account: alice, Market: pair, Order: o.Order})
-	expect(t, w, alice, usd, (1_000_000-10_000)*one, 0)
+	expect(t, w, row{alice, usd}, (1_000_000-10_000)*one, 0)
 }
