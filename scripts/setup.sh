@@ -19,6 +19,13 @@ softhsm_module() {
 	return 1
 }
 
+postgres_server() {
+	for f in /usr/lib/postgresql/*/bin/initdb; do
+		[ -x "$f" ] && return 0
+	done
+	command -v initdb >/dev/null 2>&1
+}
+
 referees=""
 if [ "${1:-}" = referees ]; then
 	referees=scripts/referees
@@ -31,6 +38,7 @@ want=""
 [ -z "${missing_cc:-}" ] || want="$want gcc libc6-dev"
 softhsm_module || want="$want softhsm2"
 command -v ssh-keygen >/dev/null 2>&1 || want="$want openssh-client"
+postgres_server || want="$want postgresql"
 [ -z "$referees" ] || /usr/bin/python3 -I -c 'import electrum' 2>/dev/null || want="$want electrum"
 
 if [ -n "$want" ]; then
@@ -39,6 +47,12 @@ if [ -n "$want" ]; then
 	else fail "missing:$want. Type: sudo apt-get install --no-install-recommends$want"; fi
 	say "installing$want (apt-get)"
 	$as_root apt-get update -qq >/dev/null
+	case "$want" in *" postgresql"*)
+		# The tests start private servers of their own. The package would also make and start one of the system's:
+		# postgresql-common, which decides that, comes first and is told not to.
+		$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+		$as_root sed -i 's/^#* *create_main_cluster *=.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+	esac
 	# shellcheck disable=SC2086  # one word a package
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $want >/dev/null
 fi
@@ -58,4 +72,4 @@ if [ ! -x build/bin/btcd ] || [ ! -x build/bin/btcctl ] || [ ! -x build/bin/stat
 	go build -C scripts/tools -o ../../build/bin/ github.com/btcsuite/btcd github.com/btcsuite/btcd/cmd/btcctl github.com/nats-io/nats-server/v2 honnef.co/go/tools/cmd/staticcheck
 	touch "$stamp"
 fi
-say "ready: Go, C compiler, SoftHSM, ssh-keygen, btcd, staticcheck"
+say "ready: Go, C compiler, SoftHSM, ssh-keygen, PostgreSQL, btcd, staticcheck"

@@ -53,7 +53,9 @@ func run(ctx context.Context, deaths int, postgres bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	began := time.Now()
-	fmt.Printf("%-28s %7s %13s %11s %6s %6s   %s\n", "killed at", "deaths", "acknowledged", "sent again", "lost", "twice", "state")
+	fmt.Println("acknowledged: distinct commands; kept: those that took effect exactly once, where their answer said; the state is that of the independent replay,")
+	fmt.Println("which every next life recovered as well. The first promise that is not kept ends the run.")
+	fmt.Printf("%-30s %7s %13s %9s %11s   %s\n", "killed at", "deaths", "acknowledged", "kept", "sent again", "state")
 	onPostgres := 0
 	if postgres {
 		onPostgres = max(deaths/10, 10)
@@ -163,7 +165,7 @@ func postgresTrial(ctx context.Context, dir string, deaths int) (n int, err erro
 // row kills children one way until there are so many deaths, and prints what became of it. The check of the last death
 // is the beginning of the next life; a life without death ends each row.
 func (t *trial) row(ctx context.Context, name string, deaths int, next func() life) error {
-	count, acks, again := 0, t.acks, t.again
+	count, acks, kept, again := 0, len(t.shadow.promised), t.shadow.kept, t.again
 	for tries := 0; count < deaths; tries++ {
 		if tries > 4*deaths+20 {
 			return fmt.Errorf("%s: only %d deaths in %d lives", name, count, tries)
@@ -188,7 +190,7 @@ func (t *trial) row(ctx context.Context, name string, deaths int, next func() li
 	if err := t.check(ctx); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	fmt.Printf("%-28s %7d %13d %11d %6d %6d   %x at command %d\n", name, count, t.acks-acks, t.again-again, 0, 0, head(t.shadow.state.Hash()), t.shadow.state.Seq())
+	fmt.Printf("%-30s %7d %13d %9d %11d   %x at command %d\n", name, count, len(t.shadow.promised)-acks, t.shadow.kept-kept, t.again-again, head(t.shadow.state.Hash()), t.shadow.state.Seq())
 	return nil
 }
 

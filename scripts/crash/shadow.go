@@ -18,6 +18,7 @@ type shadow struct {
 	applied  map[exchange.ID]uint64           // command -> the sequence number with which it took effect
 	promised map[exchange.ID]exchange.Outcome // what was acknowledged
 	fresh    []exchange.ID                    // acknowledged since the last look
+	kept     int                              // promises that were found kept
 }
 
 func newShadow() *shadow {
@@ -40,6 +41,7 @@ func (s *shadow) look(ctx context.Context, o journal.Options) (err error) {
 			return fmt.Errorf("command %s was acknowledged as %d and took effect as %d (zero: it was lost)", id, promised.Seq, s.applied[id])
 		}
 	}
+	s.kept += len(s.fresh)
 	s.fresh = s.fresh[:0]
 	return nil
 }
