@@ -13,7 +13,7 @@ import (
 	"github.com/coldsign/coldsign/internal/exchange"
 )
 
-func refused(t *testing.T, w *enginetest.World, c exchange.Command, want exchange.Code) {
+func denied(t *testing.T, w *enginetest.World, c exchange.Command, want exchange.Code) {
 	t.Helper()
 	before := w.State.Hash()
 	if o := w.Do(c)[0]; o.Code != want {
@@ -89,7 +89,7 @@ func TestBytesThatAreNoFrameChangeNothing(t *testing.T) {
 func TestAnOpenOrdersNameIsTakenUntilItEnds(t *testing.T) {
 	w, alice, bob := traders(t)
 	w.Must(named(order(alice, exchange.Buy, 2_000_000, 10), "x"))
-	refused(t, w, named(order(alice, exchange.Buy, 2_000_000, 10), "x"), exchange.DuplicateClient)
+	denied(t, w, named(order(alice, exchange.Buy, 2_000_000, 10), "x"), exchange.DuplicateClient)
 	w.Must(named(order(bob, exchange.Sell, 2_000_001, 10), "x"))
 	replace := named(order(alice, exchange.Buy, 1_900_000, 5), "x")
 	replace.Kind = exchange.Replace
@@ -101,7 +101,7 @@ func TestAnOpenOrdersNameIsTakenUntilItEnds(t *testing.T) {
 	cancel := exchange.Command{ID: exchange.RandomID(), Kind: exchange.Cancel, Account: alice, Market: pair, Orig: replace.Orig}
 	w.Must(cancel)
 	cancel.ID = exchange.RandomID()
-	refused(t, w, cancel, exchange.UnknownOrder)
+	denied(t, w, cancel, exchange.UnknownOrder)
 	w.Must(named(order(alice, exchange.Buy, 2_000_000, 10), "x"))
 }
 
@@ -129,7 +129,7 @@ func TestAStopHoldsWhatItMayPayAndWaits(t *testing.T) {
 	w.Must(order(bob, exchange.Sell, 2_000_000, 10))
 	w.Must(order(alice, exchange.Buy, 2_000_000, 10))
 	stop := exchange.Command{ID: exchange.RandomID(), Kind: exchange.Place, Account: alice, Market: pair, Type: exchange.Stop, Stop: 2_000_000, Qty: 10}
-	refused(t, w, stop, exchange.StopWouldTrigger)
+	denied(t, w, stop, exchange.StopWouldTrigger)
 	before, _ := w.Balance(alice, usd)
 	stop.Stop, stop.ID = 2_100_000, exchange.RandomID()
 	o := w.Must(stop)
@@ -161,14 +161,14 @@ func TestChangesNeedTwoPeopleAndTheNextSerial(t *testing.T) {
 		return exchange.Command{ID: exchange.RandomID(), Kind: exchange.Change, Body: enginetest.Body(exchange.ChangeBody{Intent: raw, Approvals: sigs})}
 	}
 	one, two, proposer := w.People.Sign(1, raw), w.People.Sign(2, raw), w.People.Sign(0, raw)
-	refused(t, w, change(), exchange.EvidenceRefused)
-	refused(t, w, change(one), exchange.EvidenceRefused)
-	refused(t, w, change(one, one), exchange.EvidenceRefused)
-	refused(t, w, change(one, proposer), exchange.EvidenceRefused)
+	denied(t, w, change(), exchange.EvidenceRefused)
+	denied(t, w, change(one), exchange.EvidenceRefused)
+	denied(t, w, change(one, one), exchange.EvidenceRefused)
+	denied(t, w, change(one, proposer), exchange.EvidenceRefused)
 	if w.Must(change(one, two)).Number != 2 {
 		t.Error("another serial")
 	}
-	refused(t, w, change(one, two), exchange.WrongState) // the same approvals do not count again
+	denied(t, w, change(one, two), exchange.WrongState) // the same approvals do not count again
 }
 
 // The house gives what it has: a balance cannot be raised by two people who funded nothing.
@@ -176,7 +176,7 @@ func TestTheHouseGivesOnlyWhatItHas(t *testing.T) {
 	w, alice, _ := traders(t)
 	give := exchange.ChangeIntent{Balance: &exchange.Adjustment{Account: alice, Asset: btc, Amount: units(62_000_000_000_000)}}
 	c := w.People.Change(give, w.Now)
-	refused(t, w, c, exchange.InsufficientFunds)
+	denied(t, w, c, exchange.InsufficientFunds)
 	if err := w.State.Verify(); err != nil {
 		t.Error(err)
 	}
@@ -187,7 +187,7 @@ func TestADepositIsCreditedOnceToWhomTheAddressIsOf(t *testing.T) {
 	assign := func(a exchange.Account) exchange.Command {
 		return exchange.Command{ID: exchange.RandomID(), Kind: exchange.DepositAssign, Account: a, Body: enginetest.Body(exchange.DepositAssignBody{Asset: btc})}
 	}
-	refused(t, w, assign(bob), exchange.WrongState)
+	denied(t, w, assign(bob), exchange.WrongState)
 	file := enginetest.Wallet().Marshal()
 	w.Change(exchange.ChangeIntent{Wallet: file})
 	if x, y := w.Must(assign(bob)).Number, w.Must(assign(alice)).Number; x != 0 || y != 1 {
@@ -199,11 +199,11 @@ func TestADepositIsCreditedOnceToWhomTheAddressIsOf(t *testing.T) {
 	}
 	w.Must(deposit())
 	expect(t, w, row{alice, btc}, 12345, 0)
-	refused(t, w, deposit(), exchange.AlreadyCredited)
+	denied(t, w, deposit(), exchange.AlreadyCredited)
 	evidence.Index = 0
-	refused(t, w, deposit(), exchange.EvidenceRefused)
+	denied(t, w, deposit(), exchange.EvidenceRefused)
 	evidence.Index = 2
-	refused(t, w, deposit(), exchange.EvidenceRefused)
+	denied(t, w, deposit(), exchange.EvidenceRefused)
 	expect(t, w, row{alice, btc}, 12345, 0)
 }
 
@@ -247,11 +247,11 @@ func TestAWithdrawalIsHeldThenPaidOrReleasedOnce(t *testing.T) {
 		t.Fatal(n)
 	}
 	expect(t, w, row{alice, btc}, 900_000, 100_000)
-	refused(t, w, request(), exchange.AlreadyExists)
+	denied(t, w, request(), exchange.AlreadyExists)
 	body.Client, body.Amount = "w2", units(5000)
-	refused(t, w, request(), exchange.BelowMin)
+	denied(t, w, request(), exchange.BelowMin)
 	body.Amount = units(950_000)
-	refused(t, w, request(), exchange.InsufficientFunds)
+	denied(t, w, request(), exchange.InsufficientFunds)
 	body.Amount = units(200_000)
 	w.Must(request())
 	var raw bytes.Buffer
@@ -266,9 +266,9 @@ func TestAWithdrawalIsHeldThenPaidOrReleasedOnce(t *testing.T) {
 	w.Must(end(exchange.WithdrawSettle, exchange.WithdrawResult{Number: 1, TxID: txid}))
 	expect(t, w, row{alice, btc}, 700_000, 200_000)
 	for _, kind := range []exchange.Kind{exchange.WithdrawSettle, exchange.WithdrawRelease} {
-		refused(t, w, end(kind, exchange.WithdrawResult{Number: 1, TxID: txid}), exchange.WrongState)
+		denied(t, w, end(kind, exchange.WithdrawResult{Number: 1, TxID: txid}), exchange.WrongState)
 	}
-	refused(t, w, end(exchange.WithdrawRelease, exchange.WithdrawResult{Number: 3}), exchange.UnknownWithdrawal)
+	denied(t, w, end(exchange.WithdrawRelease, exchange.WithdrawResult{Number: 3}), exchange.UnknownWithdrawal)
 	w.Must(end(exchange.WithdrawRelease, exchange.WithdrawResult{Number: 2, Reason: "the treasury says no"}))
 	expect(t, w, row{alice, btc}, 900_000, 0)
 	if err := w.State.Verify(); err != nil {
@@ -283,7 +283,7 @@ func TestAFrozenAccountCancelsAndNothingElse(t *testing.T) {
 	w, alice, _ := traders(t)
 	o := w.Must(order(alice, exchange.Buy, 2_000_000, 10))
 	w.Change(exchange.ChangeIntent{Freeze: &exchange.StateChange{Account: alice, State: exchange.AccountFrozen}})
-	refused(t, w, order(alice, exchange.Buy, 2_000_000, 10), exchange.NotAllowed)
+	denied(t, w, order(alice, exchange.Buy, 2_000_000, 10), exchange.NotAllowed)
 	w.Must(exchange.Command{ID: exchange.RandomID(), Kind: exchange.Cancel, Account: alice, Market: pair, Order: o.Order})
 }
 
@@ -353,4 +353,30 @@ func FuzzRestoreState(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Every single byte of a snapshot counts: changed or cut off, it is refused, or it is the snapshot of another state.
+func TestASnapshotWithAFaultIsRefusedOrAnother(t *testing.T) {
+	w, alice, bob := traders(t)
+	w.Must(named(order(alice, exchange.Buy, 2_000_000, 10), "a"))
+	w.Must(order(bob, exchange.Sell, 2_100_000, 10))
+	var raw, again bytes.Buffer
+	if err := w.State.Snapshot(&raw); err != nil {
+		t.Fatal(err)
+	}
+	for at := range raw.Bytes() {
+		bad := bytes.Clone(raw.Bytes())
+		bad[at] ^= 1 << (at % 8)
+		if s, err := engine.RestoreState(bytes.NewReader(bad), engine.StateOptions{}); err == nil {
+			again.Reset()
+			if err := s.Snapshot(&again); err != nil || !bytes.Equal(again.Bytes(), bad) {
+				t.Errorf("byte %d changed: restored, and written otherwise: %v", at, err)
+			}
+		}
+		if at%5 == 0 {
+			if _, err := engine.RestoreState(bytes.NewReader(raw.Bytes()[:at]), engine.StateOptions{}); err == nil {
+				t.Errorf("restored from the first %d of %d bytes", at, raw.Len())
+			}
+		}
+	}
 }

@@ -368,7 +368,7 @@ func (s *State) readOrder(r *snapshotReader, m *market, b *matching.Standing, he
 	client, ok := exchange.NewClient(string(text))
 	waits := b.Type != matching.Limit
 	if r.err != nil || !ok || o.executed < 0 || int64(o.qty)-int64(o.executed) != int64(b.Rest) || o.id >= m.nextOrder || o.flags&^guarded != 0 ||
-		o.force > exchange.GoodTillTime || waits && o.typ != exchange.OrderType(b.Type) || !waits && o.typ != exchange.Limit && o.typ != exchange.StopLimit {
+		short(4) != int32(o.force) || o.force > exchange.GoodTillTime || waits && o.typ != exchange.OrderType(b.Type) || !waits && o.typ != exchange.Limit && o.typ != exchange.StopLimit {
 		r.fail("order %d of market %d", o.id, m.info.ID)
 		return 0
 	}
