@@ -32,7 +32,8 @@ type bourse struct {
 	stop   context.CancelFunc
 	ended  chan error
 	server *bus.Server
-	public string // http://IP:PORT of the gateway
+	lines  []string // that the segments printed
+	public string   // http://IP:PORT of the gateway
 	staff  *admin.Client
 }
 
@@ -97,6 +98,7 @@ func (b *bourse) begin(names ...bus.Segment) {
 	}
 	scan := bufio.NewScanner(out)
 	for wait > 0 && scan.Scan() {
+		b.lines = append(b.lines, scan.Text())
 		var ready struct{ Schema, Listen string }
 		if err := json.Unmarshal(scan.Bytes(), &ready); err != nil {
 			b.t.Fatal(err)
