@@ -248,15 +248,18 @@ func (a *answer) withdrawals(q *exchange.HistoryQuestion) error {
 	rows, err := a.tx.QueryContext(a.ctx, withdrawalsOf, int64(q.Account), int64(q.Asset), since, until, q.Client, limit, offset)
 	return each(rows, err, func() error {
 		var w exchange.WithdrawalInfo
-		var txid, address []byte
-		err := rows.Scan(&w.Number, &w.Account, &w.Asset, amountInto{&w.Amount}, amountInto{&w.Fee}, &address, &w.Client, &w.State, &txid, &w.Reason, &w.Created, &w.Changed)
+		var txid, address, reason []byte
+		err := rows.Scan(&w.Number, &w.Account, &w.Asset, amountInto{&w.Amount}, amountInto{&w.Fee}, &address, &w.Client, &w.State, &txid, &reason, &w.Created, &w.Changed)
 		if err == nil {
 			txid, err = a.seal.open(field("withdrawals.txid", w.Number), txid)
 		}
 		if err == nil {
 			address, err = a.seal.open(field("withdrawals.address", w.Number), address)
 		}
-		w.TxID, w.Address = string(txid), string(address)
+		if err == nil {
+			reason, err = a.seal.open(field("withdrawals.reason", w.Number), reason)
+		}
+		w.TxID, w.Address, w.Reason = string(txid), string(address), string(reason)
 		a.Withdraws = append(a.Withdraws, w)
 		return err
 	})

@@ -28,7 +28,7 @@ func rare(s *story) (events []byte) {
 		add(exchange.AddressRecord, exchange.AddressInfo{Account: 1, Asset: 1, Address: fmt.Sprint("bcrt1q", marker, i), Label: marker, Added: at, Usable: at + 1, Removed: i == 3})
 	}
 	add(exchange.WithdrawalRecord, exchange.WithdrawalInfo{Number: 2, Account: 1, Asset: 1, Amount: huge, Fee: money.U128{Lo: 1}, Address: "bcrt1q" + marker,
-		Client: "w1", State: exchange.WithdrawalSettled, TxID: marker, Reason: "paid", Created: s.Now + 1, Changed: s.Now + 9})
+		Client: "w1", State: exchange.WithdrawalSettled, TxID: marker, Reason: marker + " paid", Created: s.Now + 1, Changed: s.Now + 9})
 	return events
 }
 
@@ -260,7 +260,7 @@ func claimDepositsWithdrawalsAndAddresses(t *testing.T, b *bench) {
 		t.Errorf("%+v", a.Deposits)
 	}
 	a = ask(t, r, exchange.Question{Withdraws: &exchange.HistoryQuestion{Account: 1, Client: "w1"}})
-	if len(a.Withdraws) != 1 || a.Withdraws[0].State != exchange.WithdrawalSettled || a.Withdraws[0].TxID != marker || a.Withdraws[0].Reason != "paid" || wide(a.Withdraws[0].Amount).Cmp(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1))) != 0 {
+	if len(a.Withdraws) != 1 || a.Withdraws[0].State != exchange.WithdrawalSettled || a.Withdraws[0].TxID != marker || a.Withdraws[0].Reason != marker+" paid" || wide(a.Withdraws[0].Amount).Cmp(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1))) != 0 {
 		t.Errorf("%+v", a.Withdraws)
 	}
 	if a = ask(t, r, exchange.Question{Withdraws: &exchange.HistoryQuestion{Account: 1, Since: s.Now + 1, Until: s.Now + 3}}); len(a.Withdraws) != 3 || a.Withdraws[0].Number != 4 {

@@ -38,7 +38,7 @@ func (b *batch) record(e *exchange.Event) error {
 		return with(e.Body, func(w exchange.WithdrawalInfo) {
 			b.add(putWithdrawal, int64(w.Number), int64(w.Account), int64(w.Asset), amount(w.Amount), amount(w.Fee),
 				b.seal.seal(field("withdrawals.address", w.Number), []byte(w.Address)), w.Client, int64(w.State),
-				b.seal.seal(field("withdrawals.txid", w.Number), []byte(w.TxID)), w.Reason, int64(w.Created), int64(w.Changed))
+				b.seal.seal(field("withdrawals.txid", w.Number), []byte(w.TxID)), b.seal.seal(field("withdrawals.reason", w.Number), []byte(w.Reason)), int64(w.Created), int64(w.Changed))
 		})
 	case exchange.ChangeRecord:
 		return with(e.Body, b.change)

@@ -18,7 +18,7 @@ func tables() []table {
 		{"book", "iibbbiii", allBook, putBook, deleteBook},
 		{"deposit_addresses", "iiibi", allDepositAddresses, putDepositAddress, deleteDepositAddresses},
 		{"deposits", "iiiabibii", allDeposits, putDeposit, deleteDeposits},
-		{"withdrawals", "iiiaabtibtii", allWithdrawals, putWithdrawal, deleteWithdrawals},
+		{"withdrawals", "iiiaabtibbii", allWithdrawals, putWithdrawal, deleteWithdrawals},
 		{"changes", "ibbi", allChanges, putChange, deleteChanges},
 		{"orders", "iiiiiiiiiiiiiiiiiit", allOrders, putOrder, deleteOrders},
 		{"trades", "iiiiiiiiaiiiai", allTrades, putTrade, deleteTrades},
@@ -44,7 +44,7 @@ CREATE TABLE deposits(number INTEGER PRIMARY KEY, account INTEGER NOT NULL, asse
 	height INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE INDEX deposits_account ON deposits(account, number);
 CREATE TABLE withdrawals(number INTEGER PRIMARY KEY, account INTEGER NOT NULL, asset INTEGER NOT NULL, amount TEXT NOT NULL, fee TEXT NOT NULL, address BLOB NOT NULL, client TEXT NOT NULL,
-	state INTEGER NOT NULL, txid BLOB NOT NULL, reason TEXT NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL) STRICT;
+	state INTEGER NOT NULL, txid BLOB NOT NULL, reason BLOB NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL) STRICT;
 CREATE INDEX withdrawals_account ON withdrawals(account, number);
 CREATE TABLE changes(serial INTEGER PRIMARY KEY, intent BLOB NOT NULL, approvers BLOB NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TABLE orders(market INTEGER NOT NULL, id INTEGER NOT NULL, account INTEGER NOT NULL, side INTEGER NOT NULL, kind INTEGER NOT NULL, force INTEGER NOT NULL, self_trade INTEGER NOT NULL,
@@ -82,7 +82,7 @@ CREATE TABLE deposits(number bigint PRIMARY KEY, account bigint NOT NULL, asset 
 	height bigint NOT NULL, at bigint NOT NULL);
 CREATE INDEX deposits_account ON deposits(account, number);
 CREATE TABLE withdrawals(number bigint PRIMARY KEY, account bigint NOT NULL, asset bigint NOT NULL, amount numeric(39,0) NOT NULL, fee numeric(39,0) NOT NULL, address bytea NOT NULL, client text NOT NULL,
-	state bigint NOT NULL, txid bytea NOT NULL, reason text NOT NULL, created bigint NOT NULL, changed bigint NOT NULL);
+	state bigint NOT NULL, txid bytea NOT NULL, reason bytea NOT NULL, created bigint NOT NULL, changed bigint NOT NULL);
 CREATE INDEX withdrawals_account ON withdrawals(account, number);
 CREATE TABLE changes(serial bigint PRIMARY KEY, intent bytea NOT NULL, approvers bytea NOT NULL, at bigint NOT NULL);
 CREATE TABLE orders(market bigint NOT NULL, id bigint NOT NULL, account bigint NOT NULL, side bigint NOT NULL, kind bigint NOT NULL, force bigint NOT NULL, self_trade bigint NOT NULL,
