@@ -111,6 +111,8 @@ func claims() map[string]func(*bench) {
 		"a follower reads what the writer adds, also of a later epoch":         claimFollower,
 		"a backup restores into either database with the same chain":           claimBackup,
 		"a backup with one changed byte restores nothing that can be opened":   claimBackupDamaged,
+		"a backup of journal and snapshots restores to the same state":         claimArchive,
+		"a standby takes over when the writer is gone, and not before":         claimStandby,
 		"after an error of writing nothing is taken any more":                  claimStops,
 		"two epochs never share a key, so no nonce is used twice with one":     claimEpochs,
 		"a frame as large as is allowed passes, a larger one is not taken":     claimLarge,

@@ -41,14 +41,16 @@ type Server struct {
 	PID  int
 
 	bin       string
+	more      []string
 	as        *syscall.Credential // nil: as the caller
 	process   *exec.Cmd
 	exited    chan error
 	databases atomic.Int64
 }
 
-// Start makes a cluster in a new temporary directory and waits until it answers. Close ends and removes it.
-func Start(ctx context.Context) (*Server, error) {
+// Start makes a cluster in a new temporary directory and waits until it answers. Close ends and removes it. More arguments
+// for the server, as "-c", "fsync=off", may follow.
+func Start(ctx context.Context, more ...string) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -58,7 +60,7 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Dir: dir, bin: bin}
+	s := &Server{Dir: dir, bin: bin, more: more}
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -148,6 +150,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.process = s.command(context.WithoutCancel(ctx), "postgres", "-D", filepath.Join(s.Dir, "data"), "-k", s.Dir, "-p", strconv.Itoa(s.Port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "full_page_writes=on", "-c", "max_connections=60", "-c", "shared_buffers=64MB",
 		"-c", "max_wal_size=1GB")
+	s.process.Args = append(s.process.Args, s.more...)
 	s.process.Stdout, s.process.Stderr = log, log
 	s.process.SysProcAttr.Pdeathsig = syscall.SIGQUIT // the server ends with the test, however the test ends
 	if err := s.process.Start(); err != nil {
