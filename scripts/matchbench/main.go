@@ -27,6 +27,7 @@ func main() {
 	timed := flag.Int("ops", 2_000_000, "timed operations on each tape")
 	sizes := flag.String("resting", "1000,10000,100000,1000000", "resting orders of the tapes")
 	only := flag.String("only", "", "only engines whose name contains this")
+	whole := flag.Bool("engine", true, "measure the whole engine too")
 	child := flag.String("child", "", "one run: the engine's name")
 	path := flag.String("tape", "", "one run: the tape")
 	flag.Parse()
@@ -35,6 +36,9 @@ func main() {
 		err = runChild(*child, *path, os.Stdout)
 	} else {
 		err = compare(*sizes, *timed, *reps, *only)
+		if err == nil && *whole {
+			err = wholeEngine()
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "matchbench:", err)
