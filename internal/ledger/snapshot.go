@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/money"
@@ -63,6 +64,9 @@ func Restore(r io.Reader) (*Ledger, error) {
 		return nil, fmt.Errorf("ledger snapshot: format %d with %d rows, %d assets, %d transfers", head[0], at(2), at(3), at(4))
 	}
 	l := New()
+	// A million rows at once are 64 MB, which a false count may cost; more grow as they come.
+	few := int(min(at(2), 1<<20))
+	l.rows, l.holders = slices.Grow(l.rows, few), slices.Grow(l.holders, few)
 	if err := records(r, rowLen, at(2), l.readRow); err != nil {
 		return nil, err
 	}

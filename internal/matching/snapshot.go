@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // snapshotFormat heads every snapshot; another layout gets another number.
@@ -87,6 +88,7 @@ func Restore(raw []byte, o Options) (*Book, error) {
 	if int64((len(raw)-head)/recordLen) != at(8) {
 		return nil, fmt.Errorf("%w: %d orders, %d announced", ErrSnapshot, (len(raw)-head)/recordLen, at(8))
 	}
+	b.orders, b.owned = slices.Grow(b.orders, (len(raw)-head)/recordLen), slices.Grow(b.owned, (len(raw)-head)/recordLen)
 	for rest := raw[head:]; len(rest) > 0; rest = rest[recordLen:] {
 		r, ok := readResting(rest)
 		if !ok || b.ids.get(r.id) != 0 {
