@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -17,10 +17,12 @@ import (
 
 // Bounds of a WebSocket connection.
 const (
-	queuedMax     = 1024             // messages that wait for a slow client; then it is dropped
+	queuedMax     = 16 << 10         // messages that wait for a slow client; then it is dropped
 	queuedBytes   = 4 << 20          // the same, in bytes
+	perAddress    = 300              // open connections of one address; of IPv6, its /64
 	incomingMax   = 64 << 10         // bytes of one message from a client
-	incomingRate  = 10               // messages a second from a client
+	incomingRate  = 10               // messages a second from a client of the streams
+	apiRate       = 1000             // the same of the WebSocket API, where each message costs its weight
 	subscribedMax = 1024             // streams of one connection
 	connLife      = 24 * time.Hour   // then the client has to come again
 	pingEvery     = 20 * time.Second //
@@ -37,8 +39,7 @@ type conn struct {
 	ws       *websocket.Conn
 	addr     netip.Addr
 	combined bool // messages say which stream they are of
-	queue    chan []byte
-	queued   atomic.Int64
+	queue    queue
 	stop     context.CancelCauseFunc
 	ctx      context.Context // ends with stop
 	life     context.Context // of reads and writes: a connection whose read is cut off cannot say goodbye
@@ -47,6 +48,7 @@ type conn struct {
 	joined map[string]joined
 	window time.Time
 	count  int
+	rate   int
 	subs   int64 // user streams of the WebSocket API, numbered
 }
 
@@ -59,15 +61,43 @@ type joined struct {
 
 // send queues a message, or ends the connection when there is no room.
 func (c *conn) send(msg []byte) {
-	if c.queued.Add(int64(len(msg))) > queuedBytes {
+	if !c.queue.put(msg) {
 		c.stop(errSlow)
-		return
 	}
+}
+
+// queue is what waits for a connection's writer. It takes memory only while something waits.
+type queue struct {
+	mu    sync.Mutex
+	msgs  [][]byte
+	bytes int
+	ready chan struct{} // holds one token while there is something
+}
+
+func newQueue() queue { return queue{ready: make(chan struct{}, 1)} }
+
+// put reports false when there is no room.
+func (q *queue) put(msg []byte) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.msgs) >= queuedMax || q.bytes+len(msg) > queuedBytes {
+		return false
+	}
+	q.msgs, q.bytes = append(q.msgs, msg), q.bytes+len(msg)
 	select {
-	case c.queue <- msg:
+	case q.ready <- struct{}{}:
 	default:
-		c.stop(errSlow)
 	}
+	return true
+}
+
+// take returns all that waits; it counts against the room no longer.
+func (q *queue) take() [][]byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	msgs := q.msgs
+	q.msgs, q.bytes = nil, 0
+	return msgs
 }
 
 // end ends the connection with a reason for the client.
@@ -90,10 +120,10 @@ func (s *Server) webSocket(w http.ResponseWriter, r *http.Request) bool {
 	case p != nil:
 	case c.cat == nil:
 		p = notReady()
-	case s.conns.Load() >= int64(s.o.Conns):
-		p = overloaded()
 	default:
-		names, p = streamNames(path, r.URL.RawQuery)
+		if names, p = streamNames(path, r.URL.RawQuery); p == nil && !s.sockets.enter(c.addr, s.o.Conns) {
+			p = overloaded()
+		}
 	}
 	addr := c.addr
 	if p != nil {
@@ -101,9 +131,53 @@ func (s *Server) webSocket(w http.ResponseWriter, r *http.Request) bool {
 	}
 	s.calls.Put(c)
 	if p == nil {
+		defer s.sockets.leave(addr)
 		s.talk(w, r, addr, names)
 	}
 	return true
+}
+
+// sockets counts open connections, so that one address cannot have them all.
+type sockets struct {
+	mu     sync.Mutex
+	total  int
+	counts map[netip.Addr]int
+}
+
+// network is the address itself, or the /64 that an IPv6 customer owns.
+func network(a netip.Addr) netip.Addr {
+	if p, err := a.Prefix(64); err == nil && a.Is6() {
+		return p.Addr()
+	}
+	return a
+}
+
+func (s *sockets) enter(a netip.Addr, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a = network(a)
+	if s.total >= most || s.counts[a] >= perAddress {
+		return false
+	}
+	s.total++
+	s.counts[a]++
+	return true
+}
+
+func (s *sockets) leave(a netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a = network(a)
+	s.total--
+	if s.counts[a]--; s.counts[a] == 0 {
+		delete(s.counts, a)
+	}
+}
+
+func (s *sockets) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
 }
 
 // streamNames reads the streams out of the address: /ws/a/b or /stream?streams=a/b. A short number is what some clients
@@ -151,13 +225,11 @@ func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, n
 	}
 	defer ws.CloseNow()
 	ws.SetReadLimit(incomingMax)
-	s.conns.Add(1)
-	defer s.conns.Add(-1)
 	life, done := context.WithTimeout(context.WithoutCancel(r.Context()), connLife)
 	defer done()
 	ctx, stop := context.WithCancelCause(life)
 	defer stop(nil)
-	c := &conn{ws: ws, addr: addr, combined: r.URL.Path == "/stream", queue: make(chan []byte, queuedMax), stop: stop, ctx: ctx, life: life, joined: map[string]joined{}}
+	c := &conn{ws: ws, addr: addr, combined: r.URL.Path == "/stream", queue: newQueue(), rate: incomingRate, stop: stop, ctx: ctx, life: life, joined: map[string]joined{}}
 	defer s.leaveAll(c)
 	goodbye := context.AfterFunc(ctx, c.farewell)
 	defer goodbye()
@@ -173,7 +245,7 @@ func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, n
 	}
 	answer := s.command
 	if r.URL.Path == "/ws-api/v3" {
-		answer = s.apiCommand
+		answer, c.rate = s.apiCommand, apiRate
 	}
 	c.read(s, answer)
 }
@@ -206,7 +278,7 @@ func (c *conn) read(s *Server, answer func(*conn, []byte) []byte) {
 		if now.Sub(c.window) >= time.Second {
 			c.window, c.count = now, 0
 		}
-		if c.count++; c.count > incomingRate {
+		if c.count++; c.count > c.rate {
 			c.end("too many messages in a second")
 			return
 		}
@@ -219,8 +291,13 @@ func (c *conn) write() {
 		select {
 		case <-c.ctx.Done():
 			return
-		case msg := <-c.queue:
-			c.queued.Add(-int64(len(msg)))
+		case <-c.queue.ready:
+		}
+		msgs := c.queue.take()
+		for _, msg := range msgs {
+			if c.ctx.Err() != nil {
+				return
+			}
 			ctx, cancel := context.WithTimeout(c.life, writeWithin)
 			err := c.ws.Write(ctx, websocket.MessageText, msg)
 			cancel()

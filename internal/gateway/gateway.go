@@ -61,6 +61,8 @@ type Server struct {
 	calls     sync.Pool
 	requests  atomic.Uint64
 	boot      string // begins the names of requests
+	jsonType  []string
+	noSniff   []string
 	catalogue atomic.Pointer[catalogue]
 	stale     atomic.Bool // the catalogue has to be read again
 	keys      keyring
@@ -70,7 +72,7 @@ type Server struct {
 	feed      feed
 	users     users
 	listen    listenKeys
-	conns     atomic.Int64
+	sockets   sockets
 	stats     *stats
 	unrouted  *routeStats
 	gaps      prometheus.Counter
@@ -104,8 +106,9 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{o: o, endpoints: map[string]*endpoint{}, verdicts: newVerdicts(), replayed: newReplayed(), recent: newRecent(), listen: listen,
-		allTickers: newTopic("!ticker@arr"), allMini: newTopic("!miniTicker@arr")}
+		jsonType: []string{"application/json;charset=UTF-8"}, noSniff: []string{"nosniff"}, allTickers: newTopic("!ticker@arr"), allMini: newTopic("!miniTicker@arr")}
 	s.keys.keys = map[string]*key{}
+	s.sockets.counts = map[netip.Addr]int{}
 	s.books.byID = map[exchange.Market]*book{}
 	s.users.byAccount = map[exchange.Account]map[*userSub]struct{}{}
 	s.feed.people = map[exchange.Account]*writer{}

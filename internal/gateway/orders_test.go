@@ -42,7 +42,7 @@ func TestOrdersOfEveryTypeArePlacedAsBinanceWritesThem(t *testing.T) {
 	}
 }
 
-func TestOrdersAreRefusedWithTheDocumentedCodes(t *testing.T) {
+func TestControl025OrdersAreRefusedWithTheDocumentedCodes(t *testing.T) {
 	r := newRig(t)
 	tr := r.trader("trader", "hmac", all)
 	base := map[string]string{"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001", "price": "50000"}

@@ -96,7 +96,7 @@ func tradeRoutes() []route {
 	amend := trades(put, "/api/v3/order/amend/keepPriority", one|setOf(pNewQty, pNewClientOrderID), (*Server).amendOrder)
 	amend.weight = 4
 	listen := func(method string, names set, handle func(*Server, *call) *problem) route {
-		return route{method: method, path: "/api/v3/userDataStream", auth: authKey, class: limits.General, weight: 2, params: names, handle: handle}
+		return route{method: method, path: "/api/v3/userDataStream", auth: authKey, scope: exchange.ScopeRead, class: limits.General, weight: 2, params: names, handle: handle}
 	}
 	return []route{
 		placing(trades(post, "/api/v3/order", fresh, (*Server).placeOrder)),

@@ -267,11 +267,8 @@ func (s *Server) finish(c *call, w http.ResponseWriter, p *problem) {
 	s.record(c, status, p)
 }
 
-// jsonType is shared by all answers; net/http only reads it.
-var jsonType = []string{"application/json;charset=UTF-8"}
-
 func (s *Server) headers(c *call, h http.Header) {
-	h["Content-Type"] = jsonType
+	h["Content-Type"], h["X-Content-Type-Options"] = s.jsonType, s.noSniff // shared by all answers: net/http copies them
 	c.header[0][0] = strconv.Itoa(int(c.ruling.Used))
 	h["X-Mbx-Used-Weight"], h["X-Mbx-Used-Weight-1m"] = c.header[0][:], c.header[0][:]
 	if c.route != nil && c.route.orders > 0 {

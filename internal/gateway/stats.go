@@ -38,7 +38,7 @@ func newStats(s *Server) *stats {
 			Help: "Requests with an API key whose signature, address, time or scope was refused."})}
 	s.gaps = prometheus.NewCounter(prometheus.CounterOpts{Name: "coldsign_gateway_gaps_total", Help: "How often events of the engine were missed."})
 	m.registry.MustRegister(m.answers, m.seconds, m.refused, s.gaps, collectors.NewGoCollector(),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldsign_gateway_websockets", Help: "Open WebSockets."}, func() float64 { return float64(s.conns.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldsign_gateway_websockets", Help: "Open WebSockets."}, func() float64 { return float64(s.sockets.open()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "coldsign_gateway_sequence", Help: "Last command whose events were read."},
 			func() float64 { return float64(s.lastSeq()) }))
 	return m

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -356,24 +357,43 @@ func TestTheWebSocketAPIAnswersAsHTTPDoes(t *testing.T) {
 
 // A client that does not read is dropped, and nobody waits for it.
 func TestSlowClientsAreDropped(t *testing.T) {
-	ctx, stop := context.WithCancelCause(t.Context())
-	c := &conn{queue: make(chan []byte, 4), stop: stop, ctx: ctx}
+	fresh := func() (*conn, context.Context) {
+		ctx, stop := context.WithCancelCause(t.Context())
+		return &conn{queue: newQueue(), stop: stop, ctx: ctx}, ctx
+	}
+	many, ctx := fresh()
 	topic := newTopic("x")
-	topic.join(c)
-	for range 5 {
+	topic.join(many)
+	for range queuedMax {
 		topic.publish([]byte("{}"))
 	}
-	if context.Cause(ctx) != errSlow {
-		t.Errorf("%v", context.Cause(ctx))
-	}
-	ctx, stop = context.WithCancelCause(t.Context())
-	big := &conn{queue: make(chan []byte, 100), stop: stop, ctx: ctx}
-	big.send(make([]byte, queuedBytes-1))
 	if ctx.Err() != nil {
 		t.Error("dropped too early")
 	}
-	big.send(make([]byte, 2))
-	if context.Cause(ctx) != errSlow {
+	if topic.publish([]byte("{}")); context.Cause(ctx) != errSlow {
+		t.Errorf("messages in a queue are not bounded: %v", context.Cause(ctx))
+	}
+	big, ctx := fresh()
+	if big.send(make([]byte, queuedBytes-1)); ctx.Err() != nil {
+		t.Error("dropped too early")
+	}
+	if big.send(make([]byte, 2)); context.Cause(ctx) != errSlow {
 		t.Error("bytes in a queue are not bounded")
+	}
+}
+
+func TestOneAddressCannotHaveAllConnections(t *testing.T) {
+	s := sockets{counts: map[netip.Addr]int{}}
+	for i := range perAddress {
+		if !s.enter(netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i)), 1000) {
+			t.Fatal(i)
+		}
+	}
+	if s.enter(netip.MustParseAddr("2001:db8::ffff"), 1000) || !s.enter(netip.MustParseAddr("2001:db8:0:1::1"), 1000) || s.enter(netip.MustParseAddr("192.0.2.1"), perAddress+1) {
+		t.Error("the bounds do not hold")
+	}
+	s.leave(netip.MustParseAddr("2001:db8::1"))
+	if !s.enter(netip.MustParseAddr("2001:db8::2"), 1000) || s.open() != perAddress+1 {
+		t.Error(s.open())
 	}
 }
