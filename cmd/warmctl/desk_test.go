@@ -146,7 +146,8 @@ type rig struct {
 	home      string
 	cold, hot wallet.Wallet
 	intent    spend.Intent
-	identity  string // alice's OpenSSH key file
+	changes   *changeDesk // of the exchange
+	identity  string      // alice's OpenSSH key file
 	key       ssh.Signer
 	begin     time.Time
 	time      time.Time
@@ -216,7 +217,7 @@ func (r *rig) serve() *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &admin.Server{Views: r.daemon, TopUps: r.daemon, Bundles: r.daemon, Plans: r.daemon, Changes: r.daemon, Staff: r.daemon, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: r.now}
+	server := &admin.Server{Exchange: desks{r}, Views: r.daemon, TopUps: r.daemon, Bundles: r.daemon, Plans: r.daemon, Changes: r.daemon, Staff: r.daemon, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: r.now}
 	config := must(server.TLS(authority.CertPEM(), cert, key))
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -148,7 +148,7 @@ func runChangeShow(a *app, id, out string) error {
 	}
 	if a.json {
 		c.Schema = ""
-		return a.JSON(admin.SchemaChange, map[string]any{"change": c})
+		return a.JSON(admin.SchemaChange, c)
 	}
 	r.write(a.Out)
 	line(a.Out, "STATE", "%s", c.State)
@@ -202,7 +202,7 @@ func runChangeApprove(a *app, o changeOptions) error {
 	}
 	if a.json {
 		after.Schema = ""
-		return a.JSON(admin.SchemaChange, map[string]any{"change": after})
+		return a.JSON(admin.SchemaChange, after)
 	}
 	a.Say("approval of change %s taken: %d of %d", o.id, len(after.Approvals), after.Need)
 	switch after.State {
