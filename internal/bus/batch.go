@@ -38,14 +38,18 @@ type Batcher struct {
 	spare   [][]byte // buffers of frames
 }
 
-// ticket is one caller's commands.
+// Reader takes its part from the front of a reply and returns the rest. Without keep it only finds where its part ends:
+// whoever asked has left, and what Reader writes to is no longer lent to it.
+type Reader func(reply []byte, keep bool) (rest []byte, err error)
+
+// ticket is one caller's part of a message.
 type ticket struct {
 	raw   []byte
 	count int
-	out   []exchange.Outcome
+	read  Reader
 	ended chan error
 	mu    sync.Mutex
-	gone  bool // the caller no longer waits: out is its own again
+	gone  bool // the caller no longer waits: what read would write to is its own again
 }
 
 // NewBatcher makes a batcher for a subject of commands.
@@ -72,13 +76,33 @@ func (b *Batcher) Do(ctx context.Context, cmds []exchange.Command, out []exchang
 	if len(cmds) == 0 || len(cmds) > b.o.Commands || len(out) < len(cmds) {
 		return fmt.Errorf("bus: %d commands with %d places for outcomes; from 1 to %d", len(cmds), len(out), b.o.Commands)
 	}
-	t := &ticket{count: len(cmds), out: out, ended: make(chan error, 1), raw: make([]byte, 0, len(cmds)*160)}
+	raw := make([]byte, 0, len(cmds)*160)
 	for i := range cmds {
-		t.raw = cmds[i].Append(t.raw)
+		raw = cmds[i].Append(raw)
 	}
-	if len(t.raw) > batchBytes+exchange.BodyMax {
-		return fmt.Errorf("%w: commands of %d bytes", ErrTooLarge, len(t.raw))
+	count := len(cmds)
+	return b.Raw(ctx, raw, count, func(reply []byte, keep bool) (rest []byte, err error) {
+		for i := range count {
+			var dropped exchange.Outcome
+			to := &dropped
+			if keep {
+				to = &out[i]
+			}
+			if reply, err = to.Read(reply); err != nil {
+				return nil, err
+			}
+		}
+		return reply, nil
+	})
+}
+
+// Raw sends count things of any kind in one piece of a message, and has read take their part from the front of the
+// reply.
+func (b *Batcher) Raw(ctx context.Context, raw []byte, count int, read Reader) error {
+	if len(raw) > batchBytes+exchange.BodyMax {
+		return fmt.Errorf("%w: %d bytes", ErrTooLarge, len(raw))
 	}
+	t := &ticket{raw: raw, count: count, read: read, ended: make(chan error, 1)}
 	b.mu.Lock()
 	if b.waiting+t.count > b.o.Queue || b.bytes+len(t.raw) > queueBytes {
 		b.mu.Unlock()
@@ -148,17 +172,13 @@ func (b *Batcher) pump() {
 	})
 }
 
-// deliver gives each caller its outcomes. A reply that does not fit says nothing about what was done.
+// deliver gives each caller its part. A reply that does not fit says nothing about what was done; a caller that has left
+// has its part read past.
 func deliver(tickets []*ticket, reply []byte, err error) {
 	for _, t := range tickets {
 		if err == nil {
 			t.mu.Lock()
-			for i := 0; i < t.count && err == nil; i++ {
-				var o exchange.Outcome
-				if reply, err = o.Read(reply); err == nil && !t.gone {
-					t.out[i] = o
-				}
-			}
+			reply, err = t.read(reply, !t.gone)
 			t.mu.Unlock()
 			if err != nil {
 				err = errors.Join(ErrUnknown, err)

@@ -67,10 +67,13 @@ func (c *Conn) Publisher(subject string) (*Publisher, error) {
 	return p, nil
 }
 
-// Publish sends one event. ErrDown says that nobody can get it right now; its number is used all the same, so that
-// every listener sees the hole.
+// Publish sends one event. ErrDown says that nobody can get it right now, ErrTooLarge that nobody ever will; its number
+// is used all the same, so that every listener sees the hole.
 func (p *Publisher) Publish(payload []byte) error {
 	if len(payload) > MessageMax {
+		p.mu.Lock()
+		p.seq++
+		p.mu.Unlock()
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(payload), MessageMax)
 	}
 	if p.denied.Load() {
