@@ -70,7 +70,11 @@ func distinct(keys [][]byte) error {
 
 func (s source) key(where string, branch Branch, index uint32) ([33]byte, error) {
 	if s.branches[branch] != nil {
-		return childOf(s.branches[branch], index)
+		parent, err := s.branches[branch]()
+		if err != nil {
+			return [33]byte{}, err
+		}
+		return parent.child(index)
 	}
 	if s.pool == nil {
 		return s.fixed, nil

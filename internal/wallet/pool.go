@@ -96,31 +96,27 @@ func (r KeyRecord) PoolKeys() ([][33]byte, error) {
 }
 
 // checkPool holds a pool to a token: nothing else needs one, for every other signer has children.
-func (r KeyRecord) checkPool() error {
+func (r KeyRecord) checkPool() (shown, error) {
 	keys, err := r.PoolKeys()
 	if err != nil {
-		return err
+		return shown{}, err
 	}
 	if r.Device != DevicePKCS11 {
-		return malformed("key-device", r.where(), "a pool on the device %s; pools are in tokens, and always proven", quote(r.Device))
+		return shown{}, malformed("key-device", r.where(), "a pool on the device %s; pools are in tokens, and always proven", quote(r.Device))
 	}
 	if len(r.Path) != 0 {
-		return spend.Refuse("key-path", r.where(), "no path: a pool has no parent", pathText(r.Path), "export the key again")
+		return shown{}, spend.Refuse("key-path", r.where(), "no path: a pool has no parent", pathText(r.Path), "export the key again")
 	}
 	if own := PoolFingerprint(keys); own != r.Fingerprint {
-		return spend.Refuse("key-fingerprint", r.where(), hex.EncodeToString(own[:])+", the pool's own", hex.EncodeToString(r.Fingerprint[:]), "export the key again")
+		return shown{}, spend.Refuse("key-fingerprint", r.where(), hex.EncodeToString(own[:])+", the pool's own", hex.EncodeToString(r.Fingerprint[:]), "export the key again")
 	}
-	return nil
+	return shown{keys: keys}, nil
 }
 
 // verifyPool demands a signature by every key. All sign one digest, which covers the whole list, so a proof shows that
 // the holder has each key and meant this list in this order. Fewer signatures would leave indexes whose coins nobody
 // could spend.
-func (r KeyRecord) verifyPool() error {
-	keys, err := r.PoolKeys()
-	if err != nil {
-		return err
-	}
+func (r KeyRecord) verifyPool(keys [][33]byte) error {
 	digest := r.ProofDigest()
 	for i, key := range keys {
 		at := min(i*poolKeyProof, len(r.Proof))

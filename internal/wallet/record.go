@@ -62,27 +62,40 @@ func (r KeyRecord) Unproven() bool { return len(r.Proof) == 0 }
 // Verify checks everything that can be known about a record by itself: its form, that key, path and network agree, and
 // the proof of possession.
 func (r KeyRecord) Verify() error {
-	if err := r.wellFormed(); err != nil {
-		return err
+	_, err := r.verified()
+	return err
+}
+
+// shown is what the key of a record says, read once: reading one takes square roots.
+type shown struct {
+	keys    [][33]byte              // all of a pool, and one of every other kind
+	account *hdkeychain.ExtendedKey // of a key with children
+	public  *btcec.PublicKey        // of a key with children, its own
+}
+
+func (r KeyRecord) verified() (shown, error) {
+	of, err := r.wellFormed()
+	if err != nil {
+		return shown{}, err
 	}
 	if r.Unproven() {
-		return spend.Refuse("key-unproven", r.where(), "a proof of possession", "none", "its holder exports the key with coldsign key export")
+		return shown{}, spend.Refuse("key-unproven", r.where(), "a proof of possession", "none", "its holder exports the key with coldsign key export")
 	}
-	return r.verifyProof()
+	return of, r.verifyProof(of)
 }
 
 func (r KeyRecord) where() string { return "key " + r.Name }
 
 // wellFormed checks all but the proof.
-func (r KeyRecord) wellFormed() error {
+func (r KeyRecord) wellFormed() (shown, error) {
 	if !isName(r.Name, keyNameLetters, 1) {
-		return malformed("key-name", "key record", "the name %s; a name has 1 to 32 letters, digits, '.', '_' or '-' and begins with a letter or digit", quote(r.Name))
+		return shown{}, malformed("key-name", "key record", "the name %s; a name has 1 to 32 letters, digits, '.', '_' or '-' and begins with a letter or digit", quote(r.Name))
 	}
 	if _, err := Params(r.Network); err != nil {
-		return err
+		return shown{}, err
 	}
 	if err := r.checkHolder(); err != nil {
-		return err
+		return shown{}, err
 	}
 	switch r.Kind {
 	case BIP32:
@@ -92,7 +105,7 @@ func (r KeyRecord) wellFormed() error {
 	case Pool:
 		return r.checkPool()
 	}
-	return malformed("key-kind", r.where(), "the kind %s, which is neither bip32 nor fixed nor pool", quote(string(r.Kind)))
+	return shown{}, malformed("key-kind", r.where(), "the kind %s, which is neither bip32 nor fixed nor pool", quote(string(r.Kind)))
 }
 
 // checkHolder keeps proven and foreign keys apart: a record that claims a device of ours must prove it.
@@ -110,13 +123,24 @@ func (r KeyRecord) checkHolder() error {
 	return checkReceipt(r.Receipt, r.where())
 }
 
-// checkExtended holds an account key to BIP48, native segwit: m/48h/coin h/account h/2h. A path that does not fit the
-// network or the key's own depth is a claim about another key.
-func (r KeyRecord) checkExtended() error {
+func (r KeyRecord) checkExtended() (shown, error) {
 	key, err := readExtended(r.Key, r.where())
 	if err != nil {
-		return err
+		return shown{}, err
 	}
+	if err := r.checkOrigin(key); err != nil {
+		return shown{}, err
+	}
+	public, err := key.ECPubKey()
+	if err != nil {
+		return shown{}, err
+	}
+	return shown{[][33]byte{[33]byte(public.SerializeCompressed())}, key, public}, nil
+}
+
+// checkOrigin holds an account key to BIP48, native segwit: m/48h/coin h/account h/2h. A path that does not fit the
+// network or the key's own depth is a claim about another key.
+func (r KeyRecord) checkOrigin(key *hdkeychain.ExtendedKey) error {
 	if err := fitsNetwork(key, r.Network, r.where()); err != nil {
 		return err
 	}
@@ -141,36 +165,35 @@ func (r KeyRecord) checkExtended() error {
 	return nil
 }
 
-func (r KeyRecord) checkFixed() error {
+func (r KeyRecord) checkFixed() (shown, error) {
 	key, err := readCompressed(r.Key, r.where())
 	if err != nil {
-		return err
+		return shown{}, err
 	}
 	// A PSBT carries fingerprint and path beside each key. For a fixed key they are its own fingerprint and no step.
 	if len(r.Path) != 0 {
-		return spend.Refuse("key-path", r.where(), "no path: a fixed key has no parent", pathText(r.Path), "export the key again")
+		return shown{}, spend.Refuse("key-path", r.where(), "no path: a fixed key has no parent", pathText(r.Path), "export the key again")
 	}
 	if own := FingerprintOf(key); own != r.Fingerprint {
-		return spend.Refuse("key-fingerprint", r.where(), hex.EncodeToString(own[:])+", the key's own", hex.EncodeToString(r.Fingerprint[:]), "export the key again")
+		return shown{}, spend.Refuse("key-fingerprint", r.where(), hex.EncodeToString(own[:])+", the key's own", hex.EncodeToString(r.Fingerprint[:]), "export the key again")
 	}
-	return nil
+	return shown{keys: [][33]byte{key}}, nil
 }
 
 // FingerprintOf returns BIP32's name for a public key: the first four bytes of its hash160.
 func FingerprintOf(key [33]byte) [4]byte { return [4]byte(address.Hash160(key[:])[:4]) }
 
 // verifyProof accepts one spelling of a signature: strict DER with low S.
-func (r KeyRecord) verifyProof() error {
+func (r KeyRecord) verifyProof(of shown) error {
 	if r.Kind == Pool {
-		return r.verifyPool()
+		return r.verifyPool(of.keys)
 	}
-	own, err := r.ownKey()
-	if err != nil {
-		return err
-	}
-	key, err := btcec.ParsePubKey(own[:])
-	if err != nil {
-		return fmt.Errorf("key %s: %w", r.Name, err)
+	key := of.public
+	if key == nil {
+		var err error
+		if key, err = btcec.ParsePubKey(of.keys[0][:]); err != nil {
+			return fmt.Errorf("key %s: %w", r.Name, err)
+		}
 	}
 	// Serialize writes strict DER with low S, so a proof that differs from it is another spelling of a signature. One
 	// spelling keeps a stranger from making a second, different record out of a proven one.
@@ -183,33 +206,12 @@ func (r KeyRecord) verifyProof() error {
 	return nil
 }
 
-// ownKey is the public key of the record itself, before any derivation.
-func (r KeyRecord) ownKey() ([33]byte, error) {
-	if r.Kind == Fixed {
-		return readCompressed(r.Key, r.where())
-	}
-	key, err := readExtended(r.Key, r.where())
-	if err != nil {
-		return [33]byte{}, err
-	}
-	return compressedOf(key)
-}
-
 func compressedOf(key *hdkeychain.ExtendedKey) ([33]byte, error) {
 	point, err := key.ECPubKey()
 	if err != nil {
 		return [33]byte{}, err
 	}
 	return [33]byte(point.SerializeCompressed()), nil
-}
-
-// ownKeys are the public keys that the record itself shows: all of a pool, and one of every other kind.
-func (r KeyRecord) ownKeys() ([][33]byte, error) {
-	if r.Kind == Pool {
-		return r.PoolKeys()
-	}
-	own, err := r.ownKey()
-	return [][33]byte{own}, err
 }
 
 // PubKey returns the public key of a script: the child branch/index of an account key, a key of a pool, or a fixed key
@@ -220,37 +222,19 @@ func (r KeyRecord) PubKey(branch Branch, index uint32) ([33]byte, error) {
 	}
 	switch r.Kind {
 	case Fixed:
-		return r.ownKey()
+		return readCompressed(r.Key, r.where())
 	case Pool:
 		return r.poolKey(branch, index)
 	}
-	parent, err := r.branchKey(branch)
+	account, err := readExtended(r.Key, r.where())
 	if err != nil {
 		return [33]byte{}, err
 	}
-	return childOf(parent, index)
-}
-
-// branchKey derives the parent of all keys of a branch.
-func (r KeyRecord) branchKey(branch Branch) (*hdkeychain.ExtendedKey, error) {
-	key, err := readExtended(r.Key, r.where())
+	parent, err := openBranch(account, branch)
 	if err != nil {
-		return nil, err
+		return [33]byte{}, fmt.Errorf("key %s: %w", r.Name, err)
 	}
-	child, err := key.Derive(uint32(branch))
-	if err != nil {
-		return nil, fmt.Errorf("key %s: branch %d: %w", r.Name, branch, err)
-	}
-	return child, nil
-}
-
-// childOf derives one key. BIP32 leaves about one index in 2^127 without a key; that is an error, never a skipped index.
-func childOf(parent *hdkeychain.ExtendedKey, index uint32) ([33]byte, error) {
-	child, err := parent.Derive(index)
-	if err != nil {
-		return [33]byte{}, fmt.Errorf("index %d: %w", index, err)
-	}
-	return compressedOf(child)
+	return parent.child(index)
 }
 
 // checkIndex refuses what no wallet of this room has: a third branch, and hardened indexes.

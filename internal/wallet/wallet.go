@@ -55,7 +55,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/btcsuite/btcd/btcutil/v2/hdkeychain"
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/words"
@@ -90,11 +89,10 @@ type Wallet struct {
 	sources    []source // in record order
 }
 
-// source gives a record's key for each index: below the branch keys, out of a pool, or always the same. The branch keys
-// are derived once, because a treasury asks for thousands of indexes.
+// source gives a record's key for each index: below the branch keys, out of a pool, or always the same.
 type source struct {
-	branches [2]*hdkeychain.ExtendedKey // of an account key, else nil
-	pool     [][33]byte                 // of a pool, else nil
+	branches [2]func() (*branchKey, error) // of an account key, else nil
+	pool     [][33]byte                    // of a pool, else nil
 	fixed    [33]byte
 }
 
@@ -124,29 +122,40 @@ func compose(name string, tier spend.Tier, threshold int, records []KeyRecord, o
 	if err := w.checkHead(); err != nil {
 		return Wallet{}, err
 	}
-	for _, r := range w.records {
-		err := r.Verify()
-		if r.Unproven() && given.unproven {
-			err = r.wellFormed()
-		}
-		if err != nil {
-			return Wallet{}, err
-		}
+	all, err := given.verifyAll(w.records)
+	if err != nil {
+		return Wallet{}, err
 	}
-	if err := w.checkDistinct(); err != nil {
+	if err := w.checkDistinct(all); err != nil {
 		return Wallet{}, err
 	}
 	if err := w.checkRanged(); err != nil {
 		return Wallet{}, err
 	}
 	w.network = w.records[0].Network
-	if err := w.openSources(); err != nil {
+	if err := w.openSources(all); err != nil {
 		return Wallet{}, err
 	}
 	if err := w.describe(); err != nil {
 		return Wallet{}, err
 	}
 	return w, w.checkSize()
+}
+
+// verifyAll verifies every record, and gives what each shows.
+func (given consents) verifyAll(records []KeyRecord) ([]shown, error) {
+	all := make([]shown, len(records))
+	for i, r := range records {
+		read := r.verified
+		if r.Unproven() && given.unproven {
+			read = r.wellFormed
+		}
+		var err error
+		if all[i], err = read(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // checkRanged refuses a wallet of fixed keys alone. It would be one address for ever, and no PSBT could say where its
@@ -189,17 +198,13 @@ func (w Wallet) checkHead() error {
 func (w Wallet) where() string { return "wallet " + w.name }
 
 // checkDistinct refuses one holder in two places. Two accounts of one seed have one fingerprint, so they count as one.
-func (w Wallet) checkDistinct() error {
+func (w Wallet) checkDistinct(all []shown) error {
 	keys, prints := map[[33]byte]string{}, map[[4]byte]string{}
-	for _, r := range w.records {
+	for i, r := range w.records {
 		if r.Network != w.records[0].Network {
 			return spend.Refuse("wallet-network", w.where(), "all keys on "+string(w.records[0].Network), r.Name+" on "+string(r.Network), "export the key for that network")
 		}
-		own, err := r.ownKeys()
-		if err != nil {
-			return err
-		}
-		for _, key := range own {
+		for _, key := range all[i].keys {
 			if other, twice := keys[key]; twice {
 				return spend.Refuse("wallet-key-duplicate", w.where(), "different keys", "the same key as "+other+" and "+r.Name, "ask both holders which of them has it")
 			}
@@ -214,8 +219,8 @@ func (w Wallet) checkDistinct() error {
 	return nil
 }
 
-// openSources derives the branch keys once.
-func (w *Wallet) openSources() (err error) {
+// openSources prepares what keys are derived from.
+func (w *Wallet) openSources(all []shown) (err error) {
 	if w.params, err = Params(w.network); err != nil {
 		return err
 	}
@@ -223,20 +228,11 @@ func (w *Wallet) openSources() (err error) {
 	for i, r := range w.records {
 		switch r.Kind {
 		case Fixed:
-			w.sources[i].fixed, err = r.ownKey()
+			w.sources[i].fixed = all[i].keys[0]
 		case Pool:
-			w.sources[i].pool, err = r.PoolKeys()
-		}
-		if err != nil {
-			return err
-		}
-		if r.Kind != BIP32 {
-			continue
-		}
-		for _, branch := range []Branch{Receive, ChangeBranch} {
-			if w.sources[i].branches[branch], err = r.branchKey(branch); err != nil {
-				return err
-			}
+			w.sources[i].pool = all[i].keys
+		case BIP32:
+			w.sources[i].branches = [2]func() (*branchKey, error){openOnce(all[i].account, Receive), openOnce(all[i].account, ChangeBranch)}
 		}
 	}
 	return nil

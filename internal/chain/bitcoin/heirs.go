@@ -9,7 +9,6 @@ import (
 	"hash"
 	"slices"
 
-	"github.com/btcsuite/btcd/btcutil/v2/hdkeychain"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
 
@@ -51,7 +50,7 @@ func newHeirs(from wallet.Wallet, places []place) *heirs {
 			if r.Kind != wallet.BIP32 {
 				continue
 			}
-			if f := openForebear(r, branch); f != nil {
+			if f := openForebear(from, position, branch); f != nil {
 				h.lines[line{position, branch}] = f
 			}
 		}
@@ -191,22 +190,13 @@ func (h *heirs) begin(at line, index uint32, macs map[line]hash.Hash, l *lane) {
 }
 
 // openForebear opens a branch of a BIP32 key, or gives nil when it has none.
-func openForebear(record wallet.KeyRecord, branch wallet.Branch) *forebear {
-	account, err := hdkeychain.NewKeyFromString(record.Key)
-	if err != nil {
+func openForebear(from wallet.Wallet, position int, branch wallet.Branch) *forebear {
+	public, chain, ok := from.Parent(position, branch)
+	if !ok {
 		return nil
 	}
-	parent, err := account.Derive(uint32(branch))
-	if err != nil {
-		return nil
-	}
-	public, err := parent.ECPubKey()
-	if err != nil {
-		return nil
-	}
-	f := &forebear{compressed: [33]byte(public.SerializeCompressed()), chain: parent.ChainCode()}
-	var ok bool
-	if f.key, ok = decompress(f.compressed); !ok {
+	f := &forebear{compressed: public, chain: chain}
+	if f.key, ok = decompress(public); !ok {
 		return nil
 	}
 	return f
