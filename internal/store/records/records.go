@@ -102,7 +102,7 @@ func Open(ctx context.Context, o Options) (*Records, error) {
 		return nil, err
 	}
 	if err := r.check(ctx, o.Read); err != nil {
-		return nil, errors.Join(err, r.Close())
+		return nil, errors.Join(explainOpen(err, o.Dir), r.Close())
 	}
 	return r, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/coldsign/coldsign/internal/engine/enginetest"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/money"
+	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // files returns every byte of every file of a directory.
@@ -350,5 +351,56 @@ func TestPostgreSQLMayBeStartedAgain(t *testing.T) {
 		if err := r.Compare(b.ctx, s.State); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// refused reports the code with which records are refused.
+func refused(t *testing.T, o Options) string {
+	t.Helper()
+	r, err := Open(t.Context(), o)
+	if err == nil {
+		r.Close()
+		return ""
+	}
+	var refusal *spend.Refusal
+	if !errors.As(err, &refusal) {
+		t.Fatal(err)
+	}
+	return refusal.Code
+}
+
+func TestRecordsThatCannotBeUsedAreRefusedByName(t *testing.T) {
+	b := inSQLite(t)
+	r := b.open()
+	if code := refused(t, b.options); code != "records-in-use" {
+		t.Error(code)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := b.options
+	other.Key = key("two")
+	for _, other.Read = range []bool{false, true} {
+		if code := refused(t, other); code != "records-damaged" {
+			t.Errorf("another key, read %t: %q", other.Read, code)
+		}
+	}
+	path := filepath.Join(b.options.Dir, fileName)
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		raw[20] ^= 1
+		err = os.WriteFile(path, raw, 0o600)
+	}
+	if code := refused(t, b.options); err != nil || code != "records-damaged" {
+		t.Error("a damaged file:", code, err)
+	}
+	server := startServer(t)
+	b = inPostgreSQL(t, server)
+	later := b.open().db.(*postgres)
+	if _, err := later.writer.Exec(t.Context(), "UPDATE version SET number = 2"); err != nil {
+		t.Fatal(err)
+	}
+	if code := refused(t, b.options); code != "records-newer" {
+		t.Error(code)
 	}
 }

@@ -40,13 +40,18 @@ type sqlite struct {
 func openSQLite(ctx context.Context, o Options) (*sqlite, error) {
 	s := &sqlite{prepared: map[string]*sql.Stmt{}}
 	if err := s.connect(ctx, o); err != nil {
-		if errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
-			err = spend.Distrust("records-damaged", filepath.Join(o.Dir, fileName), "whole records, encrypted with this key", "bytes that no such database has",
-				"check the key; else remove the file and make the records again from the journal")
-		}
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(explainOpen(err, o.Dir), s.close())
 	}
 	return s, nil
+}
+
+// explainOpen turns SQLite's "not a database" into what it means here: another key, or a damaged file.
+func explainOpen(err error, dir string) error {
+	if !errors.Is(err, sqlite3.NOTADB) && !errors.Is(err, sqlite3.CORRUPT) {
+		return err
+	}
+	return spend.Distrust("records-damaged", filepath.Join(dir, fileName), "whole records, encrypted with this key", "bytes that no such database has",
+		"check the key; else remove the file and make the records again from the journal")
 }
 
 func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
