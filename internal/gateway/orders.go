@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/hex"
 	"net/http"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/exchange"
 )
@@ -315,15 +316,35 @@ func (s *Server) ask(c *call, q exchange.Question) (exchange.Answer, *problem) {
 		q.After = max(q.After, c.key.seen.Load())
 	}
 	answer, err := s.o.Engine.Ask(c.ctx, q)
+	for wait := 2 * time.Millisecond; err == nil && answer.Code == exchange.Busy && q.After > 0 && c.pause(wait); wait *= 2 {
+		answer, err = s.o.Engine.Ask(c.ctx, q) // the records were not there yet
+	}
 	if err != nil {
 		s.o.Log.Warn("the engine did not answer a question", "request", s.requestName(c.request), "error", err)
 		p := timedOut()
 		p.status = http.StatusServiceUnavailable
 		return exchange.Answer{}, p
 	}
-	switch answer.Code {
-	case exchange.UnknownOrder:
+	if answer.Code == exchange.UnknownOrder {
 		return answer, noSuchOrder()
 	}
 	return answer, s.verdicts.refusal(answer.Code, "")
+}
+
+// pauseMax is the longest single wait for records that are behind.
+const pauseMax = 300 * time.Millisecond
+
+// pause waits, and reports whether another try makes sense.
+func (c *call) pause(d time.Duration) bool {
+	if d > pauseMax {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
 }

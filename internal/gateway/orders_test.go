@@ -163,6 +163,25 @@ func TestATimeoutSaysThatTheOutcomeIsNotKnown(t *testing.T) {
 	}
 }
 
+// Records follow the journal; whoever was told of an order also finds it.
+func TestAQuestionWaitsForRecordsThatAreBehind(t *testing.T) {
+	r := newRig(t)
+	tr := r.trader("trader", "hmac", all)
+	r.signed(tr, "POST", "/api/v3/order", limitBuy)
+	r.mu.Lock()
+	r.behind = 3
+	r.mu.Unlock()
+	if a := r.signed(tr, "GET", "/api/v3/allOrders", "symbol=BTCUSDT"); a.status != 200 || !strings.Contains(a.body, `"orderId":1`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	r.mu.Lock()
+	r.behind = 1000
+	r.mu.Unlock()
+	if a := r.signed(tr, "GET", "/api/v3/allOrders", "symbol=BTCUSDT"); a.status != 503 || a.code() != -1008 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 func TestEveryCodeOfTheEngineHasAWord(t *testing.T) {
 	codes := outcomeCodes()
 	for code := exchange.Done; code <= exchange.Superseded; code++ {

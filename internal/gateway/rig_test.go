@@ -38,6 +38,7 @@ type rig struct {
 	now      time.Time
 	lost     bool // frames are kept from the gateway
 	late     bool // the engine does not answer
+	behind   int  // how often the records do not know enough yet
 	trades   []exchange.TradeView
 	orders   map[exchange.OrderID]exchange.OrderView
 	addrs    []exchange.DepositAddressInfo
@@ -178,6 +179,11 @@ func (r *rig) Ask(_ context.Context, q exchange.Question) (exchange.Answer, erro
 		return a, nil
 	}
 	a := exchange.Answer{Seq: r.world.State.Seq(), At: r.world.Now}
+	if r.behind > 0 && q.After > 0 {
+		r.behind--
+		a.Code = exchange.Busy
+		return a, nil
+	}
 	switch {
 	case q.Orders != nil:
 		for _, o := range r.orders {
