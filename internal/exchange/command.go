@@ -125,6 +125,10 @@ func (c *Client) read(raw []byte) ([]byte, error) {
 	if len(raw) < 1 || raw[0] > ClientMax || len(raw) < 1+int(raw[0]) {
 		return nil, ErrBytes
 	}
+	if raw[0] == 0 {
+		*c = Client{}
+		return raw[1:], nil
+	}
 	name, ok := NewClient(string(raw[1 : 1+int(raw[0])]))
 	if !ok {
 		return nil, ErrBytes
