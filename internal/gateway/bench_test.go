@@ -83,3 +83,32 @@ func benchmarkOrder(b *testing.B, kind string) {
 
 func BenchmarkOrderHMAC(b *testing.B)    { benchmarkOrder(b, "hmac") }
 func BenchmarkOrderEd25519(b *testing.B) { benchmarkOrder(b, "ed25519") }
+
+// Every gateway reads every event of every market, listeners or not.
+func BenchmarkEventsOfAnOrder(b *testing.B) {
+	s, err := New(Options{Engine: &stub{}, Limits: open{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.loadCatalogue(b.Context(), 0); err != nil {
+		b.Fatal(err)
+	}
+	s.books.of(1).load(&exchange.Answer{})
+	s.feed.next = 1
+	const perFrame = 64
+	b.ReportAllocs()
+	var events []byte
+	for i := 0; b.Loop(); i++ {
+		seq := uint64(i + 1)
+		o := exchange.OrderRecord{Market: 1, Order: exchange.OrderID(seq), Account: 1, Price: 5_000_000 + int64(i%400), Qty: 1}
+		l := exchange.LevelRecord{Market: 1, Price: o.Price, Qty: int64(i%7) + 1}
+		balance := exchange.BalanceRecord{Account: 1, Asset: 2}
+		events = o.Append(exchange.AppendHead(events, exchange.OrderChanged, seq, 1))
+		events = l.Append(exchange.AppendHead(events, exchange.LevelChanged, seq, 1))
+		events = balance.Append(exchange.AppendHead(events, exchange.BalanceChanged, seq, 1))
+		if seq%perFrame == 0 {
+			s.Events(seq-perFrame+1, seq, events)
+			events = events[:0]
+		}
+	}
+}
