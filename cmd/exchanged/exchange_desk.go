@@ -70,7 +70,7 @@ func (k *exchangeDesk) read(id string) (pending, exchange.ChangeIntent, error) {
 	}
 	p, err := exchange.DecodeBody[pending](raw)
 	if err != nil || admin.ChangeID(p.Intent) != id {
-		return pending{}, exchange.ChangeIntent{}, spend.Distrust("change-damaged", k.path(id), "the change of that name", "other bytes", "remove the file and propose the change again")
+		return pending{}, exchange.ChangeIntent{}, spend.Distrust("change-damaged", "change "+id, "the change of that name", "other bytes", "remove the file and propose the change again")
 	}
 	intent, err := exchange.DecodeBody[exchange.ChangeIntent](p.Intent)
 	return p, intent, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"maps"
 	rand2 "math/rand/v2"
@@ -46,7 +47,19 @@ func (r *rig) foreign() wallet.Wallet {
 // The examples of docs/refusals/exchanged.md.
 func TestRefusalsOfExchanged(t *testing.T) {
 	page.Check(t, "../../docs/refusals/exchanged.md", "exchanged", page.Examples{
-		"book-other-network":   setsPaper(bookPaper, bookOf(1, spend.BitcoinMainnet, "otc-desk", deskAddress)),
+		"book-other-network": setsPaper(bookPaper, bookOf(1, spend.BitcoinMainnet, "otc-desk", deskAddress)),
+		"change-damaged": func(t *testing.T) error {
+			desk := &exchangeDesk{folder: folder(t.TempDir())}
+			const id = "0123456789abcdef"
+			if err := errors.Join(os.MkdirAll(desk.folder.path(exchangeDir, "admin", "changes"), 0o700), os.WriteFile(desk.path(id), []byte("x"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := desk.OneChange(context.Background(), id)
+			return err
+		},
+		"deposits-reorg": func(*testing.T) error {
+			return (&depositSink{height: 840_000}).Rollback(context.Background(), 839_990)
+		},
 		"policy-other-network": setsPaper(policyPaper, policy.Template(spend.BitcoinSignet, policy.Wallet{ID: spend.WalletID{1}, Name: "COLD", Tier: spend.Cold}, policy.Wallet{ID: spend.WalletID{2}, Name: "HOT", Tier: spend.Hot})),
 		"wallet-conflict": func(t *testing.T) error {
 			r := newRig(t)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/console"
@@ -22,15 +21,21 @@ type changeDesk struct {
 	called    string // another name for the change
 	approvals [][]byte
 	refused   string
+	raw       []byte // in the place of the intent
 }
 
 func newChangeDesk(proposer string) *changeDesk {
-	return &changeDesk{intent: exchange.ChangeIntent{Serial: 4, Proposer: proposer, Created: 1, Expires: exchange.Millis(time.Now().Add(time.Hour).UnixMilli()),
+	return &changeDesk{intent: exchange.ChangeIntent{Serial: 4, Proposer: proposer, Created: 1, Expires: 4_102_444_800_000,
 		Market: &exchange.MarketInfo{ID: 1, Symbol: "BTCUSDT", Base: 1, Quote: 2, State: exchange.MarketHalted}}}
 }
 
-func (d *changeDesk) bytes() []byte { return must(exchange.EncodeBody(d.intent)) }
-func (d *changeDesk) id() string    { return admin.ChangeID(d.bytes()) }
+func (d *changeDesk) bytes() []byte {
+	if d.raw != nil {
+		return d.raw
+	}
+	return must(exchange.EncodeBody(d.intent))
+}
+func (d *changeDesk) id() string { return admin.ChangeID(d.bytes()) }
 func (d *changeDesk) first() string {
 	word, _, _ := strings.Cut(words.Line(sha256.Sum256(d.bytes())), " ")
 	return word

@@ -60,6 +60,16 @@ func ofWarmctl() map[string]func(*rig) error {
 			r.sealBundle(must(bundle.EncodeIntent(other)))
 			return r.fails("bundle", "export", "7", "--out", "request.bundle")
 		},
+		"change-malformed": func(r *rig) error {
+			r.changes = newChangeDesk("operator")
+			r.changes.raw = []byte("x")
+			return r.fails("change", "show", r.changes.id())
+		},
+		"change-other": func(r *rig) error {
+			r.changes = newChangeDesk("operator")
+			r.changes.called = "0123456789abcdef"
+			return r.fails("change", "show", r.changes.called)
+		},
 		"intent-expired":   approves(func(r *rig) { r.time = noon.Add(73 * time.Hour) }),
 		"network-mismatch": approves(func(r *rig) { r.intent.Network = spend.BitcoinSignet }),
 		"pin-changed": func(r *rig) error {
