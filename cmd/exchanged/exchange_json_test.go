@@ -62,7 +62,11 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 		{"snapshot"}, {"journal", "verify"}, {"journal", "replay"}} {
 		prints(args...)
 	}
+	dir := filepath.Join(t.TempDir(), "backup")
+	prints("backup", dir) // beside the running exchange
 	b.end()
+	b.empties()
+	prints("restore", dir)
 	return asked
 }
 

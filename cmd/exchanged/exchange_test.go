@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,6 +61,64 @@ func TestAnOrderPlacedByHTTPIsMatched(t *testing.T) {
 	b.begin() // from the snapshot
 	if buyer.free("BTC") != "0.50000000" {
 		t.Errorf("after a restart the buyer has %s BTC", buyer.free("BTC"))
+	}
+}
+
+// empties loses journal, records and snapshots, and keeps the keys.
+func (b *bourse) empties() {
+	b.t.Helper()
+	for _, dir := range []string{"journal", "records", "snapshots"} {
+		path := folder(b.dir).path(exchangeDir, "engine", dir)
+		if err := errors.Join(os.RemoveAll(path), os.Mkdir(path, 0o700)); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func TestABackupThatIsRestoredIsTheSame(t *testing.T) {
+	b := newBourse(t)
+	b.begin()
+	b.market()
+	one := b.customer("one")
+	b.mustChange("account", "adjust", "house", "10", "BTC")
+	b.mustChange("account", "adjust", "1", "10", "BTC")
+	var got orderReplyOf
+	one.call(http.MethodPost, "/api/v3/order", "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=60000", &got)
+	dir := filepath.Join(t.TempDir(), "backup")
+	b.mustCommand("backup", dir)
+	hash := b.mustCommand("journal", "replay")
+	b.end()
+	b.empties()
+	if code, _, _ := b.command("backup", dir); code == console.Done {
+		t.Error("a backup is written over")
+	}
+	if restored := b.mustCommand("restore", dir); restored != hash {
+		t.Errorf("restored to %s, was %s", restored, hash)
+	}
+	if code, _, _ := b.command("restore", dir); code == console.Done {
+		t.Error("restored into a journal that holds something")
+	}
+	b.begin()
+	if one.free("BTC") != "9.00000000" {
+		t.Errorf("free are %s", one.free("BTC"))
+	}
+	b.end()
+	// One changed byte of any file is refused.
+	for _, name := range []string{backupJournal, backupRecords, backupManifest} {
+		b.empties()
+		path := filepath.Join(dir, name)
+		raw := must(os.ReadFile(path))
+		raw[len(raw)/2] ^= 1
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, _ := b.command("restore", dir); code == console.Done {
+			t.Errorf("a changed %s is taken", name)
+		}
+		raw[len(raw)/2] ^= 1
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
