@@ -182,7 +182,7 @@ func (s *Server) enter(c *call, keyName string) *problem {
 // refusedKey tells the operator of a key that was refused: its first characters, never more, and where it came from.
 func (s *Server) refusedKey(c *call, p *problem) {
 	s.stats.refused.Inc()
-	s.o.Log.Warn("a key was refused", "request", c.request, "key", c.key.name[:6], "account", uint64(c.key.account), "addr", c.addr.String(), "code", p.code,
+	s.o.Log.Warn("a key was refused", "request", s.requestName(c.request), "key", c.key.name[:6], "account", uint64(c.key.account), "addr", c.addr.String(), "code", p.code,
 		"path", c.route.path)
 }
 
@@ -190,7 +190,7 @@ func (s *Server) take(c *call, toll limits.Request) *problem {
 	toll.IP = c.addr
 	d, err := s.o.Limits.Take(c.ctx, toll)
 	if err != nil {
-		s.o.Log.Error("limits are out of reach", "request", c.request, "error", err)
+		s.o.Log.Error("limits are out of reach", "request", s.requestName(c.request), "error", err)
 		return overloaded()
 	}
 	c.ruling = d

@@ -58,12 +58,12 @@ func newExchange(ctx context.Context, dir string) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.gateway, err = gateway.New(gateway.Options{Engine: e, Limits: gateway.OwnLimits{Table: table, Clock: time.Now}})
+	e.gateway, err = gateway.New(gateway.Options{Engine: e, Limits: gateway.OwnLimits{Table: table, Clock: time.Now}, AddressWeight: 60_000})
 	if err != nil {
 		return nil, err
 	}
 	e.world = &enginetest.World{State: engine.NewState(engine.StateOptions{Opener: sealer, Rules: rules}), People: enginetest.NewPeople(),
-		Now: exchange.Millis(time.Now().Add(-5 * time.Minute).UnixMilli()), Seen: e.seen} // set up in the past: codes of one time count once
+		Now: past(), Seen: e.seen}
 	if err := e.catalogue(); err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -45,30 +45,44 @@ func main() {
 	given := flag.String("site", "", "file that describes an exchange that runs; default: one is started here")
 	folder := flag.String("folder", "scripts/clients", "where the programs of npm are")
 	updates := flag.Int("updates", 10_000, "depth updates to follow")
+	program := flag.String("exchanged", "", "daemon to start: engine and gateway as segments with a bus between them; default: one process")
+	only := flag.String("only", "ccxt.mjs,connector.mjs,depth.mjs", "programs to run")
 	flag.Parse()
-	if err := run(*given, *folder, *updates); err != nil {
+	if err := run(options{*given, *folder, *program, strings.Split(*only, ","), *updates}); err != nil {
 		fmt.Fprintln(os.Stderr, "clients:", err)
 		os.Exit(1)
 	}
 }
 
-func run(given, folder string, updates int) error {
+type options struct {
+	given, folder, program string
+	only                   []string
+	updates                int
+}
+
+func run(o options) error {
 	dir, err := os.MkdirTemp("", "clients")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if given == "" {
+	if o.given == "" {
 		ctx, stop := context.WithCancel(context.Background())
 		defer stop()
-		given = filepath.Join(dir, "site.json")
-		if err := start(ctx, dir, given, updates); err != nil {
+		o.given = filepath.Join(dir, "site.json")
+		s := site{PayTo: payTo, Symbol: "BTCUSDT", Unified: "BTC/USDT", Updates: o.updates}
+		if o.program != "" {
+			err = daemon(ctx, dir, o.program, &s)
+		} else {
+			err = start(ctx, dir, &s)
+		}
+		if err := errors.Join(err, s.describe(o.given)); err != nil {
 			return err
 		}
 	}
-	for _, program := range []string{"ccxt.mjs", "connector.mjs", "depth.mjs"} {
+	for _, program := range o.only {
 		fmt.Println("==", program)
-		cmd := exec.Command("node", filepath.Join(folder, program), given)
+		cmd := exec.Command("node", filepath.Join(o.folder, program), o.given)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("%s: %w", program, err)
@@ -77,8 +91,8 @@ func run(given, folder string, updates int) error {
 	return nil
 }
 
-// start opens an exchange on a loopback port and writes its description to a file.
-func start(ctx context.Context, dir, file string, updates int) error {
+// start opens an exchange on a loopback port.
+func start(ctx context.Context, dir string, s *site) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -87,15 +101,8 @@ func start(ctx context.Context, dir, file string, updates int) error {
 	if err != nil {
 		return err
 	}
-	described := site{REST: "http://" + l.Addr().String(), Stream: "ws://" + l.Addr().String(), PayTo: payTo, Symbol: "BTCUSDT", Unified: "BTC/USDT", Updates: updates}
-	if err := e.people(&described); err != nil {
-		return err
-	}
-	raw, err := json.Marshal(described)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, raw, 0o600); err != nil {
+	s.REST, s.Stream = "http://"+l.Addr().String(), "ws://"+l.Addr().String()
+	if err := e.people(s); err != nil {
 		return err
 	}
 	server := &http.Server{Handler: e.gateway.Public(), ReadHeaderTimeout: 10 * time.Second}
