@@ -75,6 +75,10 @@ clients: ## run ccxt and Binance's connector against an exchange of this tree (n
 		npm ci --ignore-scripts --loglevel=error && cp package-lock.json node_modules/.installed; }
 	$(GO) run ./scripts/clients $(CLIENTS)
 
+.PHONY: scale-out
+scale-out: setup build ## break each part of an exchange of many processes under load, and prove that nothing is lost (SCALE, e.g. -long)
+	$(GO) run ./scripts/scaleout $(SCALE)
+
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
 

@@ -1,0 +1,219 @@
+// Package main runs a whole exchange on one machine's loopback as separate processes (three NATS servers in a cluster,
+// PostgreSQL, two gateways, two engines of which one stands by, limits, wallet and admin), drives it with orders over
+// HTTP, breaks one part after the other, and holds what customers were told against the journal.
+//
+// Customers remember every acknowledged order. When no answer comes they send the same signed request through the other
+// gateway, or ask for the order by its name. At the end the journal is replayed in this process, and every acknowledged
+// order must be there once, under the number that its customer was told; state, records and `exchanged journal replay`
+// must agree. What may never happen here: a process ended that was not started here, or a figure without the proof
+// beside it.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	bin := flag.String("bin", "build/bin", "where exchanged and nats-server are")
+	dir := flag.String("dir", "out/scale-out", "where the exchange lives; a disk, not memory")
+	long := flag.Bool("long", false, "the gateway is away for 60 s instead of 10")
+	customers := flag.Int("customers", 12, "accounts that trade")
+	pace := flag.Duration("pace", 60*time.Millisecond, "between two requests of a customer; 200 orders in 10 s are an account's limit")
+	flag.Parse()
+	away := 10 * time.Second
+	if *long {
+		away = time.Minute
+	}
+	if err := play(*bin, *dir, *customers, *pace, away); err != nil {
+		fmt.Fprintln(os.Stderr, "scale-out:", err)
+		os.Exit(1)
+	}
+}
+
+func play(bin, dir string, customers int, pace, away time.Duration) (err error) {
+	ctx := context.Background()
+	bin, errBin := filepath.Abs(bin)
+	dir, errDir := filepath.Abs(dir)
+	if err := errors.Join(errBin, errDir, os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
+		return err
+	}
+	began := time.Now()
+	s := &stage{dir: dir, bin: bin, say: func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "[%6.1f s] %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.build(ctx, customers); err != nil {
+		return err
+	}
+	s.say("the exchange runs; %d customers begin", customers)
+	s.load = begin(s.gateways, s.keys, pace)
+	defer s.load.hurry()
+	defer s.load.stop()
+	var rows []row
+	time.Sleep(2 * time.Second) // connections are made
+	for _, f := range s.faults() {
+		r, err := s.watch(ctx, f, 5*time.Second)
+		if err != nil {
+			return err
+		}
+		s.say("%s: longest silence %v; acknowledged %d, lost %d, twice %d", r.name, r.silence, r.found.acked, r.found.lost, r.found.twice)
+		rows = append(rows, r)
+	}
+	sentence, err := s.secondEngine()
+	if err != nil {
+		return err
+	}
+	s.say("a second engine: %s", sentence)
+	told, err := s.gatewayAway(ctx, away)
+	if err != nil {
+		return err
+	}
+	s.say("the load ends; customers ask for what they do not know")
+	s.load.end()
+	end, err := s.prove(ctx)
+	if err != nil {
+		return err
+	}
+	return report(os.Stdout, rows, append([]string{"a second engine: " + sentence}, append(told, end...)...))
+}
+
+// report prints the table, and fails where a goal was missed.
+func report(out io.Writer, rows []row, more []string) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "fault\tseconds until service, by gateway\tacknowledged so far\tlost\ttwice\trepeated and answered as before")
+	var err error
+	for _, r := range rows {
+		var each []string
+		for _, silence := range r.silence {
+			each = append(each, fmt.Sprintf("%.2f", silence.Seconds()))
+			if silence > goal {
+				err = errors.Join(err, fmt.Errorf("%s: %.1f s without an acknowledgement, at most %s are wanted", r.name, silence.Seconds(), goal))
+			}
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\n", r.name, strings.Join(each, " "), r.found.acked, r.found.lost, r.found.twice, r.again)
+		err = errors.Join(err, r.found.err())
+	}
+	err = errors.Join(err, table.Flush())
+	for _, line := range more {
+		fmt.Fprintln(out, line)
+	}
+	return err
+}
+
+// gatewayAway kills the only gateway that customers use and keeps it away. Nobody sends anything in the first half, and
+// the engine's state must not change; in the second half the other gateway is used, and matching must go on.
+func (s *stage) gatewayAway(ctx context.Context, away time.Duration) (told []string, err error) {
+	s.load.only.Store(0)
+	time.Sleep(time.Second) // under load through the one gateway
+	s.gates[0].hold(true)
+	if err := s.gates[0].kill(); err != nil {
+		return nil, err
+	}
+	killed := time.Now()
+	s.say("the only gateway is killed, for %s", away)
+	time.Sleep(away / 4) // what was under way arrives
+	first, err := s.operator.client.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(away / 4)
+	second, err := s.operator.client.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if first.Seq != second.Seq || first.Hash != second.Hash || first.Open != second.Open {
+		return nil, fmt.Errorf("without a gateway the state went from command %d, hash %.16s, %d open orders to %d, %.16s, %d", first.Seq, first.Hash, first.Open, second.Seq, second.Hash, second.Open)
+	}
+	trades := s.replica.trades
+	s.load.only.Store(1)
+	time.Sleep(away/2 - time.Second/2)
+	_, byOther := s.load.silence(1, killed)
+	if err := s.replica.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	if byOther == 0 || s.replica.trades == trades {
+		return nil, fmt.Errorf("through the other gateway %d orders were acknowledged and %d traded: matching stands still", byOther, s.replica.trades-trades)
+	}
+	s.load.only.Store(-1)
+	back := time.Now()
+	s.gates[0].hold(false)
+	for {
+		if _, count := s.load.silence(0, back); count > 0 {
+			break
+		}
+		if time.Since(back) > goal {
+			return nil, fmt.Errorf("customers do not come back to the gateway; they heard: %s", s.load.heard())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return []string{fmt.Sprintf("the only gateway killed for %s: state at command %d unchanged (hash %.16s, %d open orders) until another gateway was used; then %d acknowledged through that one, %d fills; customers were back on the first %.1f s after its start",
+		time.Since(killed).Round(time.Second), first.Seq, first.Hash, first.Open, byOther, s.replica.trades-trades, time.Since(back).Seconds())}, nil
+}
+
+// prove holds everything against everything: customers, journal, engine, records, and the product's own commands.
+func (s *stage) prove(ctx context.Context) (told []string, err error) {
+	limited, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	now, err := s.operator.client.Engine(limited)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.replica.catchUp(limited); err != nil {
+		return nil, err
+	}
+	by, again, cancels := s.load.counts()
+	found := s.replica.judge(s.load.known())
+	if err := found.err(); err != nil {
+		return nil, err
+	}
+	if by[asking] > 0 {
+		return nil, fmt.Errorf("of %d orders it is still not known what became of them; customers heard: %s", by[asking], s.load.heard())
+	}
+	hash := fmt.Sprintf("%x", s.replica.state.Hash())
+	if now.Seq != s.replica.state.Seq() || now.Hash != hash {
+		return nil, fmt.Errorf("the engine is at command %d with hash %s, the replay at %d with %s", now.Seq, now.Hash, s.replica.state.Seq(), hash)
+	}
+	for {
+		if last, err := s.replica.records.Last(limited); err != nil || last >= now.Seq {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := s.replica.records.Compare(limited, s.replica.state); err != nil {
+		return nil, fmt.Errorf("records: %w", err)
+	}
+	if err := s.commands(hash); err != nil {
+		return nil, err
+	}
+	return []string{fmt.Sprintf("%d orders acknowledged (%d of them after the answer was lost), %d cancels acknowledged, %d refused, %d never taken; lost 0, twice 0", by[acked], again-by[absent], cancels, by[refused], by[absent]),
+		fmt.Sprintf("%d commands: engine, replay of the journal here, exchanged journal replay and records agree; hash %s", now.Seq, hash),
+		"customers heard: " + s.load.heard()}, nil
+}
+
+// commands asks the product's own commands.
+func (s *stage) commands(hash string) error {
+	if _, err := s.operator.must("journal", "verify"); err != nil {
+		return err
+	}
+	out, err := s.operator.must("journal", "replay", "--json")
+	if err != nil {
+		return err
+	}
+	var replay struct {
+		Hash string `json:"state_hash"`
+	}
+	if err := json.Unmarshal([]byte(out), &replay); err != nil || replay.Hash != hash {
+		return fmt.Errorf("exchanged journal replay says %s, expected hash %s", out, hash)
+	}
+	return nil
+}

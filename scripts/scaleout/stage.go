@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coldsign/coldsign/internal/engine/enginetest"
+	"github.com/coldsign/coldsign/internal/store/storetest"
+)
+
+// stage is an exchange of separate processes, each with a folder that holds what its machine would hold.
+type stage struct {
+	dir, bin string
+	say      func(format string, args ...any)
+	postgres *storetest.Server
+	dsn      string
+	gateways []string // public addresses
+	keepers  []*keeper
+	nats     []*keeper
+	gates    []*keeper
+	engines  []*keeper // one works, the other stands by
+	operator *operator
+	keys     []apiKey
+	load     *load
+	replica  *replica
+}
+
+// ports draws free ports of loopback.
+func ports(count int) (out []int, err error) {
+	for range count {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().(*net.TCPAddr).Port)
+	}
+	return out, nil
+}
+
+func (s *stage) path(name ...string) string {
+	return filepath.Join(append([]string{s.dir}, name...)...)
+}
+
+func (s *stage) exchanged() string { return filepath.Join(s.bin, "exchanged") }
+
+// build starts everything and founds the exchange.
+func (s *stage) build(ctx context.Context, customers int) error {
+	var err error
+	if s.postgres, err = storetest.Start(ctx); err != nil {
+		return err
+	}
+	database, err := s.postgres.NewDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	s.dsn = s.postgres.Loopback(database)
+	free, err := ports(11)
+	if err != nil {
+		return err
+	}
+	if err := s.folders(free); err != nil {
+		return err
+	}
+	if err := s.startBus(free[:3], free[3:6]); err != nil {
+		return err
+	}
+	s.startSegments()
+	limited, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	s.operator = &operator{program: s.exchanged(), data: s.path("main"), people: enginetest.NewPeople()}
+	if err := s.operator.connect(limited); err != nil {
+		return err
+	}
+	if err := s.operator.found(ctx); err != nil {
+		return err
+	}
+	if s.keys, err = s.operator.customers(ctx, customers); err != nil {
+		return err
+	}
+	if s.replica, err = open(ctx, s.path("main"), s.dsn); err != nil {
+		return err
+	}
+	return ready(limited, s.gateways)
+}
+
+// folders makes the folder of a whole exchange, and from it one for each machine with what that machine needs.
+func (s *stage) folders(free []int) error {
+	main := s.path("main")
+	out, errs, code := run(s.exchanged(), "init", "--data", main, "--network", "regtest", "--exchange", "--cool-down", "0s", "--listen", "127.0.0.1:"+strconv.Itoa(free[6]),
+		"--node-url", "http://127.0.0.1:1")
+	if code != 0 {
+		return fmt.Errorf("exchanged init: exit code %d: %s%s", code, out, errs)
+	}
+	urls := make([]string, 3)
+	for i := range urls {
+		urls[i] = strconv.Quote("nats://127.0.0.1:" + strconv.Itoa(free[i]))
+	}
+	config := filepath.Join(main, "exchanged.yaml")
+	errWrite := errors.Join(os.WriteFile(filepath.Join(main, "node.credentials"), []byte("nobody:nothing\n"), 0o600),
+		os.WriteFile(filepath.Join(main, "postgres.dsn"), []byte(s.dsn+"\n"), 0o600))
+	if err := errors.Join(errWrite, configure(config, config, "urls: [] ", "urls: ["+strings.Join(urls, ", ")+"] ", "kind: sqlite ", "kind: postgres ", `dsn: "" `, `dsn: "postgres.dsn" `,
+		"limits: own ", "limits: shared ", "proxies: [] ", `proxies: ["127.0.0.1/32"] `)); err != nil {
+		return err
+	}
+	for i, name := range []string{"gateway1", "gateway2"} {
+		public := "127.0.0.1:" + strconv.Itoa(free[7+2*i])
+		s.gateways = append(s.gateways, public)
+		if err := errors.Join(configure(config, s.path(name, "exchanged.yaml"), "127.0.0.1:8080", public, "127.0.0.1:9080", "127.0.0.1:"+strconv.Itoa(free[8+2*i])),
+			copyTo(main, s.path(name), "exchange/gateway/bus.key", "exchange/gateway/listen.key")); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"engine1", "engine2", "engine3"} {
+		if err := errors.Join(copyTo(main, s.path(name), "exchanged.yaml", "postgres.dsn", "exchange/engine/bus.key", "exchange/engine/store.key", "exchange/engine/kek.key", "exchange/engine/rules"),
+			os.Mkdir(s.path(name, "exchange", "engine", "snapshots"), 0o700)); err != nil {
+			return err
+		}
+	}
+	return copyTo(main, s.path("limits"), "exchanged.yaml", "exchange/limits/bus.key")
+}
+
+// startBus runs the three servers of the cluster, each with the block that exchanged prints for operators.
+func (s *stage) startBus(clients, routes []int) error {
+	block, errs, code := run(s.exchanged(), "exchange", "nats", "--data", s.path("main"))
+	if code != 0 {
+		return fmt.Errorf("exchanged exchange nats: exit code %d: %s", code, errs)
+	}
+	all := make([]string, len(routes))
+	for i, port := range routes {
+		all[i] = "nats://127.0.0.1:" + strconv.Itoa(port)
+	}
+	for i := range clients {
+		name := "nats" + strconv.Itoa(i+1)
+		config := fmt.Sprintf("server_name: %s\nlisten: \"127.0.0.1:%d\"\ncluster { name: exchange, listen: \"127.0.0.1:%d\", routes: [%s] }\n%s", name, clients[i], routes[i], strings.Join(all, ", "), block)
+		if err := os.WriteFile(s.path(name+".conf"), []byte(config), 0o600); err != nil {
+			return err
+		}
+		s.nats = append(s.nats, s.keep(name, 2*time.Second, filepath.Join(s.bin, "nats-server"), "-c", s.path(name+".conf")))
+	}
+	return nil
+}
+
+// keep runs a program that is the same at every start.
+func (s *stage) keep(name string, delay time.Duration, argv ...string) *keeper {
+	k := keep(&keeper{name: name, log: s.path(name + ".log"), delay: delay, argv: func(bool) []string { return argv }})
+	s.keepers = append(s.keepers, k)
+	return k
+}
+
+// startSegments runs the segments. The journal's very first engine begins it; from then on every engine starts as a
+// standby, and whoever finds the journal free works.
+func (s *stage) startSegments() {
+	segment := func(folder, names string) []string {
+		return []string{s.exchanged(), "run", "--data", s.path(folder), "--segment", names}
+	}
+	for _, name := range []string{"engine1", "engine2"} {
+		k := keep(&keeper{name: name, log: s.path(name + ".log"), delay: restartDelay, argv: func(first bool) []string {
+			if first && name == "engine1" {
+				return segment(name, "engine")
+			}
+			return append(segment(name, "engine"), "--standby")
+		}})
+		s.keepers, s.engines = append(s.keepers, k), append(s.engines, k)
+	}
+	s.keep("limits", restartDelay, segment("limits", "limits")...)
+	s.keep("main", restartDelay, segment("main", "wallet,admin")...)
+	for _, name := range []string{"gateway1", "gateway2"} {
+		s.gates = append(s.gates, s.keep(name, restartDelay, segment(name, "gateway")...))
+	}
+}
+
+// ready waits until every gateway knows the market.
+func ready(ctx context.Context, gateways []string) error {
+	client := http.Client{Timeout: 2 * time.Second}
+	for _, address := range gateways {
+		for {
+			reply, err := client.Get("http://" + address + "/api/v3/depth?symbol=BTCUSDT&limit=5")
+			if err == nil {
+				err = errors.Join(reply.Body.Close())
+				if reply.StatusCode == http.StatusOK {
+					break
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("gateway %s does not become ready: %v", address, err)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// close ends every process.
+func (s *stage) close() error {
+	for _, k := range s.keepers {
+		k.hold(true)
+	}
+	for i := len(s.keepers) - 1; i >= 0; i-- {
+		s.keepers[i].close()
+	}
+	var err error
+	if s.replica != nil {
+		err = s.replica.close()
+	}
+	if s.postgres != nil {
+		err = errors.Join(err, s.postgres.Close())
+	}
+	return err
+}
