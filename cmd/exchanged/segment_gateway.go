@@ -81,29 +81,19 @@ func askEngine(ctx context.Context, conn *bus.Conn, subject string, q exchange.Q
 // feedGateway brings a stream of frames to a gateway.
 type feedGateway struct {
 	server *gateway.Server
-	engine *busEngine
 	log    *slog.Logger
-	last   uint64
 }
 
-// Missed makes the gateway ask anew, whatever comes next: what was lost may have been the last thing for hours.
-func (f *feedGateway) Missed() {
-	if f.last == 0 {
-		return // the gateway begins by asking
-	}
-	f.server.Events(1, f.last+1, nil)
-	f.last++
-}
+// Missed makes the gateway ask anew: what was lost may have been the last thing for hours.
+func (f feedGateway) Missed() { f.server.Missed() }
 
 // Event is a frame: its first and last sequence number, and its events.
-func (f *feedGateway) Event(payload []byte) {
+func (f feedGateway) Event(payload []byte) {
 	if len(payload) < 16 {
 		f.log.Error("a frame of events without numbers", "bytes", len(payload))
 		return
 	}
-	first, last := binary.LittleEndian.Uint64(payload), binary.LittleEndian.Uint64(payload[8:])
-	f.last = last
-	f.server.Events(first, last, payload[16:])
+	f.server.Events(binary.LittleEndian.Uint64(payload), binary.LittleEndian.Uint64(payload[8:]), payload[16:])
 }
 
 // openGateway makes the segment that serves customers.
@@ -133,7 +123,7 @@ func (s *site) openGateway(ctx context.Context) (work, error) {
 		conn.Close()
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	if err := conn.Subscribe(s.config.Exchange.frameSubject(), &feedGateway{server: server, engine: engine, log: s.log}); err != nil {
+	if err := conn.Subscribe(s.config.Exchange.frameSubject(), feedGateway{server, s.log}); err != nil {
 		conn.Close()
 		return nil, err
 	}
