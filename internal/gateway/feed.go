@@ -70,20 +70,6 @@ func (s *Server) Missed() {
 	}
 }
 
-// Missed says that the engine has applied commands up to a number, and that events of them may be lost although no later
-// ones show it: in a quiet market nothing else would tell. It must not be called together with Events.
-func (s *Server) Missed(upTo uint64) {
-	f := &s.feed
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if upTo < f.next {
-		return // heard
-	}
-	s.missed(upTo)
-	f.next = upTo + 1
-	s.recent.reach(upTo)
-}
-
 // takeEvent takes one event of the frame.
 func (s *Server) takeEvent(e *exchange.Event) {
 	switch e.Kind {
