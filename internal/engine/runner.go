@@ -225,7 +225,10 @@ func (r *Runner) settle() {
 	}
 	select {
 	case <-r.settled:
-		runtime.Gosched() // whoever was answered is ready to run, and goes first
+		// Whoever was answered is ready to run, and goes first, as long as that brings anything.
+		for before := -1; before < r.queue.len(); runtime.Gosched() {
+			before = r.queue.len()
+		}
 	case <-r.stopped:
 	}
 }

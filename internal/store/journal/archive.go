@@ -145,7 +145,17 @@ func Restore(ctx context.Context, o Options, snapshotDir string, rules engine.St
 			return m, err
 		}
 	}
-	return m, errors.Join(proveRestored(ctx, o, snapshots, rules, m, report), syncDir(snapshotDir))
+	o.Follow = true
+	j, err := Open(ctx, o)
+	if err != nil {
+		return m, err
+	}
+	defer j.Close()
+	state, err := stateAt(ctx, j, snapshots, rules, report)
+	if err != nil {
+		return m, err
+	}
+	return m, errors.Join(m.compare(o.place(), report, state), syncDir(snapshotDir))
 }
 
 func readManifest(path string) (m Manifest, err error) {
@@ -162,20 +172,10 @@ func readManifest(path string) (m Manifest, err error) {
 	return m, nil
 }
 
-func proveRestored(ctx context.Context, o Options, snapshots *engine.Snapshots, rules engine.StateOptions, m Manifest, report Report) error {
-	o.Follow = true
-	j, err := Open(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer j.Close()
-	state, err := stateAt(ctx, j, snapshots, rules, report)
-	if err != nil {
-		return err
-	}
-	if head := hex.EncodeToString(report.Head[:]); head != m.Head || state != m.State || report.Last != m.Last {
-		return spend.Distrust("restore-differs", o.place(), fmt.Sprintf("command %d, chain %.16s, state %.16s", m.Last, m.Head, m.State),
-			fmt.Sprintf("command %d, chain %.16s, state %.16s", report.Last, head, state), "do not start on it; restore another backup, and report this one")
+func (m Manifest) compare(place string, r Report, state string) error {
+	if head := hex.EncodeToString(r.Head[:]); head != m.Head || state != m.State || r.Last != m.Last {
+		return spend.Distrust("restore-differs", place, fmt.Sprintf("command %d, chain %.16s, state %.16s", m.Last, m.Head, m.State),
+			fmt.Sprintf("command %d, chain %.16s, state %.16s", r.Last, head, state), "do not start on it; restore another backup, and report this one")
 	}
 	return nil
 }
