@@ -351,3 +351,31 @@ func FuzzLoadSnapshot(f *testing.F) {
 		}
 	})
 }
+
+func TestASnapshotCanBeAskedFor(t *testing.T) {
+	tail, dir := engine.NewTail(), t.TempDir()
+	e := open(t, func(o *engine.RunnerOptions) { o.Tail = tail })
+	f := e.journal.follower(t, engine.FollowerOptions{State: engine.NewState(engine.StateOptions{}), Tail: tail, Snapshots: snapshots(t, dir)})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	info, err := f.Snapshot(t.Context())
+	if err != nil || info.Seq != e.runner.Applied() || f.SnapshotSeq() != info.Seq {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	without := e.journal.follower(t, engine.FollowerOptions{State: engine.NewState(engine.StateOptions{}), Tail: tail})
+	_, err = without.Snapshot(t.Context())
+	refused(t, err, "snapshot-nowhere")
+}
+
+func TestAStateThatIsNotAtTheJournalsEndDoesNotRun(t *testing.T) {
+	p, _, state := traded(t, 3)
+	r := engine.NewRunner(engine.RunnerOptions{Journal: &paper{frames: p.frames[:len(p.frames)-1]}, State: state, Now: state.Now})
+	refused(t, r.Run(t.Context()), "engine-behind")
+	err := r.Submit(t.Context(), "gateway", []exchange.Command{cancelAll()}, make([]exchange.Outcome, 1))
+	refused(t, err, "engine-behind")
+}
