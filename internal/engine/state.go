@@ -154,7 +154,13 @@ func (s *State) warm() {
 		}
 		book := s.markets[c.Market].book
 		if c.Order != 0 {
-			sum += uint64(s.orders[book.Tag(matching.OrderID(c.Order))].executed)
+			r := &s.orders[book.Tag(matching.OrderID(c.Order))]
+			if sum += uint64(r.executed); r.flags&named != 0 {
+				sum += s.clients.warm(r.client.Hash(seedOf(r.account, r.market)))
+			}
+		}
+		if !c.Client.IsZero() {
+			sum += s.clients.warm(c.Client.Hash(seedOf(c.Account, c.Market)))
 		}
 		if c.Kind == exchange.Place || c.Kind == exchange.Replace {
 			sum += book.Warm(matching.Owner(c.Account), matching.Side(c.Side), matching.Price(c.Price))

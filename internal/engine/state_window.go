@@ -32,6 +32,14 @@ func (f *finder) next(hash, at uint64) (slot uint32, next uint64) {
 	}
 }
 
+// warm reads where a hash would stand.
+func (f *finder) warm(hash uint64) uint64 {
+	if len(f.table) == 0 {
+		return 0
+	}
+	return f.table[hash>>32&uint64(len(f.table)-1)]
+}
+
 // put adds a slot, which is not zero.
 func (f *finder) put(hash uint64, slot uint32) {
 	if f.count++; f.count*2 > len(f.table) {
