@@ -17,6 +17,7 @@ type assetOptions struct {
 	decimals    uint8
 	network     string
 	least, cost string
+	day         string
 	note        string
 }
 
@@ -26,8 +27,8 @@ func newAssetCmd(a *app) *cobra.Command {
 		Use:   "add SYMBOL",
 		Short: "Propose a new asset, or what withdrawals of one cost",
 		Long: "Symbol, decimals and network stay as they are for ever. An asset without network can be traded and adjusted, not deposited\n" +
-			"or withdrawn." + twoPeople,
-		Example: "  exchanged asset add BTC --decimals 8 --network regtest --withdraw-min 0.001 --withdraw-fee 0.0001 --data /srv/coldsign\n" +
+			"or withdrawn. One with a network states how much of it may leave an account in 24 hours: no limit is no default." + twoPeople,
+		Example: "  exchanged asset add BTC --decimals 8 --network regtest --withdraw-min 0.001 --withdraw-fee 0.0001 --withdraw-day-max 2 --data /srv/coldsign\n" +
 			"  exchanged asset add USDT --decimals 6 --data /srv/coldsign",
 		Args: command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error { return runAssetAdd(a, args[0], o) },
@@ -37,6 +38,7 @@ func newAssetCmd(a *app) *cobra.Command {
 	f.StringVar(&o.network, "network", "", "network that it is native to: mainnet, testnet, signet or regtest")
 	f.StringVar(&o.least, "withdraw-min", "", "smallest withdrawal, its fee included")
 	f.StringVar(&o.cost, "withdraw-fee", "", "fee of a withdrawal")
+	f.StringVar(&o.day, "withdraw-day-max", "", "most that may leave one account in 24 hours, fees included; needed with --network")
 	f.StringVar(&o.note, "note", "", "why, in a few words; people read it when they approve")
 	list := &cobra.Command{Use: "list", Short: "List the assets", Example: "  exchanged asset list --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runAssetList(a) }}
@@ -62,7 +64,7 @@ func runAssetAdd(a *app, symbol string, o assetOptions) error {
 	for _, field := range []struct {
 		flag, text string
 		to         *money.U128
-	}{{"withdraw-min", o.least, &info.WithdrawMin}, {"withdraw-fee", o.cost, &info.WithdrawFee}} {
+	}{{"withdraw-min", o.least, &info.WithdrawMin}, {"withdraw-fee", o.cost, &info.WithdrawFee}, {"withdraw-day-max", o.day, &info.WithdrawDayMax}} {
 		if field.text == "" {
 			continue
 		}
@@ -71,6 +73,10 @@ func runAssetAdd(a *app, symbol string, o assetOptions) error {
 			return console.Fail(console.Usage, fmt.Errorf("--%s: %w", field.flag, err))
 		}
 		*field.to = amount.Units()
+	}
+	if info.Network != "" && (info.WithdrawDayMax == (money.U128{}) || info.WithdrawDayMax.Cmp(info.WithdrawMin) < 0) {
+		return console.Fail(console.Usage, fmt.Errorf("--withdraw-day-max is needed for an asset with a network, and is at least --withdraw-min"),
+			"exchanged asset add "+console.Printable(symbol)+" --withdraw-day-max 2")
 	}
 	return a.propose(client, exchange.ChangeIntent{Note: o.note, Asset: &info})
 }
@@ -85,7 +91,7 @@ func runAssetList(a *app) error {
 	}
 	rows := [][]string{}
 	for _, one := range now.Assets {
-		rows = append(rows, []string{one.Symbol, fmt.Sprint(one.Decimals), one.Network, one.WithdrawMin.Value, one.WithdrawFee.Value})
+		rows = append(rows, []string{one.Symbol, fmt.Sprint(one.Decimals), one.Network, one.WithdrawMin.Value, one.WithdrawFee.Value, one.DayMax.Value})
 	}
-	return console.Table(a.Out, []string{"ASSET", "DECIMALS", "NETWORK", "WITHDRAW MIN", "WITHDRAW FEE"}, rows)
+	return console.Table(a.Out, []string{"ASSET", "DECIMALS", "NETWORK", "WITHDRAW MIN", "WITHDRAW FEE", "IN 24 HOURS"}, rows)
 }

@@ -51,7 +51,8 @@ func (k *exchangeDesk) Engine(ctx context.Context) (admin.EngineStatus, error) {
 		symbols[a.ID] = a.Symbol
 		of := money.Asset{Symbol: a.Symbol, Decimals: a.Decimals}
 		out.Assets = append(out.Assets, admin.Asset{ID: uint16(a.ID), Symbol: a.Symbol, Decimals: a.Decimals, Network: a.Network,
-			WithdrawMin: admin.AmountOf(money.New(of, a.WithdrawMin)), WithdrawFee: admin.AmountOf(money.New(of, a.WithdrawFee))})
+			WithdrawMin: admin.AmountOf(money.New(of, a.WithdrawMin)), WithdrawFee: admin.AmountOf(money.New(of, a.WithdrawFee)),
+			DayMax: admin.AmountOf(money.New(of, a.WithdrawDayMax))})
 	}
 	for _, m := range catalogue.Markets {
 		out.Markets = append(out.Markets, admin.Market{ID: uint16(m.ID), Symbol: m.Symbol, Base: symbols[m.Base], Quote: symbols[m.Quote], State: admin.MarketStateName(m.State),

@@ -40,7 +40,7 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 		documented(line)
 	}
 	prints("exchange", "roster")
-	b.mustChange("asset", "add", "BTC", "--network", "regtest", "--withdraw-min", "0.001", "--withdraw-fee", "0.0001")
+	b.mustChange("asset", "add", "BTC", "--network", "regtest", "--withdraw-min", "0.001", "--withdraw-fee", "0.0001", "--withdraw-day-max", "2")
 	b.mustChange("asset", "add", "USDT", "--decimals", "6")
 	b.mustChange("market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--price-max", "1000000", "--qty-max", "1000")
 	customer := b.customer("one")

@@ -169,7 +169,7 @@ func (b *bourse) mustChange(args ...string) {
 func (b *bourse) market() {
 	b.t.Helper()
 	b.mustCommand("exchange", "roster")
-	b.mustChange("asset", "add", "BTC", "--decimals", "8", "--network", "regtest", "--withdraw-min", "0.001", "--withdraw-fee", "0.0001")
+	b.mustChange("asset", "add", "BTC", "--decimals", "8", "--network", "regtest", "--withdraw-min", "0.001", "--withdraw-fee", "0.0001", "--withdraw-day-max", "2")
 	b.mustChange("asset", "add", "USDT", "--decimals", "6")
 	b.mustChange("market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--price-max", "1000000", "--qty-max", "1000")
 }

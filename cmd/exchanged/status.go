@@ -21,7 +21,8 @@ func newStatusCmd(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Ask the running daemon how it is",
 		Long: "Connects to the admin listener with the operator's own certificate. Exit 0 when the daemon runs and nothing stands in\n" +
-			"its way, 6 when it runs and something does, 1 when it does not run.",
+			"its way, 6 when it runs and something does, 1 when it does not run. Of an exchange it also says how far the engine is,\n" +
+			"and which processes its segments are.",
 		Example: "  exchanged status --data /srv/coldsign --json",
 		Args:    command.Arguments(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return runStatus(a) },
@@ -51,7 +52,7 @@ func notRunning(at folder, err error) error {
 }
 
 func runStatus(a *app) error {
-	_, at, err := a.load()
+	c, at, err := a.load()
 	if err != nil {
 		return err
 	}
@@ -66,10 +67,15 @@ func runStatus(a *app) error {
 	if err != nil {
 		return err
 	}
+	exchange, trouble := askExchange(context.Background(), client, c, at)
+	status.Trouble = append(status.Trouble, trouble...)
 	if a.json {
-		err = a.JSON(admin.SchemaStatus, withoutSchema(status))
+		err = a.JSON(admin.SchemaStatus, withoutSchema(struct {
+			admin.Status
+			Exchange *exchangeStatus `json:"exchange,omitempty"`
+		}{status, exchange}))
 	} else {
-		err = sayStatus(a, status)
+		err = errors.Join(sayStatus(a, status), sayExchange(a, exchange))
 	}
 	if err == nil && len(status.Trouble) > 0 {
 		return console.Fail(console.Waiting, errors.New(strings.Join(status.Trouble, "; ")))
@@ -97,6 +103,9 @@ func sayStatus(a *app, s admin.Status) error {
 	var rows [][]string
 	for _, t := range s.Tiers {
 		rows = append(rows, []string{t.Wallet, t.Balance.Value, t.Floor.Value, t.Target.Value, t.From, t.TopUp})
+	}
+	if len(rows) == 0 {
+		return nil
 	}
 	return console.Table(a.Out, []string{"WALLET", "BALANCE", "FLOOR", "TARGET", "FROM", "TOP-UP"}, rows)
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -66,7 +68,7 @@ func supervise(ctx context.Context, a *app, log *slog.Logger, pass []string) err
 	for i, names := range list {
 		end[i], stop[i] = context.WithCancel(context.Background())
 		done[i] = make(chan error, 1)
-		child := &child{program: program, name: names[0], args: append([]string{"run", "--segment", names[0]}, pass...), out: a.Out, err: a.Err, log: log}
+		child := &child{program: program, name: names[0], pid: pidFile(at, names[0]), args: append([]string{"run", "--segment", names[0]}, pass...), out: a.Out, err: a.Err, log: log}
 		go func() {
 			err := child.keep(end[i])
 			done[i] <- err
@@ -88,9 +90,31 @@ func supervise(ctx context.Context, a *app, log *slog.Logger, pass []string) err
 // child is one process that is kept alive.
 type child struct {
 	program, name string
+	pid           string // file that has its number while it runs; empty: none
 	args          []string
 	out, err      io.Writer
 	log           *slog.Logger
+}
+
+// pidFile is where the number of a segment's process stands, for operators and for `exchanged status`.
+func pidFile(at folder, segment string) string {
+	first, _, _ := strings.Cut(segment, ",")
+	return at.path(exchangeDir, first, "pid")
+}
+
+// forgetPID removes the file of a child that ended and is not started again: the number will be another process's.
+func (c *child) forgetPID() error {
+	if err := os.Remove(c.pid); c.pid != "" && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (c *child) notePID(pid int) error {
+	if c.pid == "" {
+		return nil
+	}
+	return replace(c.pid, fmt.Appendf(nil, "%d\n", pid), 0o600)
 }
 
 // hopeless are the exit codes that starting again does not change: wrong usage or configuration, a refusal, something
@@ -104,7 +128,8 @@ func hopeless(code int) bool {
 }
 
 // keep runs the child until ctx ends, and starts it again whenever it dies, later each time.
-func (c *child) keep(ctx context.Context) error {
+func (c *child) keep(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, c.forgetPID()) }()
 	wait := restartMin
 	for {
 		began := time.Now()
@@ -139,6 +164,9 @@ func (c *child) once(ctx context.Context) (int, error) {
 		return -1, err
 	}
 	c.log.Info("segment started", "segment", c.name, "pid", cmd.Process.Pid)
+	if err := c.notePID(cmd.Process.Pid); err != nil {
+		c.log.Warn("segment", "segment", c.name, "error", err)
+	}
 	ended := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
