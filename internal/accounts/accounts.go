@@ -118,7 +118,7 @@ type Book struct {
 	keys   map[string]*key
 	free   exchange.Account // no number below it can be given to a new account
 	// tickets are the newest ones; issued numbers them for good.
-	tickets []Ticket
+	tickets []exchange.TicketInfo
 	issued  uint64
 }
 

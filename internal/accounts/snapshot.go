@@ -169,7 +169,7 @@ func readPart(r io.Reader, into []byte) ([]byte, error) {
 func (b *Book) restoreTickets(part []byte) bool {
 	in := reader{raw: part}
 	for range in.length() {
-		b.tickets = append(b.tickets, Ticket{Number: in.number(), Account: exchange.Account(in.number()), At: exchange.Millis(in.number()), Key: in.text(), Why: in.text()})
+		b.tickets = append(b.tickets, exchange.TicketInfo{Number: in.number(), Account: exchange.Account(in.number()), At: exchange.Millis(in.number()), Key: in.text(), Why: in.text()})
 	}
 	return in.done() && len(b.tickets) <= ticketsMax && bytes.Equal(b.appendTickets(nil), part)
 }

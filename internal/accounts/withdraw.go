@@ -27,23 +27,14 @@ type dayAmount struct {
 	amount money.U128
 }
 
-// Ticket asks the operator to look at something.
-type Ticket struct {
-	Number  uint64
-	Account exchange.Account
-	Key     string
-	Why     string
-	At      exchange.Millis
-}
-
 // Freeze is a key that a flood of withdrawals ended, and the ticket about it.
 type Freeze struct {
 	Key    exchange.KeyInfo
-	Ticket Ticket
+	Ticket exchange.TicketInfo
 }
 
 // CheckWithdraw says whether the account may withdraw now. It counts the attempt. dayMax is the most of the asset that
-// may leave the account in 24 hours; zero: no limit. A Freeze is returned beside OverLimit when this attempt froze the
+// may leave the account in 24 hours; zero: nothing. A Freeze is returned beside OverLimit when this attempt froze the
 // key: the key's record has changed although the withdrawal was refused. After the amount is on hold the caller says so
 // with Withdrew.
 //
@@ -61,7 +52,7 @@ func (b *Book) CheckWithdraw(id exchange.Account, body exchange.WithdrawBody, da
 	if b.floods(k, now) {
 		k.revoke()
 		b.issued++
-		ticket := Ticket{Number: b.issued, Account: id, Key: body.Key, Why: "withdrawal flood", At: now}
+		ticket := exchange.TicketInfo{Number: b.issued, Account: id, Key: body.Key, Why: "withdrawal flood", At: now}
 		b.tickets = append(b.tickets, ticket)
 		if len(b.tickets) > ticketsMax {
 			b.tickets = slices.Delete(b.tickets, 0, 1)
@@ -97,9 +88,6 @@ func (b *Book) floods(k *key, now exchange.Millis) bool {
 func (b *Book) exceeds(a *account, body exchange.WithdrawBody, dayMax money.U128, now exchange.Millis) bool {
 	if n := len(a.more.recent); n >= b.rules.WithdrawalsMax && now-a.more.recent[n-b.rules.WithdrawalsMax] < minute {
 		return true
-	}
-	if dayMax == (money.U128{}) {
-		return false
 	}
 	sum := body.Amount
 	for _, window := range a.more.days {
@@ -154,4 +142,7 @@ func (b *Book) Withdrew(id exchange.Account, asset exchange.Asset, amount money.
 }
 
 // Tickets returns the newest tickets, oldest first.
-func (b *Book) Tickets() []Ticket { return slices.Clone(b.tickets) }
+func (b *Book) Tickets() []exchange.TicketInfo { return slices.Clone(b.tickets) }
+
+// Issued returns how many tickets there ever were.
+func (b *Book) Issued() uint64 { return b.issued }

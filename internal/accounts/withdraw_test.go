@@ -10,7 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-var none money.U128 // no limit of a day
+// none is a limit of a day that nobody reaches.
+var none = money.U128{Hi: 1<<64 - 1, Lo: 1<<64 - 1}
 
 // withdrawing returns a book whose account 1 may withdraw with the keys, and the time at which it may.
 func withdrawing(t testing.TB, rules accounts.Rules, keys ...string) (*accounts.Book, []string, exchange.Millis) {

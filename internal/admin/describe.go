@@ -28,6 +28,7 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 		if a.Network != "" {
 			say("NETWORK", "%s", a.Network)
 			say("WITHDRAWALS", "at least %s, fee %s, in smallest units", a.WithdrawMin, a.WithdrawFee)
+			say("IN 24 HOURS", "at most %s smallest units of one account", a.WithdrawDayMax)
 		}
 	case i.Market != nil:
 		m := i.Market
@@ -57,6 +58,8 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 			verb = "FREEZES"
 		}
 		say(verb, "account %d", i.Freeze.Account)
+	case i.Unban != "":
+		say("FORGIVES", "the address %q, which sent too many requests", i.Unban)
 	case i.Wallet != nil:
 		say("DEPOSITS TO", "wallet file of %d bytes, SHA-256 %x", len(i.Wallet), sha256.Sum256(i.Wallet))
 	}

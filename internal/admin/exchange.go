@@ -72,6 +72,7 @@ type Asset struct {
 	Network     string `json:"network,omitempty"`
 	WithdrawMin Amount `json:"withdraw_min"`
 	WithdrawFee Amount `json:"withdraw_fee"`
+	DayMax      Amount `json:"withdraw_day_max"` // of one account in 24 hours
 }
 
 // Market is one market of the catalogue.

@@ -123,7 +123,8 @@ func readChange(raw []byte) (exchange.ChangeIntent, error) {
 		return intent, badChange("another spelling of it")
 	}
 	actions := 0
-	for _, set := range []bool{intent.Asset != nil, intent.Market != nil, intent.Fees != nil, intent.Balance != nil, intent.Roster != nil, intent.Freeze != nil, intent.Wallet != nil} {
+	for _, set := range []bool{intent.Asset != nil, intent.Market != nil, intent.Fees != nil, intent.Balance != nil, intent.Roster != nil, intent.Freeze != nil, intent.Wallet != nil,
+		intent.Unban != ""} {
 		if set {
 			actions++
 		}

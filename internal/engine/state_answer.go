@@ -39,7 +39,7 @@ func (s *State) Answer(q exchange.Question) (exchange.Answer, bool) {
 	case q.Withdraws != nil && q.Withdraws.Account == 0:
 		s.held(q.Withdraws, &a)
 	case q.Status != nil:
-		a.Status = &exchange.EngineStatus{Seq: s.seq, Hash: s.Hash(), Accounts: s.accounts.Len(), OpenCount: s.open, Changes: s.serial}
+		a.Status = &exchange.EngineStatus{Seq: s.seq, Hash: s.Hash(), Accounts: s.accounts.Len(), OpenCount: s.open, Changes: s.serial, Tickets: s.accounts.Issued()}
 		for asset := range s.addresses {
 			a.Status.Assigned = append(a.Status.Assigned, uint32(len(s.addresses[asset])))
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/ledger"
 	"github.com/coldsign/coldsign/internal/matching"
+	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
@@ -113,11 +115,23 @@ func (s *State) carryOut(grant approvals.Grant, o *exchange.Outcome) exchange.Co
 	case intent.Fees != nil:
 		info, code := s.accounts.SetFees(*intent.Fees)
 		return s.settled(code, info)
+	case intent.Unban != "":
+		return unbanned(intent.Unban, o)
 	case intent.Freeze != nil:
 		info, code := s.accounts.SetState(*intent.Freeze)
 		return s.settled(code, info)
 	}
 	return exchange.Malformed
+}
+
+// unbanned records that an address is forgiven. The tables of requests are not the engine's: they hear of it by the
+// record of the change.
+func unbanned(text string, o *exchange.Outcome) exchange.Code {
+	if address, err := netip.ParseAddr(text); err != nil || address.Zone() != "" || address.String() != text {
+		o.Reason = "no address in its usual spelling"
+		return exchange.Malformed
+	}
+	return exchange.Done
 }
 
 // toldIf tells a record when its command was done.
@@ -191,7 +205,7 @@ func (s *State) assetOf(n spend.Network) exchange.Asset {
 
 // setAsset adds an asset with the next number, or changes what withdrawals of an old one cost.
 func (s *State) setAsset(a exchange.AssetInfo) exchange.Code {
-	if !isSymbol(a.Symbol) || a.Decimals > decimalsMax || a.WithdrawMin.Cmp(a.WithdrawFee) < 0 || !s.isNetwork(&a) {
+	if !isSymbol(a.Symbol) || a.Decimals > decimalsMax || a.WithdrawMin.Cmp(a.WithdrawFee) < 0 || !s.isNetwork(&a) || !isDayMax(&a) {
 		return exchange.Malformed
 	}
 	switch {
@@ -223,6 +237,12 @@ func (s *State) isNetwork(a *exchange.AssetInfo) bool {
 	}
 	_, err := wallet.Params(spend.Network(a.Network))
 	return err == nil && a.Decimals == 8
+}
+
+// isDayMax reports whether an asset that can be withdrawn says how much of it may leave an account in 24 hours: enough
+// for the smallest withdrawal.
+func isDayMax(a *exchange.AssetInfo) bool {
+	return a.Network == "" || a.WithdrawDayMax != (money.U128{}) && a.WithdrawDayMax.Cmp(a.WithdrawMin) >= 0
 }
 
 // isSymbol reports whether text is 1 to 20 of the characters A-Z and 0-9.

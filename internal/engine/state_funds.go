@@ -7,7 +7,6 @@ import (
 	"github.com/coldsign/coldsign/internal/chain/bitcoin"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/ledger"
-	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
@@ -163,9 +162,10 @@ func (s *State) withdraw(c *exchange.Command, o *exchange.Outcome) exchange.Code
 		return exchange.UnknownAsset
 	}
 	// The attempt counts whatever else is wrong with it: who asks too often is stopped.
-	freeze, code := s.accounts.CheckWithdraw(c.Account, body, money.U128{}, s.now)
+	freeze, code := s.accounts.CheckWithdraw(c.Account, body, s.assets[body.Asset].WithdrawDayMax, s.now)
 	if freeze != nil {
 		s.tellRecord(exchange.KeyRecord, freeze.Key)
+		s.tellRecord(exchange.TicketRecord, freeze.Ticket)
 	}
 	if code != exchange.Done {
 		return code

@@ -21,6 +21,7 @@ const (
 	DepositRecord                          // DepositInfo
 	WithdrawalRecord                       // WithdrawalInfo
 	ChangeRecord                           // ChangeInfo
+	TicketRecord                           // TicketInfo
 )
 
 // Scope is what an API key may do; a set of bits.
@@ -194,7 +195,7 @@ type ChangeBody struct {
 	Approvals [][]byte `cbor:"2,keyasint"`
 }
 
-// ChangeIntent is what people approve when a market, an asset, a fee, a roster or a balance shall change. Exactly one of
+// ChangeIntent is what people approve when a market, an asset, a fee, a roster or a balance shall change, or a ban shall end. Exactly one of
 // its actions is set.
 type ChangeIntent struct {
 	Serial   uint64       `cbor:"1,keyasint"` // rises by one for each applied change
@@ -209,6 +210,7 @@ type ChangeIntent struct {
 	Roster   []byte       `cbor:"10,keyasint,omitempty"` // the first one needs no approvals: it is what the journal begins with
 	Freeze   *StateChange `cbor:"11,keyasint,omitempty"`
 	Wallet   []byte       `cbor:"12,keyasint,omitempty"` // the wallet file whose receive addresses are deposit addresses
+	Unban    string       `cbor:"13,keyasint,omitempty"` // an IP address that the tables of requests shall forgive
 }
 
 // ChangeInfo is a change that was applied.
@@ -217,6 +219,16 @@ type ChangeInfo struct {
 	Intent    []byte   `cbor:"2,keyasint"`
 	Approvers []string `cbor:"3,keyasint"`
 	At        Millis   `cbor:"4,keyasint"`
+}
+
+// TicketInfo asks people to look at what the engine did by itself: a key that it ended because of a flood of
+// withdrawals.
+type TicketInfo struct {
+	Number  uint64  `cbor:"1,keyasint"`
+	Account Account `cbor:"2,keyasint"`
+	Key     string  `cbor:"3,keyasint"`
+	Why     string  `cbor:"4,keyasint"`
+	At      Millis  `cbor:"5,keyasint"`
 }
 
 // FeesChange sets an account's fee tier.

@@ -206,4 +206,7 @@ type AssetInfo struct {
 	Network     string     `cbor:"4,keyasint"` // "bitcoin:regtest"; empty: cannot be deposited or withdrawn
 	WithdrawMin money.U128 `cbor:"5,keyasint"`
 	WithdrawFee money.U128 `cbor:"6,keyasint"`
+	// WithdrawDayMax is the most that may leave one account in 24 hours, fees included. An asset with a network has to
+	// state it: zero means that nothing may leave, and never that there is no limit.
+	WithdrawDayMax money.U128 `cbor:"7,keyasint,omitzero"`
 }

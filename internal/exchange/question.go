@@ -26,6 +26,7 @@ type Question struct {
 	Candles   *CandlesQuestion   `cbor:"12,keyasint,omitempty"`
 	Tickers   *TickersQuestion   `cbor:"13,keyasint,omitempty"`
 	Accounts  *DirectoryQuestion `cbor:"14,keyasint,omitempty"` // admin only
+	Tickets   *HistoryQuestion   `cbor:"15,keyasint,omitempty"` // admin only; of account zero: of all accounts
 }
 
 // DepthQuestion asks for the best Limit levels of each side.
@@ -123,6 +124,7 @@ type Answer struct {
 	Keys      []KeyInfo            `cbor:"19,keyasint,omitempty"` // without secrets
 	Status    *EngineStatus        `cbor:"20,keyasint,omitempty"`
 	Book      []AddressInfo        `cbor:"21,keyasint,omitempty"`
+	Tickets   []TicketInfo         `cbor:"22,keyasint,omitempty"`
 }
 
 // OrderView is an order, and when it last changed.
@@ -200,6 +202,7 @@ type EngineStatus struct {
 	OpenCount int      `cbor:"9,keyasint"`
 	Changes   uint64   `cbor:"10,keyasint"` // serial of the last change that was applied
 	Assigned  []uint32 `cbor:"11,keyasint"` // by asset: how many deposit addresses were given; their indexes begin at zero
+	Tickets   uint64   `cbor:"12,keyasint"` // how many there ever were
 }
 
 // AnswerMax is the longest answer, in bytes.

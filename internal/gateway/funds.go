@@ -92,7 +92,7 @@ func (w *writer) network(a exchange.AssetInfo, name, long string) {
 	w.text("memoRegex", "")
 	w.units("withdrawFee", a.WithdrawFee, int(a.Decimals))
 	w.units("withdrawMin", a.WithdrawMin, int(a.Decimals))
-	w.text("withdrawMax", "9999999999.99999999")
+	w.units("withdrawMax", a.WithdrawDayMax, int(a.Decimals))
 	w.flag("sameAddress", false)
 	w.flag("busy", false)
 	w.close('}')

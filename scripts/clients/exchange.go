@@ -58,7 +58,7 @@ func newExchange(ctx context.Context, dir string) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.gateway, err = gateway.New(gateway.Options{Engine: e, Limits: gateway.OwnLimits{Table: table, Clock: time.Now}, AddressWeight: 60_000})
+	e.gateway, err = gateway.New(gateway.Options{Engine: e, Limits: gateway.OwnLimits{Table: table, Clock: time.Now}, AddressWeight: 60_000, Orders10s: 10_000})
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (e *local) catalogue() error {
 	w := e.world
 	w.Change(exchange.ChangeIntent{Roster: w.People.Roster()})
 	w.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: enginetest.Bitcoin, Symbol: "BTC", Decimals: 8, Network: "bitcoin:regtest",
-		WithdrawMin: enginetest.Units(20_000), WithdrawFee: enginetest.Units(1000)}})
+		WithdrawMin: enginetest.Units(20_000), WithdrawFee: enginetest.Units(1000), WithdrawDayMax: enginetest.Units(2_100_000_000_000_000)}})
 	w.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: enginetest.Dollar, Symbol: "USDT", Decimals: 8}})
 	w.Change(exchange.ChangeIntent{Market: &exchange.MarketInfo{ID: enginetest.Pair, Symbol: "BTCUSDT", Base: enginetest.Bitcoin, Quote: enginetest.Dollar,
 		TickDecimals: 2, LotDecimals: 5, QtyMin: 1, QtyMax: 1_000_000_000, NotionalMin: 5_00000_00}})

@@ -121,7 +121,7 @@ func New(o engine.StateOptions) *World {
 // Open returns an exchange with two assets and a market.
 func Open(o engine.StateOptions) *World {
 	w := New(o)
-	w.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: Bitcoin, Symbol: "BTC", Decimals: 8, Network: "bitcoin:regtest", WithdrawMin: Units(20_000), WithdrawFee: Units(1000)}})
+	w.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: Bitcoin, Symbol: "BTC", Decimals: 8, Network: "bitcoin:regtest", WithdrawMin: Units(20_000), WithdrawFee: Units(1000), WithdrawDayMax: Units(2_100_000_000_000_000)}})
 	w.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: Dollar, Symbol: "USDT", Decimals: 8}})
 	w.Change(exchange.ChangeIntent{Market: &exchange.MarketInfo{ID: Pair, Symbol: "BTCUSDT", Base: Bitcoin, Quote: Dollar, TickDecimals: 2, LotDecimals: 5,
 		QtyMin: 1, QtyMax: 1_000_000_000}})

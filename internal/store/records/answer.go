@@ -77,6 +77,8 @@ func (a *answer) answer(q exchange.Question) (err error) {
 		err = a.tickers(q.Tickers)
 	case q.Accounts != nil:
 		err = a.directory(q.Accounts.Account)
+	case q.Tickets != nil:
+		err = a.tickets(q.Tickets)
 	case q.Status != nil:
 		a.Status = &exchange.EngineStatus{Seq: a.Seq, Records: a.Seq}
 	default:
@@ -96,7 +98,7 @@ func (a *answer) assets() (out []exchange.AssetInfo, err error) {
 	rows, err := a.tx.QueryContext(a.ctx, allAssets)
 	err = each(rows, err, func() error {
 		var i exchange.AssetInfo
-		err := rows.Scan(&i.ID, &i.Symbol, &i.Decimals, &i.Network, amountInto{&i.WithdrawMin}, amountInto{&i.WithdrawFee})
+		err := rows.Scan(&i.ID, &i.Symbol, &i.Decimals, &i.Network, amountInto{&i.WithdrawMin}, amountInto{&i.WithdrawFee}, amountInto{&i.WithdrawDayMax})
 		out = append(out, i)
 		return err
 	})
@@ -211,6 +213,8 @@ const (
 	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND at >= $3 AND at <= $4 ORDER BY number DESC LIMIT $5 OFFSET $6`
 	withdrawalsOf = `SELECT number, account, asset, amount, fee, address, client, state, txid, reason, created, changed FROM withdrawals
 	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND created >= $3 AND created <= $4 AND (client = $5 OR $5 = '') ORDER BY number DESC LIMIT $6 OFFSET $7`
+	ticketsOf = `SELECT number, account, name, why, at FROM tickets
+	WHERE (account = $1 OR $1 = 0) AND at >= $2 AND at <= $3 ORDER BY number DESC LIMIT $4 OFFSET $5`
 	depositAddressesOf = `SELECT asset, place, account, address, at FROM deposit_addresses
 	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND at >= $3 AND at <= $4 ORDER BY at DESC, asset, place DESC LIMIT $5 OFFSET $6`
 )
@@ -261,6 +265,18 @@ func (a *answer) withdrawals(q *exchange.HistoryQuestion) error {
 		}
 		w.TxID, w.Address, w.Reason = string(txid), string(address), string(reason)
 		a.Withdraws = append(a.Withdraws, w)
+		return err
+	})
+}
+
+// tickets answers what people have to look at, newest first.
+func (a *answer) tickets(q *exchange.HistoryQuestion) error {
+	since, until, limit, offset := bounds(q)
+	rows, err := a.tx.QueryContext(a.ctx, ticketsOf, int64(q.Account), since, until, limit, offset)
+	return each(rows, err, func() error {
+		var t exchange.TicketInfo
+		err := rows.Scan(&t.Number, &t.Account, &t.Key, &t.Why, &t.At)
+		a.Tickets = append(a.Tickets, t)
 		return err
 	})
 }

@@ -11,7 +11,7 @@ func (b *batch) record(e *exchange.Event) error {
 	switch e.Record {
 	case exchange.AssetRecord:
 		return with(e.Body, func(a exchange.AssetInfo) {
-			b.add(putAsset, int64(a.ID), a.Symbol, int64(a.Decimals), a.Network, amount(a.WithdrawMin), amount(a.WithdrawFee))
+			b.add(putAsset, int64(a.ID), a.Symbol, int64(a.Decimals), a.Network, amount(a.WithdrawMin), amount(a.WithdrawFee), amount(a.WithdrawDayMax))
 		})
 	case exchange.MarketRecord:
 		return with(e.Body, func(m exchange.MarketInfo) {
@@ -42,6 +42,10 @@ func (b *batch) record(e *exchange.Event) error {
 		})
 	case exchange.ChangeRecord:
 		return with(e.Body, b.change)
+	case exchange.TicketRecord:
+		return with(e.Body, func(t exchange.TicketInfo) {
+			b.add(putTicket, int64(t.Number), int64(t.Account), t.Key, t.Why, int64(t.At))
+		})
 	}
 	return fmt.Errorf("record %d: %w", e.Record, exchange.ErrBytes)
 }

@@ -397,7 +397,7 @@ func TestRecordsThatCannotBeUsedAreRefusedByName(t *testing.T) {
 	server := startServer(t)
 	b = inPostgreSQL(t, server)
 	later := b.open().db.(*postgres)
-	if _, err := later.writer.Exec(t.Context(), "UPDATE version SET number = 2"); err != nil {
+	if _, err := later.writer.Exec(t.Context(), "UPDATE version SET number = 3"); err != nil {
 		t.Fatal(err)
 	}
 	if code := refused(t, b.options); code != "records-newer" {

@@ -27,7 +27,7 @@ const (
 	pragmaWrite   = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=16000; PRAGMA cache_size=-65536"
 	pragmaRead    = "PRAGMA query_only=ON; PRAGMA cache_size=-16384"
 	sqliteVersion = "PRAGMA user_version"
-	sqliteMake    = "BEGIN IMMEDIATE;" + sqliteTables + "PRAGMA user_version=1; COMMIT"
+	sqliteMake    = "BEGIN IMMEDIATE;" + sqliteTables + "PRAGMA user_version=2; COMMIT"
 )
 
 // sqlite is the records in one encrypted file of a directory.
@@ -83,8 +83,14 @@ func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
 	if found > version {
 		return newer(path, found)
 	}
-	if found == 0 {
-		if _, err := s.writer.ExecContext(ctx, sqliteMake); err != nil {
+	for _, step := range []struct {
+		from int
+		sql  string
+	}{{0, sqliteMake}, {1, sqliteFrom1}} {
+		if found != step.from {
+			continue
+		}
+		if _, err := s.writer.ExecContext(ctx, step.sql); err != nil {
 			return fmt.Errorf("records %s: %w", path, err)
 		}
 	}

@@ -112,7 +112,7 @@ func newStory(t testing.TB, seed uint64) *story {
 		s.frames, s.events = append(s.frames, f), append(s.events, bytes.Clone(s.Results.Events))
 	}
 	s.Must(s.People.Change(exchange.ChangeIntent{Roster: s.People.Roster()}, s.Now))
-	s.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: enginetest.Bitcoin, Symbol: "BTC", Decimals: 8, Network: "bitcoin:regtest", WithdrawMin: enginetest.Units(20_000), WithdrawFee: enginetest.Units(1000)}})
+	s.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: enginetest.Bitcoin, Symbol: "BTC", Decimals: 8, Network: "bitcoin:regtest", WithdrawMin: enginetest.Units(20_000), WithdrawFee: enginetest.Units(1000), WithdrawDayMax: enginetest.Units(2_100_000_000_000_000)}})
 	s.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: enginetest.Dollar, Symbol: "USDT", Decimals: 8}})
 	s.Change(exchange.ChangeIntent{Market: &exchange.MarketInfo{ID: enginetest.Pair, Symbol: "BTCUSDT", Base: enginetest.Bitcoin, Quote: enginetest.Dollar,
 		TickDecimals: 2, LotDecimals: 5, QtyMin: 1, QtyMax: 1_000_000_000}})

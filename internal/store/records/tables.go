@@ -11,7 +11,7 @@ type table struct {
 // tables are all projections, in the order in which they are hashed and backed up.
 func tables() []table {
 	return []table{
-		{"assets", "ititaa", allAssets, putAsset, deleteAssets},
+		{"assets", "ititaaa", allAssets, putAsset, deleteAssets},
 		{"markets", "itiiiiiiiiiii", allMarkets, putMarket, deleteMarkets},
 		{"accounts", "ibiiibi", allAccounts, putAccount, deleteAccounts},
 		{"api_keys", "tiitbbbiii", allKeys, putKey, deleteKeys},
@@ -20,6 +20,7 @@ func tables() []table {
 		{"deposits", "iiiabibii", allDeposits, putDeposit, deleteDeposits},
 		{"withdrawals", "iiiaabtibbii", allWithdrawals, putWithdrawal, deleteWithdrawals},
 		{"changes", "ibbi", allChanges, putChange, deleteChanges},
+		{"tickets", "iitti", allTickets, putTicket, deleteTickets},
 		{"orders", "iiiiiiiiiiiiiiiiiit", allOrders, putOrder, deleteOrders},
 		{"trades", "iiiiiiiiaiiiai", allTrades, putTrade, deleteTrades},
 		{"candles", "iiiiiiiiaiiaii", allCandles, putCandle, deleteCandles},
@@ -29,7 +30,8 @@ func tables() []table {
 
 const (
 	sqliteTables = `
-CREATE TABLE assets(id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, decimals INTEGER NOT NULL, network TEXT NOT NULL, withdraw_min TEXT NOT NULL, withdraw_fee TEXT NOT NULL) STRICT;
+CREATE TABLE assets(id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, decimals INTEGER NOT NULL, network TEXT NOT NULL, withdraw_min TEXT NOT NULL, withdraw_fee TEXT NOT NULL,
+	withdraw_day_max TEXT NOT NULL) STRICT;
 CREATE TABLE markets(id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, base INTEGER NOT NULL, quote INTEGER NOT NULL, tick_decimals INTEGER NOT NULL, lot_decimals INTEGER NOT NULL,
 	price_min INTEGER NOT NULL, price_max INTEGER NOT NULL, qty_min INTEGER NOT NULL, qty_max INTEGER NOT NULL, notional_min INTEGER NOT NULL, orders_max INTEGER NOT NULL, state INTEGER NOT NULL) STRICT;
 CREATE TABLE accounts(id INTEGER PRIMARY KEY, name BLOB NOT NULL, state INTEGER NOT NULL, maker_ppm INTEGER NOT NULL, taker_ppm INTEGER NOT NULL, totp BLOB NOT NULL, created INTEGER NOT NULL) STRICT;
@@ -47,6 +49,7 @@ CREATE TABLE withdrawals(number INTEGER PRIMARY KEY, account INTEGER NOT NULL, a
 	state INTEGER NOT NULL, txid BLOB NOT NULL, reason BLOB NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL) STRICT;
 CREATE INDEX withdrawals_account ON withdrawals(account, number);
 CREATE TABLE changes(serial INTEGER PRIMARY KEY, intent BLOB NOT NULL, approvers BLOB NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE TABLE tickets(number INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TABLE orders(market INTEGER NOT NULL, id INTEGER NOT NULL, account INTEGER NOT NULL, side INTEGER NOT NULL, kind INTEGER NOT NULL, force INTEGER NOT NULL, self_trade INTEGER NOT NULL,
 	status INTEGER NOT NULL, price INTEGER NOT NULL, stop INTEGER NOT NULL, qty INTEGER NOT NULL, shown INTEGER NOT NULL, quote_max INTEGER NOT NULL, executed INTEGER NOT NULL, quote INTEGER NOT NULL,
 	expire INTEGER NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL, client TEXT NOT NULL, PRIMARY KEY(market, id)) STRICT, WITHOUT ROWID;
@@ -67,7 +70,8 @@ INSERT INTO progress(one, seq, at) VALUES(1, 0, 0);
 `
 
 	postgresTables = `
-CREATE TABLE assets(id bigint PRIMARY KEY, symbol text NOT NULL, decimals bigint NOT NULL, network text NOT NULL, withdraw_min numeric(39,0) NOT NULL, withdraw_fee numeric(39,0) NOT NULL);
+CREATE TABLE assets(id bigint PRIMARY KEY, symbol text NOT NULL, decimals bigint NOT NULL, network text NOT NULL, withdraw_min numeric(39,0) NOT NULL, withdraw_fee numeric(39,0) NOT NULL,
+	withdraw_day_max numeric(39,0) NOT NULL);
 CREATE TABLE markets(id bigint PRIMARY KEY, symbol text NOT NULL, base bigint NOT NULL, quote bigint NOT NULL, tick_decimals bigint NOT NULL, lot_decimals bigint NOT NULL,
 	price_min bigint NOT NULL, price_max bigint NOT NULL, qty_min bigint NOT NULL, qty_max bigint NOT NULL, notional_min bigint NOT NULL, orders_max bigint NOT NULL, state bigint NOT NULL);
 CREATE TABLE accounts(id bigint PRIMARY KEY, name bytea NOT NULL, state bigint NOT NULL, maker_ppm bigint NOT NULL, taker_ppm bigint NOT NULL, totp bytea NOT NULL, created bigint NOT NULL);
@@ -85,6 +89,7 @@ CREATE TABLE withdrawals(number bigint PRIMARY KEY, account bigint NOT NULL, ass
 	state bigint NOT NULL, txid bytea NOT NULL, reason bytea NOT NULL, created bigint NOT NULL, changed bigint NOT NULL);
 CREATE INDEX withdrawals_account ON withdrawals(account, number);
 CREATE TABLE changes(serial bigint PRIMARY KEY, intent bytea NOT NULL, approvers bytea NOT NULL, at bigint NOT NULL);
+CREATE TABLE tickets(number bigint PRIMARY KEY, account bigint NOT NULL, name text NOT NULL, why text NOT NULL, at bigint NOT NULL);
 CREATE TABLE orders(market bigint NOT NULL, id bigint NOT NULL, account bigint NOT NULL, side bigint NOT NULL, kind bigint NOT NULL, force bigint NOT NULL, self_trade bigint NOT NULL,
 	status bigint NOT NULL, price bigint NOT NULL, stop bigint NOT NULL, qty bigint NOT NULL, shown bigint NOT NULL, quote_max bigint NOT NULL, executed bigint NOT NULL, quote bigint NOT NULL,
 	expire bigint NOT NULL, created bigint NOT NULL, changed bigint NOT NULL, client text COLLATE "C" NOT NULL, PRIMARY KEY(market, id));
@@ -105,9 +110,22 @@ INSERT INTO progress(one, seq, at) VALUES(1, 0, 0);
 `
 )
 
+// What tables of version 1 lack. An asset of theirs has no limit of a day, so that nothing of it leaves until two people
+// state one.
+const (
+	sqliteFrom1 = `BEGIN IMMEDIATE;
+ALTER TABLE assets ADD COLUMN withdraw_day_max TEXT NOT NULL DEFAULT '000000000000000000000000000000000000000';
+CREATE TABLE tickets(number INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+PRAGMA user_version=2; COMMIT`
+	postgresFrom1 = `
+ALTER TABLE assets ADD COLUMN withdraw_day_max numeric(39,0) NOT NULL DEFAULT 0;
+CREATE TABLE tickets(number bigint PRIMARY KEY, account bigint NOT NULL, name text NOT NULL, why text NOT NULL, at bigint NOT NULL);
+UPDATE version SET number = 2 WHERE one = 1`
+)
+
 // Whole tables: read in the order of their keys, rows put, everything taken out.
 const (
-	allAssets           = `SELECT id, symbol, decimals, network, withdraw_min, withdraw_fee FROM assets ORDER BY id`
+	allAssets           = `SELECT id, symbol, decimals, network, withdraw_min, withdraw_fee, withdraw_day_max FROM assets ORDER BY id`
 	allMarkets          = `SELECT id, symbol, base, quote, tick_decimals, lot_decimals, price_min, price_max, qty_min, qty_max, notional_min, orders_max, state FROM markets ORDER BY id`
 	allAccounts         = `SELECT id, name, state, maker_ppm, taker_ppm, totp, created FROM accounts ORDER BY id`
 	allKeys             = `SELECT name, account, scopes, kind, secret, allowed, label, created, usable, revoked FROM api_keys ORDER BY name`
@@ -116,13 +134,15 @@ const (
 	allDeposits         = `SELECT number, account, asset, amount, txid, output, address, height, at FROM deposits ORDER BY number`
 	allWithdrawals      = `SELECT number, account, asset, amount, fee, address, client, state, txid, reason, created, changed FROM withdrawals ORDER BY number`
 	allChanges          = `SELECT serial, intent, approvers, at FROM changes ORDER BY serial`
+	allTickets          = `SELECT number, account, name, why, at FROM tickets ORDER BY number`
 	allOrders           = `SELECT market, id, account, side, kind, force, self_trade, status, price, stop, qty, shown, quote_max, executed, quote, expire, created, changed, client FROM orders ORDER BY market, id`
 	allTrades           = `SELECT market, id, price, qty, taker_side, at, taker_order, taker_account, taker_fee, taker_asset, maker_order, maker_account, maker_fee, maker_asset FROM trades ORDER BY market, id`
 	allCandles          = `SELECT market, span, start, first, high, low, last, volume, quote, trades, buy_lots, buy_quote, first_trade, last_trade FROM candles ORDER BY market, span, start`
 	allBalances         = `SELECT account, asset, available, held FROM balances ORDER BY account, asset`
 
-	putAsset = `INSERT INTO assets(id, symbol, decimals, network, withdraw_min, withdraw_fee) VALUES($1, $2, $3, $4, $5, $6)
-	ON CONFLICT(id) DO UPDATE SET symbol = excluded.symbol, decimals = excluded.decimals, network = excluded.network, withdraw_min = excluded.withdraw_min, withdraw_fee = excluded.withdraw_fee`
+	putAsset = `INSERT INTO assets(id, symbol, decimals, network, withdraw_min, withdraw_fee, withdraw_day_max) VALUES($1, $2, $3, $4, $5, $6, $7)
+	ON CONFLICT(id) DO UPDATE SET symbol = excluded.symbol, decimals = excluded.decimals, network = excluded.network, withdraw_min = excluded.withdraw_min, withdraw_fee = excluded.withdraw_fee,
+	withdraw_day_max = excluded.withdraw_day_max`
 	putMarket = `INSERT INTO markets(id, symbol, base, quote, tick_decimals, lot_decimals, price_min, price_max, qty_min, qty_max, notional_min, orders_max, state)
 	VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 	ON CONFLICT(id) DO UPDATE SET symbol = excluded.symbol, base = excluded.base, quote = excluded.quote, tick_decimals = excluded.tick_decimals, lot_decimals = excluded.lot_decimals,
@@ -146,6 +166,8 @@ const (
 	state = excluded.state, txid = excluded.txid, reason = excluded.reason, created = excluded.created, changed = excluded.changed`
 	putChange = `INSERT INTO changes(serial, intent, approvers, at) VALUES($1, $2, $3, $4)
 	ON CONFLICT(serial) DO UPDATE SET intent = excluded.intent, approvers = excluded.approvers, at = excluded.at`
+	putTicket = `INSERT INTO tickets(number, account, name, why, at) VALUES($1, $2, $3, $4, $5)
+	ON CONFLICT(number) DO UPDATE SET account = excluded.account, name = excluded.name, why = excluded.why, at = excluded.at`
 	putOrder = `INSERT INTO orders(market, id, account, side, kind, force, self_trade, status, price, stop, qty, shown, quote_max, executed, quote, expire, created, changed, client)
 	VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 	ON CONFLICT(market, id) DO UPDATE SET status = excluded.status, price = excluded.price, stop = excluded.stop, qty = excluded.qty, shown = excluded.shown, quote_max = excluded.quote_max,
@@ -168,6 +190,7 @@ const (
 	deleteDeposits         = `DELETE FROM deposits`
 	deleteWithdrawals      = `DELETE FROM withdrawals`
 	deleteChanges          = `DELETE FROM changes`
+	deleteTickets          = `DELETE FROM tickets`
 	deleteOrders           = `DELETE FROM orders`
 	deleteTrades           = `DELETE FROM trades`
 	deleteCandles          = `DELETE FROM candles`

@@ -14,7 +14,7 @@ import (
 func Genesis(accounts int, seen func(engine.Frame)) exchange.Millis {
 	w := &enginetest.World{State: engine.NewState(engine.StateOptions{NoEvents: true}), People: enginetest.NewPeople(), Now: enginetest.Start, Seen: seen}
 	w.Change(exchange.ChangeIntent{Roster: w.People.Roster()})
-	w.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: enginetest.Bitcoin, Symbol: "BTC", Decimals: 8, Network: "bitcoin:regtest", WithdrawMin: enginetest.Units(20_000), WithdrawFee: enginetest.Units(1000)}})
+	w.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: enginetest.Bitcoin, Symbol: "BTC", Decimals: 8, Network: "bitcoin:regtest", WithdrawMin: enginetest.Units(20_000), WithdrawFee: enginetest.Units(1000), WithdrawDayMax: enginetest.Units(2_100_000_000_000_000)}})
 	w.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: enginetest.Dollar, Symbol: "USDT", Decimals: 8}})
 	w.Change(exchange.ChangeIntent{Market: &exchange.MarketInfo{ID: enginetest.Pair, Symbol: "BTCUSDT", Base: enginetest.Bitcoin, Quote: enginetest.Dollar,
 		TickDecimals: 2, LotDecimals: 5, QtyMin: 1, QtyMax: 1_000_000_000}})
