@@ -103,11 +103,18 @@ func measureStore(ctx context.Context, s settings, name string) (err error) {
 		if err != nil {
 			return err
 		}
-		o, err := place(text)
+		err = measureBest(s, name, callers, func(pass int) (figures, error) {
+			o, err := place(fmt.Sprintf("-%d-%d", callers, pass))
+			if err != nil {
+				return figures{}, err
+			}
+			f, err := measure(ctx, s, callers, o)
+			if o.Dir != "" {
+				err = errors.Join(err, os.RemoveAll(o.Dir))
+			}
+			return f, err
+		})
 		if err != nil {
-			return err
-		}
-		if err := measureBest(ctx, s, name, callers, o); err != nil {
 			return err
 		}
 	}
@@ -120,10 +127,10 @@ type figures struct {
 	flush                               time.Duration
 }
 
-func measureBest(ctx context.Context, s settings, name string, callers int, o journal.Options) error {
+func measureBest(s settings, name string, callers int, measure func(pass int) (figures, error)) error {
 	var all []figures
-	for range s.passes {
-		f, err := measure(ctx, s, callers, o)
+	for pass := range s.passes {
+		f, err := measure(pass)
 		if err != nil {
 			return err
 		}
