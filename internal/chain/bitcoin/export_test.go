@@ -209,3 +209,10 @@ func VerifyCountersigned(f *Proven, signatures []Signature) error {
 
 // InParallel is inParallel.
 func InParallel(n int, work func(i int) error) error { return inParallel(n, work) }
+
+// HasPoint reports whether a key and its y make a point, and whether that is the point of the key alone.
+func HasPoint(key [33]byte, y [32]byte) (is, same bool) {
+	with, is := pointOf(key, y)
+	alone, _ := decompress(key)
+	return is, with == alone
+}

@@ -64,8 +64,17 @@ type ours struct {
 	Branch        wallet.Branch
 	Index         uint32
 	Keys          [][33]byte // in the order of the wallet's records
+	Ys            [][32]byte // of the keys: zeros, or nothing at all, where they are not known
 	WitnessScript []byte
 	ScriptPubKey  []byte
+}
+
+// y is that of the key at a position, or zeros.
+func (o ours) y(position int) [32]byte {
+	if position >= len(o.Ys) {
+		return [32]byte{}
+	}
+	return o.Ys[position]
 }
 
 func oursOf(d wallet.Derived) ours {
@@ -117,11 +126,7 @@ func (v *prover) foresee() {
 		return
 	}
 	v.heirs = newHeirs(v.scope.From, places)
-	pieces := (len(places) + placesChunk - 1) / placesChunk
-	if over := pieces % workers(); over > 0 {
-		pieces += workers() - over // as many for each processor
-	}
-	chunks := slices.Collect(slices.Chunk(places, (len(places)+pieces-1)/pieces))
+	chunks := evenly(places, placesChunk)
 	found := make([][]ours, len(chunks))
 	_ = inParallel(len(chunks), func(i int) error { // what is not found is no error, see above
 		found[i] = v.heirs.derive(chunks[i])
@@ -159,14 +164,15 @@ func (h *heirs) derive(places []place) (found []ours) {
 	h.comb.addMultiples(lanes)
 	found = make([]ours, 0, len(places))
 	for i, at := range places {
-		whole := true
+		whole, ys := true, make([][32]byte, n)
 		for j := i * n; j < (i+1)*n; j++ {
 			whole = whole && !lanes[j].broken
 			if keys[j] == ([33]byte{}) {
-				keys[j] = lanes[j].sum.compressed()
+				keys[j], ys[j-i*n] = lanes[j].sum.compressed(), lanes[j].sum.y.bytes()
 			}
 		}
 		if script, ok := h.compose(at, slices.Clone(keys[i*n:(i+1)*n])); whole && ok {
+			script.Ys = ys
 			found = append(found, script)
 		}
 	}
@@ -216,7 +222,7 @@ func (h *heirs) compose(at place, keys [][33]byte) (ours, bool) {
 	}
 	script = append(script, byte(opBase+len(keys)), opCheckMultisig)
 	program := sha256.Sum256(script)
-	return ours{at.branch, at.index, keys, script, append([]byte{0, 32}, program[:]...)}, true
+	return ours{Branch: at.branch, Index: at.index, Keys: keys, WitnessScript: script, ScriptPubKey: append([]byte{0, 32}, program[:]...)}, true
 }
 
 // steps is the path of a key from its master.

@@ -2,6 +2,7 @@ package bitcoin
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -33,4 +34,16 @@ func inParallel(n int, work func(i int) error) error {
 		}
 	}
 	return nil
+}
+
+// evenly cuts a list into parts of at most most, as many for each processor.
+func evenly[T any](list []T, most int) [][]T {
+	if len(list) == 0 {
+		return nil
+	}
+	parts := (len(list) + most - 1) / most
+	if over := parts % workers(); over > 0 {
+		parts += workers() - over
+	}
+	return slices.Collect(slices.Chunk(list, (len(list)+parts-1)/parts))
 }

@@ -44,6 +44,23 @@ func decompress(key [33]byte) (a affine, ok bool) {
 	return a, true
 }
 
+// pointOf is the point of a compressed public key whose y is known, or zeros where it is not: a root is checked more
+// quickly than found. A y that is not the key's own gives no point.
+func pointOf(key [33]byte, y [32]byte) (a affine, ok bool) {
+	if y == [32]byte{} {
+		return decompress(key)
+	}
+	var okX, okY bool
+	a.x, okX = readElement(key[1:])
+	a.y, okY = readElement(y[:])
+	var left, right element
+	left.square(&a.y)
+	right.square(&a.x)
+	right.mul(&right, &a.x)
+	right.add(&right, &element{7})
+	return a, okX && okY && (key[0] == 2 || key[0] == 3) && a.y.isOdd() == (key[0] == 3) && left.equals(&right)
+}
+
 // double sets p to 2a. With l = 3x²/2 and s = y²: x' = l² - 2xs, y' = l(xs - x') - s², z' = yz. Infinity stays itself,
 // and no point of this curve has y zero, because its order is odd.
 func (p *point) double(a *point) {

@@ -49,7 +49,7 @@ func (f *Proven) Tasks(position int) ([]Task, error) {
 		if !ok {
 			return nil, spend.Refuse("key-foreign", where, "a key of "+from.Name(), fmt.Sprintf("position %d", position), "choose the wallet this key belongs to")
 		}
-		tasks[i] = Task{i, coin.derived.Branch, coin.derived.Index, key, coin.digest}
+		tasks[i] = Task{Input: i, Branch: coin.derived.Branch, Index: coin.derived.Index, PubKey: key, Y: coin.derived.y(position), Digest: coin.digest}
 	}
 	return tasks, nil
 }
@@ -61,22 +61,32 @@ func (f *Proven) VerifySignatures(signatures []Signature) error {
 	return err
 }
 
-// Sign has the key at a position sign every input. The function given signs the digest of a task: strict DER with low S,
-// without a sighash byte, and verified with btcec against the public key of the task before it is let go. It is called
-// from several goroutines. What it gives is held to all that VerifySignatures demands, the curve equation by our own
-// verifier: together they are the two implementations that every signature passes before it leaves.
-func (f *Proven) Sign(position int, sign func(Task) (der []byte, err error)) ([]Signature, error) {
+// signTogether is how many inputs a key is asked for at a time.
+const signTogether = 32
+
+// Sign has the key at a position sign every input. The function given signs the digests of tasks: strict DER with low S,
+// without a sighash byte, each verified with btcec against the public key of its task before it is let go. With an error
+// it gives the signatures of the tasks before the one that failed. It is called from several goroutines. What it gives is
+// held to all that VerifySignatures demands, the curve equation by our own verifier: together they are the two
+// implementations that every signature passes before it leaves.
+func (f *Proven) Sign(position int, sign func([]Task) (ders [][]byte, err error)) ([]Signature, error) {
 	tasks, err := f.Tasks(position)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Signature, len(tasks))
-	err = inParallel(len(tasks), func(i int) error {
-		der, err := sign(tasks[i])
-		if err != nil {
-			return fmt.Errorf("input %d: %w", i, err)
+	out, parts := make([]Signature, len(tasks)), evenly(tasks, signTogether)
+	err = inParallel(len(parts), func(i int) error {
+		part := parts[i]
+		ders, err := sign(part)
+		if err == nil && len(ders) != len(part) || len(ders) > len(part) {
+			err = fmt.Errorf("%d signatures for %d inputs", len(ders), len(part))
 		}
-		out[i] = Signature{uint32(i), tasks[i].PubKey, append(der, sighashAll)}
+		if err != nil {
+			return fmt.Errorf("input %d: %w", part[min(len(ders), len(part)-1)].Input, err)
+		}
+		for j, task := range part {
+			out[task.Input] = Signature{uint32(task.Input), task.PubKey, append(ders[j], sighashAll)}
+		}
 		return nil
 	})
 	if err != nil {

@@ -132,7 +132,12 @@ func (c *curve) combine(a, b *big.Int, q affine) point {
 // verify checks an ECDSA signature over a digest.
 func (c *curve) verify(digest [32]byte, key [33]byte, r, s *big.Int) bool {
 	q, ok := decompress(key)
-	if !ok || r.Sign() <= 0 || s.Sign() <= 0 || r.Cmp(c.n) >= 0 || s.Cmp(c.n) >= 0 {
+	return ok && c.verifyFor(q, digest, r, s)
+}
+
+// verifyFor is verify with the key as a point.
+func (c *curve) verifyFor(q affine, digest [32]byte, r, s *big.Int) bool {
+	if r.Sign() <= 0 || s.Sign() <= 0 || r.Cmp(c.n) >= 0 || s.Cmp(c.n) >= 0 {
 		return false
 	}
 	w := new(big.Int).ModInverse(s, c.n)

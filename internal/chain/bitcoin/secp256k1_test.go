@@ -309,3 +309,30 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	})
 }
+
+// A y that comes with a key is taken only when it is the key's own.
+func TestAYIsHeldToItsKey(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		secret := rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "secret")
+		_, public := btcec.PrivKeyFromBytes(append(secret[:31:31], secret[31]|1))
+		key, y := [33]byte(public.SerializeCompressed()), [32]byte(public.SerializeUncompressed()[33:])
+		for name, with := range map[string][32]byte{"its y": y, "no y": {}} {
+			if is, same := bitcoin.HasPoint(key, with); !is || !same {
+				t.Fatalf("%x with %s: %t %t", key, name, is, same)
+			}
+		}
+		other, bent, far := key, y, [32]byte(bytes.Repeat([]byte{255}, 32))
+		other[0] ^= 1
+		bent[rapid.IntRange(0, 31).Draw(t, "byte")] ^= byte(rapid.IntRange(1, 255).Draw(t, "bits"))
+		none := key
+		none[0] = rapid.SampledFrom([]byte{0, 1, 4, 6, 7}).Draw(t, "form")
+		for name, of := range map[string]struct {
+			key [33]byte
+			y   [32]byte
+		}{"the negative key": {other, y}, "a bent y": {key, bent}, "a y beyond the field": {key, far}, "another form": {none, y}} {
+			if is, _ := bitcoin.HasPoint(of.key, of.y); is {
+				t.Fatalf("%s: %x %x", name, of.key, of.y)
+			}
+		}
+	})
+}

@@ -18,6 +18,7 @@ type Task struct {
 	Branch wallet.Branch
 	Index  uint32
 	PubKey [33]byte
+	Y      [32]byte // of PubKey, or zeros; whoever uses it checks it against PubKey
 	Digest [32]byte
 }
 
@@ -45,6 +46,11 @@ type checker struct {
 
 // check verifies one signature: encoding, low S, type ALL, and the curve equation by two implementations.
 func (k checker) check(digest [32]byte, key [33]byte, signature []byte, where string) error {
+	return k.checkTask(Task{PubKey: key, Digest: digest}, signature, where)
+}
+
+func (k checker) checkTask(t Task, signature []byte, where string) error {
+	digest, key := t.Digest, t.PubKey
 	if len(signature) == 0 || signature[len(signature)-1] != sighashAll {
 		return distrust("sighash-not-all", where, "01 (ALL)", fmt.Sprintf("%x", tail(signature)))
 	}
@@ -56,7 +62,8 @@ func (k checker) check(digest [32]byte, key [33]byte, signature []byte, where st
 	if s.Cmp(k.curve.halfN) > 0 {
 		return distrust("signature-high-s", where, "S in the lower half", "the other root, which relay refuses")
 	}
-	first, second := k.countersigned || verifyBtcec(digest, key, der), k.curve.verify(digest, key, r, s)
+	q, ok := pointOf(key, t.Y)
+	first, second := k.countersigned || verifyBtcec(digest, key, der), ok && k.curve.verifyFor(q, digest, r, s)
 	if first != second {
 		return distrust("verifiers-differ", where, "one answer from two verifiers", fmt.Sprintf("btcec %t, ours %t", first, second))
 	}
@@ -182,7 +189,9 @@ func (k checker) answer(found *Proven, signatures []Signature) (answer, error) {
 	}
 	err := inParallel(len(signatures), func(i int) error {
 		sig := signatures[i]
-		return k.check(found.inputs[sig.Input].digest, sig.PubKey, out.signatures[sig.Input], fmt.Sprintf("input %d", sig.Input))
+		coin := found.inputs[sig.Input]
+		task := Task{PubKey: sig.PubKey, Y: coin.derived.y(out.position), Digest: coin.digest}
+		return k.checkTask(task, out.signatures[sig.Input], fmt.Sprintf("input %d", sig.Input))
 	})
 	if err != nil {
 		return answer{}, err

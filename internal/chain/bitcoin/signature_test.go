@@ -356,16 +356,26 @@ func TestAttack068SignGivesAllOrNothing(t *testing.T) {
 	must(t, err)
 	tasks, err := found.Tasks(2)
 	must(t, err)
+	for _, task := range tasks {
+		key, err := btcec.ParsePubKey(task.PubKey[:])
+		must(t, err)
+		if y := key.SerializeUncompressed()[33:]; !bytes.Equal(y, task.Y[:]) {
+			t.Errorf("input %d: y %x, want %x", task.Input, task.Y, y)
+		}
+	}
 	want := w.signers[2].sign(t, tasks)
-	signer := func(broken map[int]error) func(bitcoin.Task) ([]byte, error) {
-		return func(task bitcoin.Task) ([]byte, error) {
-			der := bytes.Clone(want[task.Input].Signature[:len(want[task.Input].Signature)-1])
-			if err, is := broken[task.Input]; is && err != nil {
-				return nil, err
-			} else if is {
-				der = bytes.Clone(want[0].Signature[:len(want[0].Signature)-1])
+	signer := func(broken map[int]error) func([]bitcoin.Task) ([][]byte, error) {
+		return func(tasks []bitcoin.Task) (ders [][]byte, err error) {
+			for _, task := range tasks {
+				der := bytes.Clone(want[task.Input].Signature[:len(want[task.Input].Signature)-1])
+				if err, is := broken[task.Input]; is && err != nil {
+					return ders, err
+				} else if is {
+					der = bytes.Clone(want[0].Signature[:len(want[0].Signature)-1])
+				}
+				ders = append(ders, der)
 			}
-			return der, nil
+			return ders, nil
 		}
 	}
 	got, err := found.Sign(2, signer(nil))
@@ -380,6 +390,11 @@ func TestAttack068SignGivesAllOrNothing(t *testing.T) {
 	got, err = found.Sign(2, signer(map[int]error{9: nil, 14: nil}))
 	if wantRefusal(t, err, "verifiers-differ@input 9"); got != nil {
 		t.Error("a wrong signature leaves")
+	}
+	for _, n := range []int{0, 1, 21} {
+		if got, err = found.Sign(2, func([]bitcoin.Task) ([][]byte, error) { return make([][]byte, n), nil }); err == nil || got != nil {
+			t.Errorf("%d signatures whatever is asked for: %v", n, err)
+		}
 	}
 	if got, err = found.Sign(3, signer(nil)); got != nil {
 		t.Error("a key that is not there signs")

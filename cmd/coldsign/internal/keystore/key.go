@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -16,7 +17,8 @@ import (
 
 // holder is how a private key is held: in memory, or in a token.
 type holder interface {
-	sign(ctx context.Context, branch wallet.Branch, index uint32, digest [32]byte) (der []byte, err error)
+	// sign gives the signatures up to the first that failed.
+	sign(ctx context.Context, requests []Request) (ders [][]byte, err error)
 	receipt() ssh.Signer
 	close() error
 }
@@ -41,8 +43,11 @@ func (k *Key) Sign(ctx context.Context, branch wallet.Branch, index uint32, dige
 	if pub, err = k.record.PubKey(branch, index); err != nil {
 		return nil, pub, err
 	}
-	der, err = k.SignAt(ctx, Place{branch, index, pub}, digest)
-	return der, pub, err
+	ders, err := k.SignAt(ctx, []Request{{Place{Branch: branch, Index: index, PubKey: pub}, digest}})
+	if err != nil {
+		return nil, pub, err
+	}
+	return ders[0], pub, nil
 }
 
 // Place is where a signature is wanted, and the public key that the pinned wallet derives there.
@@ -50,22 +55,30 @@ type Place struct {
 	Branch wallet.Branch
 	Index  uint32
 	PubKey [33]byte
+	Y      [32]byte // the y of PubKey, or zeros. It saves a square root and is not believed: see public
 }
 
-// SignAt signs a digest: strict DER, low-S, without a sighash byte. The signature is verified against the public key of
-// the place, which was derived by the public way, before it is returned: a fault in the private derivation or in the
-// signing would otherwise publish a wrong signature, and some wrong signatures publish the key.
-func (k *Key) SignAt(ctx context.Context, at Place, digest [32]byte) (der []byte, err error) {
-	if der, err = k.sign(ctx, at, digest); err != nil {
-		return nil, err
-	}
-	if err := verify(der, at.PubKey, digest); err != nil {
-		return nil, err
-	}
-	return der, nil
+// Request is a digest to be signed at a place.
+type Request struct {
+	Place
+	Digest [32]byte
 }
 
-func (k *Key) sign(ctx context.Context, at Place, digest [32]byte) ([]byte, error) {
+// SignAt signs the digest of each request: strict DER, low-S, without a sighash byte. Every signature is verified against
+// the public key of its place, which was derived by the public way, before it is returned: a fault in the private
+// derivation or in the signing would otherwise publish a wrong signature, and some wrong signatures publish the key.
+// With an error come the signatures of the requests before the one that it is about.
+func (k *Key) SignAt(ctx context.Context, requests []Request) ([][]byte, error) {
+	ders, err := k.sign(ctx, requests)
+	for i, der := range ders {
+		if err := verifyAt(der, requests[i].Place, requests[i].Digest); err != nil {
+			return ders[:i], err
+		}
+	}
+	return ders, err
+}
+
+func (k *Key) sign(ctx context.Context, requests []Request) ([][]byte, error) {
 	k.mutex.RLock()
 	defer k.mutex.RUnlock()
 	if k.holder == nil {
@@ -74,14 +87,33 @@ func (k *Key) sign(ctx context.Context, at Place, digest [32]byte) ([]byte, erro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return k.holder.sign(ctx, at.Branch, at.Index, digest)
+	return k.holder.sign(ctx, requests)
 }
 
-// verify reads a signature as a stranger would: strict DER, low-S, good for the key.
+// public reads the key of a place. With y it reads the form that holds x, y and whether y is odd, which btcec refuses
+// when it is no point of the curve or y is of the other kind: a y that is not this key's own gives no key.
+func (p Place) public() (*btcec.PublicKey, error) {
+	if p.Y == [32]byte{} {
+		return btcec.ParsePubKey(p.PubKey[:])
+	}
+	const even, odd, compressedToHybrid = 2, 3, 4
+	if p.PubKey[0] != even && p.PubKey[0] != odd {
+		return nil, errors.New("a public key that is not compressed")
+	}
+	hybrid := append(append(make([]byte, 0, 65), p.PubKey[:]...), p.Y[:]...)
+	hybrid[0] += compressedToHybrid
+	return btcec.ParsePubKey(hybrid)
+}
+
 func verify(der []byte, pub [33]byte, digest [32]byte) error {
+	return verifyAt(der, Place{PubKey: pub}, digest)
+}
+
+// verifyAt reads a signature as a stranger would: strict DER, low-S, good for the key.
+func verifyAt(der []byte, at Place, digest [32]byte) error {
 	fault := spend.Distrust("signature-fault", "own signature", "a strict low-S signature by the pinned key", "another",
 		"sign nothing with this machine or token until the fault is found")
-	key, err := btcec.ParsePubKey(pub[:])
+	key, err := at.public()
 	if err != nil {
 		return fault
 	}

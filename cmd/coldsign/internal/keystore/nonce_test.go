@@ -33,7 +33,8 @@ func TestPlainRFC6979AgreesWithKnownVectors(t *testing.T) {
 		}
 		private, _ := btcec.PrivKeyFromBytes(raw)
 		digest := sha256.Sum256([]byte(v.message))
-		k, r := nonceOf(private, digest, 0, 0)
+		k, r, point := nonceOf(private, digest, 0, 0)
+		abscissas([]attempt{{r: r, point: point}})
 		s := complete(private, digest, k, r)
 		rb, sb := r.Bytes(), s.Bytes()
 		if got := hex.EncodeToString(rb[:]) + hex.EncodeToString(sb[:]); got != v.signature {

@@ -94,7 +94,7 @@ func TestRefusalsOfKeystore(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = key.SignAt(context.Background(), Place{Branch: wallet.Receive, Index: 0, PubKey: other}, [32]byte{1})
+			_, err = key.SignAt(context.Background(), []Request{{Place{Branch: wallet.Receive, Index: 0, PubKey: other}, [32]byte{1}}})
 			return err
 		}),
 	}, *update)

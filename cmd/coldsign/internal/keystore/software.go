@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcutil/v2/hdkeychain"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
@@ -110,18 +111,36 @@ func (k *softwareKey) matches(stored wallet.KeyRecord) error {
 		fmt.Sprintf("fingerprint %x", k.fingerprint), "do not use this key file; import the seed words into a new one")
 }
 
-// sign derives the child key of one script, uses it and forgets it.
-func (k *softwareKey) sign(_ context.Context, branch wallet.Branch, index uint32, digest [32]byte) ([]byte, error) {
-	parent, err := k.branch(branch)
+// sign derives the child keys of scripts, uses them and forgets them.
+func (k *softwareKey) sign(_ context.Context, requests []Request) ([][]byte, error) {
+	var privates []*btcec.PrivateKey
+	defer func() {
+		for _, private := range privates {
+			private.Zero()
+		}
+	}()
+	var failed error
+	for _, r := range requests {
+		private, err := k.child(r.Place)
+		if err != nil {
+			failed = err
+			break
+		}
+		privates = append(privates, private)
+	}
+	ders := make([][]byte, len(privates))
+	for i, signature := range signEachLowR(privates, requests) {
+		ders[i] = signature.Serialize()
+	}
+	return ders, failed
+}
+
+func (k *softwareKey) child(at Place) (*btcec.PrivateKey, error) {
+	parent, err := k.branch(at.Branch)
 	if err != nil {
 		return nil, err
 	}
-	private, err := parent.child(index)
-	if err != nil {
-		return nil, err
-	}
-	defer private.Zero()
-	return signLowR(private, digest).Serialize(), nil
+	return parent.child(at.Index)
 }
 
 func (k *softwareKey) receipt() ssh.Signer { return k.receipts }

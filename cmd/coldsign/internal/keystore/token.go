@@ -148,15 +148,26 @@ func (k *tokenKey) prove(ctx context.Context, f file) (err error) {
 	if err != nil {
 		return err
 	}
-	der, err := k.sign(ctx, wallet.Receive, 0, digest)
+	der, err := k.signOne(ctx, wallet.Receive, 0, digest)
 	if err != nil {
 		return fmt.Errorf("%s: %w", where(f.record.Name), err)
 	}
 	return verify(der, pinned, digest)
 }
 
-// sign uses the one key of the token, whatever branch and index are asked for, or the key of a pool that stands there.
-func (k *tokenKey) sign(ctx context.Context, branch wallet.Branch, index uint32, digest [32]byte) ([]byte, error) {
+func (k *tokenKey) sign(ctx context.Context, requests []Request) (ders [][]byte, err error) {
+	for _, r := range requests {
+		der, err := k.signOne(ctx, r.Branch, r.Index, r.Digest)
+		if err != nil {
+			return ders, err
+		}
+		ders = append(ders, der)
+	}
+	return ders, nil
+}
+
+// signOne uses the one key of the token, whatever branch and index are asked for, or the key of a pool that stands there.
+func (k *tokenKey) signOne(ctx context.Context, branch wallet.Branch, index uint32, digest [32]byte) ([]byte, error) {
 	pinned, err := k.record.PubKey(branch, index)
 	if err != nil {
 		return nil, err

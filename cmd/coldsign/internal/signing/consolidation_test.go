@@ -83,8 +83,15 @@ func (tr *treasury) signWithSecondKey(t *testing.T, proven *bitcoin.Proven) []bi
 	key, err := store.Unlock("COLD-A-1", keystore.NewSecret([]byte(passphrase)))
 	must(t, err)
 	defer key.Close()
-	signatures, err := proven.Sign(1, func(task bitcoin.Task) ([]byte, error) {
-		return key.SignAt(t.Context(), keystore.Place{Branch: task.Branch, Index: task.Index, PubKey: task.PubKey}, task.Digest)
+	signatures, err := proven.Sign(1, func(tasks []bitcoin.Task) (ders [][]byte, err error) {
+		for _, task := range tasks {
+			der, _, err := key.Sign(t.Context(), task.Branch, task.Index, task.Digest)
+			if err != nil {
+				return ders, err
+			}
+			ders = append(ders, der)
+		}
+		return ders, nil
 	})
 	must(t, err)
 	return signatures

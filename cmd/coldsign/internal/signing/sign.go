@@ -275,11 +275,19 @@ func changeIndex(e chain.Effects) uint32 {
 	return 0
 }
 
+func requests(tasks []bitcoin.Task) []keystore.Request {
+	out := make([]keystore.Request, len(tasks))
+	for i, task := range tasks {
+		out[i] = keystore.Request{Place: keystore.Place{Branch: task.Branch, Index: task.Index, PubKey: task.PubKey, Y: task.Y}, Digest: task.Digest}
+	}
+	return out
+}
+
 // signatures uses the key, once for each input. The key store verifies every signature with btcec against the public key
 // of the task before it gives it out, and the chain room by its own implementation before it goes on.
 func (s *Session) signatures(ctx context.Context, key *keystore.Key, x Examination, position int) ([]bitcoin.Signature, error) {
-	out, err := x.Proven.Sign(position, func(task bitcoin.Task) ([]byte, error) {
-		return key.SignAt(ctx, keystore.Place{Branch: task.Branch, Index: task.Index, PubKey: task.PubKey}, task.Digest)
+	out, err := x.Proven.Sign(position, func(tasks []bitcoin.Task) ([][]byte, error) {
+		return key.SignAt(ctx, requests(tasks))
 	})
 	if err != nil {
 		return nil, err
