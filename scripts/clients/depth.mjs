@@ -65,11 +65,19 @@ await check(`a local book over ${site.updates} changes of levels`, async () => {
   const place = () => trader.newOrder(symbol, Math.random() < 0.5 ? 'BUY' : 'SELL', 'LIMIT',
     { price: price(), quantity: (0.001 + Math.floor(Math.random() * 100) / 1e5).toFixed(5), timeInForce: 'GTC', newOrderRespType: 'ACK', newClientOrderId: 'd' + Math.random().toString(36).slice(2) })
   // The programs keep to the limits that the exchange tells, and go on when there is room again.
-  const most = (await reader.exchangeInfo({ symbol })).data.rateLimits.find(l => l.rateLimitType === 'REQUEST_WEIGHT').limit
+  const limits = (await reader.exchangeInfo({ symbol })).data.rateLimits
+  const most = limits.find(l => l.rateLimitType === 'REQUEST_WEIGHT').limit
+  const orders = limits.find(l => l.rateLimitType === 'ORDERS' && l.interval === 'SECOND').limit
+  let placed = 0 // orders in this interval of ten seconds
   const room = async weight => {
     while (Number((await reader.ping()).headers['x-mbx-used-weight-1m']) + weight > most) await new Promise(resolve => setTimeout(resolve, 5000))
   }
-  const burst = async n => { await room(n + 20); await Promise.all(Array.from({ length: n }, place)) }
+  const burst = async n => {
+    await room(n + 20)
+    if (placed + n > orders) await new Promise(resolve => setTimeout(resolve, 10_050 - Date.now() % 10_000))
+    const answers = await Promise.all(Array.from({ length: n }, place))
+    placed = Math.max(...answers.map(a => Number(a.headers['x-mbx-order-count-10s'])))
+  }
 
   await burst(20)
   const snapshot = (await reader.depth(symbol, { limit: 100 })).data
