@@ -140,3 +140,11 @@ func (d desks) ProposeChange(ctx context.Context, by admin.Actor, draft []byte) 
 func (d desks) ApproveChange(ctx context.Context, by admin.Actor, id string, armored []byte) (admin.Change, error) {
 	return d.r.changes.ApproveChange(ctx, by, id, armored)
 }
+
+// approvesAChange prints every object about changes.
+func (r *rig) approvesAChange(prints func(...string)) {
+	r.changes = newChangeDesk("operator")
+	prints("change", "show", r.changes.id())
+	prints("change", "approve", r.changes.id(), "--identity", r.identity, "--yes", r.changes.first())
+	prints("change", "list")
+}

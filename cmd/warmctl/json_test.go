@@ -92,10 +92,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		asked = append(asked, "warmctl "+strings.Join(args, " "))
 		documented(r.mustRun(append(args, "--json")...))
 	}
-	r.changes = newChangeDesk("operator")
-	prints("change", "show", r.changes.id())
-	prints("change", "approve", r.changes.id(), "--identity", r.identity, "--yes", r.changes.first())
-	prints("change", "list")
+	r.approvesAChange(prints)
 	prints("wallet", "add", r.file("cold", r.cold.Marshal()))
 	prints("wallet", "list")
 	prints("wallet", "address", "HOT-BTC-1", "4")
