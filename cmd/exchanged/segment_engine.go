@@ -16,6 +16,7 @@ import (
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/store/journal"
 	"github.com/coldsign/coldsign/internal/store/records"
 )
@@ -120,12 +121,21 @@ func (s *site) openEngine(ctx context.Context) (work, error) {
 		if err := s.app.JSON("coldsign.engine-ready/v1", map[string]any{"seq": e.runner.Applied(), "pid": os.Getpid()}); err != nil {
 			return errors.Join(err, e.close())
 		}
-		err := together(ctx, e.runner.Run, e.follower.Run)
-		if errors.Is(err, engine.ErrSuperseded) {
-			err = console.Fail(console.Refused, err, "one engine writes a journal: end this one, or start it with --standby")
-		}
-		return errors.Join(err, e.close())
+		return errors.Join(engineEnd(together(ctx, e.runner.Run, e.follower.Run)), e.close())
 	}, nil
+}
+
+// engineEnd gives an engine's end its exit code. Another engine's frame is a refusal, and final. A write that failed is
+// not: a database server was restarted, or a disk hung, and whoever starts the engine again learns what is durable.
+func engineEnd(err error) error {
+	var refusal *spend.Refusal
+	switch {
+	case errors.Is(err, engine.ErrSuperseded):
+		return console.Fail(console.Refused, err, "one engine writes a journal: end this one, or start it with --standby")
+	case errors.As(err, &refusal) && refusal.Code == "journal-write-failed":
+		return console.Fail(console.Failed, errors.New(err.Error()), refusal.Fix)
+	}
+	return err
 }
 
 // recover opens the journal and makes the state that it describes.
@@ -188,12 +198,30 @@ func (e *engineSegment) state(ctx context.Context, options journal.Options) (*en
 		return e.takeOver(ctx, options, from)
 	}
 	var err error
-	if e.journal, err = journal.Open(ctx, options); err != nil {
+	if e.journal, err = openJournal(ctx, options); err != nil {
 		return nil, err
 	}
 	state, done, err := engine.Recover(ctx, e.journal, from)
 	e.recovered(done)
 	return state, err
+}
+
+// openJournal opens the journal for writing. A PostgreSQL server gives up the place of an engine that was killed only
+// when it notices, so the one that is started in its stead asks for a while before it says that there are two.
+func openJournal(ctx context.Context, o journal.Options) (*journal.Journal, error) {
+	const tries, every = 20, 100 * time.Millisecond
+	for try := 1; ; try++ {
+		j, err := journal.Open(ctx, o)
+		var refusal *spend.Refusal
+		if o.URL == "" || try == tries || !errors.As(err, &refusal) || refusal.Code != "journal-in-use" {
+			return j, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(every):
+		}
+	}
 }
 
 func (e *engineSegment) takeOver(ctx context.Context, options journal.Options, from engine.RecoverOptions) (*engine.State, error) {

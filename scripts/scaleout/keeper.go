@@ -25,7 +25,6 @@ type keeper struct {
 	process *os.Process
 	held    bool // not started again until release
 	starts  int
-	codes   []int // of the ends that nobody here caused
 	stopped bool
 	done    chan struct{}
 }
@@ -54,12 +53,9 @@ func (k *keeper) loop() {
 		}
 		k.mu.Unlock()
 		if cmd != nil && err == nil {
-			code := exitCode(cmd.Wait())
+			_ = cmd.Wait() // how it ended stands in its log
 			k.mu.Lock()
 			k.process = nil
-			if code >= 0 && !k.stopped {
-				k.codes = append(k.codes, code)
-			}
 			k.mu.Unlock()
 		}
 		time.Sleep(k.delay)
@@ -87,13 +83,29 @@ func (k *keeper) start() (*exec.Cmd, error) {
 }
 
 // kill ends the program as a power cut would.
-func (k *keeper) kill() error {
+func (k *keeper) kill() error { return k.signal(syscall.SIGKILL) }
+
+func (k *keeper) signal(s syscall.Signal) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.process == nil {
 		return fmt.Errorf("%s does not run", k.name)
 	}
-	return k.process.Signal(syscall.SIGKILL)
+	return k.process.Signal(s)
+}
+
+// runs reports whether the program runs.
+func (k *keeper) runs() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.process != nil
+}
+
+// begun is how often the program was started.
+func (k *keeper) begun() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.starts
 }
 
 // hold keeps the program from being started again; release lets it.
@@ -101,13 +113,6 @@ func (k *keeper) hold(held bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.held = held
-}
-
-// unexpected returns the exit codes of ends that no signal caused.
-func (k *keeper) unexpected() []int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return append([]int(nil), k.codes...)
 }
 
 // close ends the program for good.

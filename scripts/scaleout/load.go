@@ -42,8 +42,11 @@ type load struct {
 	gateways []string // host:port
 	keys     []apiKey
 	pace     time.Duration // between two orders of a customer
-	paused   atomic.Bool
-	only     atomic.Int32 // the one gateway to use, or -1
+	// long is how long a customer goes on asking for an order of which no answer came, before it believes that there is
+	// none: longer than anything that is under way can still be taken.
+	long   time.Duration
+	paused atomic.Bool
+	only   atomic.Int32 // the one gateway to use, or -1
 
 	mu       sync.Mutex
 	orders   []*order
@@ -56,16 +59,12 @@ type load struct {
 	hurry    context.CancelFunc // ends what is asked again and again
 }
 
-// askLong is how long a customer goes on asking for an order of which no answer came, before it believes that there is
-// none: longer than anything that is under way can still be taken.
-const askLong = 25 * time.Second
-
 // connections is how many requests a customer has under way at a time, apart from those whose outcome it asks for.
 const connections = 3
 
 // begin starts the customers, one for each key.
-func begin(gateways []string, keys []apiKey, pace time.Duration) *load {
-	l := &load{gateways: gateways, keys: keys, pace: pace, acks: make([][]time.Time, len(gateways)), troubles: map[string]int{}, troubled: make([]time.Time, len(gateways))}
+func begin(gateways []string, keys []apiKey, pace, long time.Duration) *load {
+	l := &load{gateways: gateways, keys: keys, pace: pace, long: long, acks: make([][]time.Time, len(gateways)), troubles: map[string]int{}, troubled: make([]time.Time, len(gateways))}
 	l.only.Store(-1)
 	ctx, stop := context.WithCancel(context.Background())
 	asks, hurry := context.WithCancel(context.Background())
@@ -82,7 +81,7 @@ func begin(gateways []string, keys []apiKey, pace time.Duration) *load {
 // end stops all customers, after they have learned what became of their last orders.
 func (l *load) end() {
 	l.stop()
-	timer := time.AfterFunc(2*askLong, l.hurry)
+	timer := time.AfterFunc(2*l.long, l.hurry)
 	l.workers.Wait()
 	timer.Stop()
 	l.hurry()
@@ -237,7 +236,7 @@ func (c *customer) order(ctx context.Context) {
 // through another gateway: the exchange knows it by its signature and does not do it twice. The others only ask.
 func (c *customer) settle(o *order, query string, gateway int) {
 	resend := c.place%4 != 0
-	until := time.Now().Add(askLong)
+	until := time.Now().Add(c.load.long)
 	for try := 1; c.asks.Err() == nil; try++ {
 		wait(c.asks, min(time.Duration(try)*100*time.Millisecond, 2*time.Second))
 		gateway = (gateway + 1) % len(c.load.gateways)

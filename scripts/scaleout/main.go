@@ -56,7 +56,7 @@ func play(bin, dir string, customers int, pace, away time.Duration) (err error) 
 		return err
 	}
 	s.say("the exchange runs; %d customers begin", customers)
-	s.load = begin(s.gateways, s.keys, pace)
+	s.load = begin(s.gateways, s.keys, pace, 25*time.Second)
 	defer s.load.hurry()
 	defer s.load.stop()
 	var rows []row

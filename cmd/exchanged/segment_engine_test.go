@@ -1,0 +1,29 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/engine"
+	"github.com/coldsign/coldsign/internal/spend"
+)
+
+// A write that failed because the database server was restarted ended the whole exchange: its exit code was that of a
+// refusal, which the supervisor takes for final.
+func TestAnEngineIsStartedAgainAfterAWriteThatFailedAndNotBesideAnother(t *testing.T) {
+	lost := fmt.Errorf("%w: %w", spend.Refuse("journal-write-failed", "after command 7", "a durable write", "an error", "start the engine again"), errors.New("57P01"))
+	taken := fmt.Errorf("%w: %w", engine.ErrSuperseded, spend.Refuse("journal-superseded", "after command 7", "one engine", "two", "end one"))
+	for _, c := range []struct {
+		err   error
+		code  console.Code
+		again bool
+	}{{lost, console.Failed, true}, {errors.Join(errors.New("records"), lost), console.Failed, true}, {taken, console.Refused, false}, {nil, console.Done, true},
+		{spend.Refuse("journal-full", "disk", "room", "none", "free some"), console.Refused, false},
+		{spend.Distrust("engine-states-differ", "after command 7", "one hash", "another", "replay"), console.NotAuthentic, false}} {
+		if code := console.CodeOf(engineEnd(c.err)); code != c.code || hopeless(int(code)) == c.again {
+			t.Errorf("%v: exit code %d, expected %d, started again: %v", c.err, code, c.code, c.again)
+		}
+	}
+}
