@@ -1,6 +1,8 @@
 package limits_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -162,13 +164,29 @@ func TestAFullTableNeverLetsMoreThroughAndBansNobodyForOthers(t *testing.T) {
 	}
 }
 
-func TestSentencesOutliveTheTable(t *testing.T) {
+// Control 81: a ban outlives the process, and a file of bans that was changed is refused as a whole.
+func TestControl081SentencesOutliveTheTable(t *testing.T) {
 	tab, now := table(t, limits.Options{}), start
 	hammer(t, tab, now)
 	for account := range exchange.Account(100) {
 		tab.Take(limits.Request{IP: ip("2001:db8::1"), Account: account + 1, Failure: limits.BadSignature}, now)
 	}
-	other, err := limits.New(limits.Options{Sentences: tab.Sentences()})
+	raw := limits.AppendSentences(nil, tab.Sentences())
+	read, err := limits.ReadSentences(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range raw {
+		bad := bytes.Clone(raw)
+		bad[i] ^= 1
+		if _, err := limits.ReadSentences(bad); err == nil {
+			t.Errorf("a file whose byte %d was changed is taken", i)
+		}
+		if _, err := limits.ReadSentences(raw[:i]); err == nil {
+			t.Errorf("the first %d bytes of a file are taken", i)
+		}
+	}
+	other, err := limits.New(limits.Options{Sentences: read})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,4 +204,43 @@ func TestSentencesOutliveTheTable(t *testing.T) {
 			t.Errorf("%+v is taken", s)
 		}
 	}
+}
+
+// Whoever keeps the sentences hears of each that is new, and of nothing else.
+func TestChangesCountNewSentences(t *testing.T) {
+	tab, now := table(t, limits.Options{}), start
+	tab.Take(bad, now)
+	tab.Take(bad, now)
+	if n := tab.Changes(); n != 0 {
+		t.Errorf("slowed down: %d", n)
+	}
+	hammer(t, tab, now)
+	if n := tab.Changes(); n != 1 {
+		t.Errorf("banned: %d", n)
+	}
+	tab.Take(bad, now+second)
+	if n := tab.Changes(); n != 1 {
+		t.Errorf("still banned: %d", n)
+	}
+	tab.Unban(bad.IP)
+	if n := tab.Changes(); n != 2 {
+		t.Errorf("forgiven: %d", n)
+	}
+}
+
+// A file whose sum is right is read in one way, or refused.
+func FuzzReadSentences(f *testing.F) {
+	f.Add(limits.AppendSentences(nil, []limits.Sentence{{Block: netip.MustParsePrefix("203.0.113.7/32"), Level: 6, Why: limits.WhyRepeatedly},
+		{Block: netip.MustParsePrefix("2001:db8::/64"), Level: 1, Why: limits.WhyStuffing}})[:len("CSBANS01")+70])
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		sum := sha256.Sum256(raw)
+		raw = append(raw, sum[:]...)
+		list, err := limits.ReadSentences(raw)
+		if err != nil {
+			return
+		}
+		if again := limits.AppendSentences(nil, list); !bytes.Equal(again, raw) {
+			t.Errorf("%x is read as %x", raw, again)
+		}
+	})
 }

@@ -127,6 +127,7 @@ type Table struct {
 	mu        sync.Mutex
 	now       exchange.Millis // the newest time that was given
 	o         Options
+	changes   uint64 // of sentences
 	addresses addresses
 	accounts  map[exchange.Account]*conduct
 }
@@ -172,7 +173,11 @@ func (t *Table) Take(r Request, now exchange.Millis) Decision {
 	limit, excepted := t.limit(r.IP)
 	e, own := t.addresses.entry(keyOf(r.IP), now)
 	judge := judgement{e: e, now: now, limit: limit, own: own, excepted: excepted}
+	level, until := e.level, e.until
 	d := judge.take(r)
+	if e.level != level || e.until != until {
+		t.changes++
+	}
 	if d.Verdict != Pass || r.Account == 0 || r.Failure != NoFailure {
 		return d
 	}

@@ -42,10 +42,26 @@ func (t *Table) Sentences() []Sentence {
 	return out
 }
 
+// valid reports whether a table can have given the sentence.
+func (s Sentence) valid() bool {
+	return s.Level > 0 && s.Level <= levelBlocked && s.Block.IsValid() && keyOf(s.Block.Addr()).block() == s.Block && s.Since >= 0 && s.Until >= 0 &&
+		s.Since/1000 <= 1<<32-1 && s.Until/1000 <= 1<<32-1
+}
+
+// Blocked reports whether the sentence is for good, until two people end it.
+func (s Sentence) Blocked() bool { return s.Level == levelBlocked }
+
+// Changes counts how often what Sentences returns became another: whoever keeps them asks for it, and then for them.
+func (t *Table) Changes() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changes
+}
+
 // sentence takes in what an earlier table knew.
 func (a *addresses) sentence(s Sentence) error {
 	k := keyOf(s.Block.Addr())
-	if s.Level == 0 || s.Level > levelBlocked || k.block() != s.Block || s.Since < 0 || s.Until < 0 || s.Since/1000 > 1<<32-1 || s.Until/1000 > 1<<32-1 {
+	if !s.valid() {
 		return fmt.Errorf("limits: sentence of %v, level %d: none that a table gave", s.Block, s.Level)
 	}
 	e, own := a.entry(k, 0)
@@ -89,5 +105,6 @@ func (t *Table) Unban(ip netip.Addr) bool {
 	}
 	e := t.addresses.at(place)
 	e.level, e.until, e.strikes, e.marks, e.struck = 0, 0, 0, 0, 0
+	t.changes++
 	return true
 }
