@@ -53,7 +53,7 @@ func start(ctx context.Context, o journal.Options, s settings) (*running, error)
 		return nil, err
 	} else if last == 0 {
 		var failed error
-		storetest.Genesis(accounts, func(f engine.Frame) { failed = errors.Join(failed, j.Append(ctx, f)) })
+		storetest.Genesis(s.accounts, func(f engine.Frame) { failed = errors.Join(failed, j.Append(ctx, f)) })
 		if failed != nil {
 			return nil, failed
 		}

@@ -35,10 +35,11 @@ type settings struct {
 	replay   int
 	orders   int
 	profile  string
+	accounts int
 }
 
 func main() {
-	var s settings
+	s := settings{accounts: accounts}
 	flag.StringVar(&s.dir, "dir", "", "directory on the disk to measure (default: a new one in the system's temporary directory)")
 	flag.StringVar(&s.stores, "stores", "sqlite,postgres", "which journals")
 	flag.StringVar(&s.inflight, "inflight", "1,16,64,256", "how many callers wait at once")

@@ -16,20 +16,66 @@ import (
 	"github.com/coldsign/coldsign/internal/store/storetest"
 )
 
+// source is who makes commands: some traders in turn, or somebody who fills the book.
+type source interface {
+	Next() exchange.Command
+	Saw(o *exchange.Outcome)
+}
+
+// turns lets traders act one after the other, each told what became of its own commands.
+type turns struct {
+	traders   []*storetest.Trader
+	next, saw int
+}
+
+func (t *turns) Next() exchange.Command {
+	t.next++
+	return t.traders[t.next%len(t.traders)].Next()
+}
+
+func (t *turns) Saw(o *exchange.Outcome) {
+	t.saw++
+	t.traders[t.saw%len(t.traders)].Saw(o)
+}
+
+// ladder rests orders on both sides, for as many accounts as that takes.
+type ladder struct{ n, accounts int64 }
+
+func (l *ladder) Next() exchange.Command {
+	l.n += fillers
+	c := exchange.Command{ID: exchange.RandomID(), Kind: exchange.Place, Account: exchange.Account(1 + l.n%l.accounts), Market: enginetest.Pair, Qty: 1 + l.n%50, Price: 5_000_000 - 1 - l.n%4000}
+	if l.n/fillers%2 == 0 {
+		c.Side, c.Price = exchange.Sell, 5_000_000+1+l.n%4000
+	}
+	return c
+}
+
+func (l *ladder) Saw(*exchange.Outcome) {}
+
+const (
+	fillers        = 4
+	ordersOfOne    = 180 // below what an account may have open
+	tradersOfOne   = 50
+	commandsAtOnce = 200
+)
+
 // fill has four callers submit commands in hundreds until the journal has so many.
-func (e *running) fill(ctx context.Context, commands int, next func(caller int) func() exchange.Command) error {
+func (e *running) fill(ctx context.Context, commands int, from func(caller int) source) error {
 	var wait sync.WaitGroup
-	errs := make([]error, 4)
+	errs := make([]error, fillers)
 	for i := range errs {
 		wait.Go(func() {
-			make1 := next(i)
-			batch, outcomes := make([]exchange.Command, 200), make([]exchange.Outcome, 200)
+			source := from(i)
+			batch, outcomes := make([]exchange.Command, commandsAtOnce), make([]exchange.Outcome, commandsAtOnce)
 			for range commands / len(errs) / len(batch) {
 				for k := range batch {
-					batch[k] = make1()
+					batch[k] = source.Next()
 				}
 				if errs[i] = e.runner.Submit(ctx, "gateway", batch, outcomes); errs[i] != nil {
 					return
+				}
+				for k := range outcomes {
+					source.Saw(&outcomes[k])
 				}
 			}
 		})
@@ -51,13 +97,12 @@ func measureReplay(ctx context.Context, s settings) error {
 		return err
 	}
 	began := time.Now()
-	err = e.fill(ctx, s.replay, func(caller int) func() exchange.Command {
-		traders := make([]*storetest.Trader, 50)
-		for i := range traders {
-			traders[i] = storetest.NewTrader(exchange.Account(1+caller*len(traders)+i), uint64(i))
+	err = e.fill(ctx, s.replay, func(caller int) source {
+		t := &turns{}
+		for i := range tradersOfOne {
+			t.traders = append(t.traders, storetest.NewTrader(exchange.Account(1+caller*tradersOfOne+i), uint64(i)))
 		}
-		i := 0
-		return func() exchange.Command { i++; return traders[i%len(traders)].Next() }
+		return t
 	})
 	wrote := time.Since(began)
 	if err := errors.Join(err, e.close()); err != nil {
@@ -97,22 +142,12 @@ func measureSnapshot(ctx context.Context, s settings) error {
 		return err
 	}
 	o := journal.Options{Dir: dir, Key: make([]byte, 32)}
-	s.follow = false
+	s.follow, s.accounts = false, max(accounts, s.orders/ordersOfOne)
 	e, err := start(ctx, o, s)
 	if err != nil {
 		return err
 	}
-	err = e.fill(ctx, s.orders, func(caller int) func() exchange.Command {
-		n := int64(0)
-		return func() exchange.Command {
-			n++
-			c := exchange.Command{ID: exchange.RandomID(), Kind: exchange.Place, Account: exchange.Account(1 + n%accounts), Market: enginetest.Pair, Qty: 1 + n%50, Price: 5_000_000 - 1 - n%4000}
-			if n%2 == 0 {
-				c.Side, c.Price = exchange.Sell, 5_000_000+1+n%4000
-			}
-			return c
-		}
-	})
+	err = e.fill(ctx, s.orders, func(caller int) source { return &ladder{int64(caller), int64(s.accounts)} })
 	if err := errors.Join(err, e.close()); err != nil {
 		return err
 	}
