@@ -23,7 +23,7 @@ build-static: ## build coldsign and warmctl without PKCS#11, static, into build/
 	CGO_ENABLED=0 $(GO) build -trimpath -o build/static/coldsign ./cmd/coldsign
 	CGO_ENABLED=0 $(GO) build -trimpath -o build/static/warmctl ./cmd/warmctl
 
-demo: setup build ## play the whole story on a real node and SoftHSM; pictures and transcript in out/demo
+demo: setup build ## play the main job and the exchange on a real node and SoftHSM; pictures and transcript in out/demo
 	$(GO) run ./scripts/demo
 
 demo-shell: setup build ## start node and daemon, and open a shell for the README tour
@@ -31,7 +31,7 @@ demo-shell: setup build ## start node and daemon, and open a shell for the READM
 
 test: setup build ## all tests: unit, fuzz seeds, SoftHSM, command stories, end to end on a real node
 	$(GO) test ./...
-	@$(MAKE) --no-print-directory referees
+	@$(MAKE) --no-print-directory referees exchange-tour
 
 referees: ## have bitcoinjs, scure, Caravan, bitcoinerlab and Electrum judge our Bitcoin work (needs Node.js and npm)
 	@sh scripts/setup.sh referees
@@ -42,6 +42,7 @@ lint: setup ## gofmt, vet, staticcheck
 	$(GO) vet ./...
 	$(BIN)/staticcheck ./...
 	$(BIN)/staticcheck -tags referees ./scripts/referees
+	$(BIN)/staticcheck -tags clients ./scripts/demo
 
 docs: ## write docs/cli.md and docs/man from what the programs print for --help, and the examples in docs/refusals
 	$(GO) run ./scripts/gendocs
@@ -69,10 +70,21 @@ crash: setup ## kill a running engine CRASH times (default 500) at every boundar
 bench-journal: setup ## print durable commands a second on SQLite and PostgreSQL beside bare flushes (BENCH, e.g. "-replay 10000000 -orders 1000000")
 	@$(GO) run ./scripts/journalbench $(BENCH)
 
+# npm's programs, exactly as the lock file says; nothing of them runs while they are installed.
+scripts/clients/node_modules/.installed: scripts/clients/package-lock.json
+	@command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 || { echo "ccxt needs Node.js 20.19 or newer with npm: install both (https://nodejs.org has packages), then run this again" >&2; exit 1; }
+	@echo "setup: installing ccxt and Binance's connector with npm ci, exactly as scripts/clients/package-lock.json says"
+	@cd scripts/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && cp package-lock.json node_modules/.installed
+
+.PHONY: exchange-shell exchange-tour
+exchange-shell: setup build scripts/clients/node_modules/.installed ## start an exchange on a real node, and open a shell with a bot in ccxt for the README's tour
+	$(GO) run ./scripts/demo --exchange-shell --dir out/exchange
+
+exchange-tour: setup scripts/clients/node_modules/.installed ## type the README's tour of the exchange on a terminal, as it stands there
+	$(GO) test -tags clients -count=1 -run TheReadmesTourOfTheExchange ./scripts/demo
+
 .PHONY: clients
-clients: ## run ccxt and Binance's connector against an exchange of this tree (needs Node.js and npm; CLIENTS, e.g. --updates 2000)
-	@cmp -s scripts/clients/package-lock.json scripts/clients/node_modules/.installed || { cd scripts/clients && \
-		npm ci --ignore-scripts --loglevel=error && cp package-lock.json node_modules/.installed; }
+clients: scripts/clients/node_modules/.installed ## run ccxt and Binance's connector against an exchange of this tree (needs Node.js and npm; CLIENTS, e.g. --updates 2000)
 	$(GO) run ./scripts/clients $(CLIENTS)
 
 .PHONY: scale-out

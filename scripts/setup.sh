@@ -38,6 +38,7 @@ want=""
 [ -z "${missing_cc:-}" ] || want="$want gcc libc6-dev"
 softhsm_module || want="$want softhsm2"
 command -v ssh-keygen >/dev/null 2>&1 || want="$want openssh-client"
+command -v curl >/dev/null 2>&1 || want="$want curl ca-certificates"
 postgres_server || want="$want postgresql"
 [ -z "$referees" ] || /usr/bin/python3 -I -c 'import electrum' 2>/dev/null || want="$want electrum"
 

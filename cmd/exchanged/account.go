@@ -166,10 +166,10 @@ func newAPIKeyCmd(a *app) *cobra.Command {
 		Use:   "add ACCOUNT",
 		Short: "Make an API key, and show its secret once",
 		Long: "An hmac key's secret is drawn by the exchange, stored sealed, and shown once. Of an ed25519 key only the public half comes\n" +
-			"here, and there is no secret to lose. A key with scope withdraw needs --allow and a one-time code of the customer, and\n" +
+			"here, and there is no secret to lose. A key with scope withdraw needs --from and a one-time code of the customer, and\n" +
 			"counts only after its cool-down.",
 		Example: "  exchanged account key add 17 --scope read,trade --data /srv/coldsign\n" +
-			"  exchanged account key add 17 --kind ed25519 --public BASE64 --scope read,trade --allow 198.51.100.7 --data /srv/coldsign",
+			"  exchanged account key add 17 --kind ed25519 --public BASE64 --scope read,trade --from 198.51.100.7 --data /srv/coldsign",
 		Args: command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error { return runKeyAdd(a, args[0], k, public) },
 	}
@@ -177,7 +177,7 @@ func newAPIKeyCmd(a *app) *cobra.Command {
 	f.StringVar(&k.Kind, "kind", "hmac", "hmac or ed25519")
 	f.StringVar(&public, "public", "", "public key of ed25519, 32 bytes in base64")
 	f.StringSliceVar(&k.Scopes, "scope", []string{"read"}, "read, trade, withdraw")
-	f.StringSliceVar(&k.Allowed, "allow", nil, "addresses or blocks that may use it; all unless given")
+	f.StringSliceVar(&k.Allowed, "from", nil, "addresses or blocks that may use it; all unless given")
 	f.StringVar(&k.Code, "code", "", "one-time code of the customer; for scope withdraw")
 	f.StringVar(&k.Label, "label", "", "what the customer calls it")
 	revoke := &cobra.Command{Use: "revoke ACCOUNT KEY", Short: "End an API key at once", Example: "  exchanged account key revoke 17 KEY --data /srv/coldsign",

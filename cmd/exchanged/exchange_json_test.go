@@ -80,7 +80,7 @@ func (c customer) code(steps int64) string {
 func (c customer) withdraw(to string) {
 	c.b.t.Helper()
 	var key admin.Key
-	if err := json.Unmarshal([]byte(c.b.mustCommand("account", "key", "add", fmt.Sprint(c.account), "--scope", "withdraw,read", "--allow", "127.0.0.1/32", "--code", c.code(0), "--json")), &key); err != nil {
+	if err := json.Unmarshal([]byte(c.b.mustCommand("account", "key", "add", fmt.Sprint(c.account), "--scope", "withdraw,read", "--from", "127.0.0.1/32", "--code", c.code(0), "--json")), &key); err != nil {
 		c.b.t.Fatal(err)
 	}
 	c.key, c.secret = key.Key, key.Secret

@@ -51,7 +51,7 @@ func newChangeCmd(a *app) *cobra.Command {
 		Use:   "approve ID",
 		Short: "Show what a change does, ask, and sign its exact bytes",
 		Long: "A change of a market, an asset, a fee, a balance, a roster or a deposit wallet counts when two people who did not propose it\n" +
-			"have signed its exact bytes. In scripts, --yes WORD is the consent: the first of the change's twelve words.",
+			"have signed its exact bytes. In scripts, --yes-word WORD is the consent: the first of the change's twelve words.",
 		Example: "  warmctl change approve 0f3a5c7e9b1d2f48 --key alice-1\n  warmctl change approve 0f3a5c7e9b1d2f48 --identity ~/.ssh/id_ed25519",
 		Args:    command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -63,7 +63,7 @@ func newChangeCmd(a *app) *cobra.Command {
 	flags.StringVar(&o.key, "key", "", "approval key of this home, in a token (warmctl key list)")
 	flags.StringVar(&o.identity, "identity", "", "OpenSSH private key file")
 	flags.StringVar(&o.signature, "signature", "", "armored SSHSIG made elsewhere, with namespace coldsign-change-v1")
-	flags.StringVar(&o.yes, "yes", "", "consent in scripts: the first of the change's words")
+	flags.StringVar(&o.yes, "yes-word", "", "consent in scripts: the first of the change's words")
 	flags.StringVar(&o.out, "out", "", "also write the approval (armored SSHSIG) to this file")
 	flags.IntVar(&o.pinFD, "pin-fd", -1, "file descriptor to read the PIN from, instead of the terminal")
 	flags.IntVar(&o.passphraseFD, "passphrase-fd", -1, "file descriptor to read the passphrase of --identity from, instead of the terminal")
@@ -227,12 +227,12 @@ func (a *app) agree(r changeRead, yes string) error {
 	if yes != "" {
 		r.write(a.Err)
 		if !same(yes) {
-			return console.Fail(console.Declined, fmt.Errorf("--yes %s is not the first word of this change", console.Printable(yes)), "warmctl change show "+r.id)
+			return console.Fail(console.Declined, fmt.Errorf("--yes-word %s is not the first word of this change", console.Printable(yes)), "warmctl change show "+r.id)
 		}
 		return nil
 	}
 	if a.TTY == nil {
-		return console.Fail(console.Usage, errors.New("there is no terminal to ask on"), "in scripts: warmctl change approve "+r.id+" --yes WORD")
+		return console.Fail(console.Usage, errors.New("there is no terminal to ask on"), "in scripts: warmctl change approve "+r.id+" --yes-word WORD")
 	}
 	r.write(a.TTY)
 	return a.Confirm("Type the first of the words to approve:", 3, same)

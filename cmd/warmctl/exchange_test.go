@@ -82,7 +82,7 @@ func TestAChangeIsShownFromItsBytesAndSigned(t *testing.T) {
 	if !strings.Contains(out, "halted") || !strings.Contains(out, "operator") || strings.Contains(out, "what the daemon says") {
 		t.Errorf("shown:\n%s", out)
 	}
-	for _, args := range [][]string{{"--yes", "wrong", "--identity", r.identity}} {
+	for _, args := range [][]string{{"--yes-word", "wrong", "--identity", r.identity}} {
 		if code, _, _ := r.run(append([]string{"change", "approve", d.id()}, args...)...); code != console.Declined {
 			t.Errorf("%v: exit %d", args, code)
 		}
@@ -96,16 +96,16 @@ func TestAChangeIsShownFromItsBytesAndSigned(t *testing.T) {
 		t.Fatal("signed without consent")
 	}
 	file := filepath.Join(t.TempDir(), "approval")
-	r.mustRun("change", "approve", d.id(), "--identity", r.identity, "--yes", d.first(), "--out", file)
+	r.mustRun("change", "approve", d.id(), "--identity", r.identity, "--yes-word", d.first(), "--out", file)
 	if raw, err := os.ReadFile(file); err != nil || len(d.approvals) != 1 || string(raw) != string(d.approvals[0]) {
 		t.Errorf("%v, %d approvals", err, len(d.approvals))
 	}
-	r.mustRun("change", "approve", d.id(), "--signature", file, "--yes", d.first())
+	r.mustRun("change", "approve", d.id(), "--signature", file, "--yes-word", d.first())
 	if out := r.mustRun("change", "list"); !strings.Contains(out, "BTCUSDT") {
 		t.Error(out)
 	}
 	d.refused = "the market does not exist"
-	if code, _, errs := r.run("change", "approve", d.id(), "--signature", file, "--yes", d.first()); code != console.Refused || !strings.Contains(errs, d.refused) {
+	if code, _, errs := r.run("change", "approve", d.id(), "--signature", file, "--yes-word", d.first()); code != console.Refused || !strings.Contains(errs, d.refused) {
 		t.Errorf("exit %d %s", code, errs)
 	}
 }
@@ -115,12 +115,12 @@ func TestAChangeThatIsAnotherOrOnesOwnIsNotSigned(t *testing.T) {
 	d := newChangeDesk("operator")
 	r.changes = d
 	d.called = "0123456789abcdef"
-	if code, _, errs := r.run("change", "approve", d.called, "--identity", r.identity, "--yes", d.first()); code != console.NotAuthentic || !strings.Contains(errs, "change-other") {
+	if code, _, errs := r.run("change", "approve", d.called, "--identity", r.identity, "--yes-word", d.first()); code != console.NotAuthentic || !strings.Contains(errs, "change-other") {
 		t.Errorf("bytes of another change: exit %d %s", code, errs)
 	}
 	own := newChangeDesk("alice")
 	r.changes = own
-	if code, _, errs := r.run("change", "approve", own.id(), "--identity", r.identity, "--yes", own.first()); code != console.Refused || !strings.Contains(errs, "approver-is-proposer") {
+	if code, _, errs := r.run("change", "approve", own.id(), "--identity", r.identity, "--yes-word", own.first()); code != console.Refused || !strings.Contains(errs, "approver-is-proposer") {
 		t.Errorf("one's own change: exit %d %s", code, errs)
 	}
 }
@@ -145,6 +145,6 @@ func (d desks) ApproveChange(ctx context.Context, by admin.Actor, id string, arm
 func (r *rig) approvesAChange(prints func(...string)) {
 	r.changes = newChangeDesk("operator")
 	prints("change", "show", r.changes.id())
-	prints("change", "approve", r.changes.id(), "--identity", r.identity, "--yes", r.changes.first())
+	prints("change", "approve", r.changes.id(), "--identity", r.identity, "--yes-word", r.changes.first())
 	prints("change", "list")
 }

@@ -47,6 +47,8 @@ type story struct {
 	tokens []hsmtest.Token
 	daemon *daemonProcess
 	server string // address of the admin listener
+
+	segments int // of an exchange, which say that they are ready beside the daemon
 }
 
 func (s *story) path(parts ...string) string {
@@ -256,7 +258,7 @@ func (s *story) configure() error {
 	return os.WriteFile(path, []byte(changed), 0o600)
 }
 
-// startDaemon runs exchanged and waits for its ready line.
+// startDaemon runs exchanged and waits until it says that it listens, and so do engine and gateway of an exchange.
 func (s *story) startDaemon(ctx context.Context) error {
 	log, err := os.OpenFile(s.path("exchanged.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -273,15 +275,20 @@ func (s *story) startDaemon(ctx context.Context) error {
 		return err
 	}
 	d := &daemonProcess{cmd, log, make(chan error, 1)}
-	var ready struct{ Listen string }
-	line := json.NewDecoder(out)
-	if err := line.Decode(&ready); err != nil {
-		cmd.Process.Kill()
-		tail, _ := os.ReadFile(s.path("exchanged.log"))
-		return fmt.Errorf("exchanged did not come up: %w\n%s", err, lastLines(tail, 20))
+	lines := json.NewDecoder(out)
+	for wait := 1 + s.segments; wait > 0; wait-- {
+		var ready struct{ Schema, Listen string }
+		if err := lines.Decode(&ready); err != nil {
+			cmd.Process.Kill()
+			tail, _ := os.ReadFile(s.path("exchanged.log"))
+			return fmt.Errorf("exchanged did not come up: %w\n%s", err, lastLines(tail, 20))
+		}
+		if ready.Schema == "coldsign.ready/v1" {
+			s.server = ready.Listen
+		}
 	}
 	go func() { io.Copy(io.Discard, out); d.end <- cmd.Wait() }()
-	s.daemon, s.server = d, ready.Listen
+	s.daemon = d
 	return nil
 }
 

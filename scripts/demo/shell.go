@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -41,8 +42,14 @@ func shellPath() string {
 	return "/bin/sh"
 }
 
-// writeTour writes what the tour's commands need: the environment, and a command that mines a block. The node's password stands in a file for btcctl, not on a command line.
+// writeTour writes what the tour's commands need: the environment, and a command that mines a block.
 func (s *story) writeTour() error {
+	env := fmt.Sprintf("export PATH=%q:\"$PATH\"\nexport %s\nexport PS1='tour$ '\ncd %q\n", s.bin, s.tokens[0].Env(), s.dir)
+	return errors.Join(s.writeMine(), os.WriteFile(s.path("tour.env"), []byte(env), 0o600))
+}
+
+// writeMine writes the command that mines a block. The node's password stands in a file for btcctl, not on a command line.
+func (s *story) writeMine() error {
 	credentials, err := os.ReadFile(s.node.CredentialsFile)
 	if err != nil {
 		return err
@@ -51,14 +58,5 @@ func (s *story) writeTour() error {
 	config := fmt.Sprintf("rpcuser=%s\nrpcpass=%s\nrpcserver=%s\nnotls=1\n", user, password, strings.TrimPrefix(s.node.URL, "http://"))
 	mine := fmt.Sprintf("#!/bin/sh\n# Mines one block on the regtest node.\nexec %q --configfile=%q --regtest generate 1\n",
 		filepath.Join(s.bin, "btcctl"), s.path("node", "btcctl.conf"))
-	env := fmt.Sprintf("export PATH=%q:\"$PATH\"\nexport %s\nexport PS1='tour$ '\ncd %q\n", s.bin, s.tokens[0].Env(), s.dir)
-	for _, file := range []struct {
-		path, text string
-		mode       os.FileMode
-	}{{s.path("node", "btcctl.conf"), config, 0o600}, {s.path("mine"), mine, 0o700}, {s.path("tour.env"), env, 0o600}} {
-		if err := os.WriteFile(file.path, []byte(file.text), file.mode); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(os.WriteFile(s.path("node", "btcctl.conf"), []byte(config), 0o600), os.WriteFile(s.path("mine"), []byte(mine), 0o700))
 }

@@ -13,22 +13,19 @@ import (
 	"github.com/coldsign/coldsign/internal/console/ptytest"
 )
 
-// tourBlock is a block of commands in the README that belongs to the tour.
-var tourBlock = regexp.MustCompile("(?s)<!-- tour -->\n```sh\n(.*?)```")
-
-// tourCommands reads the commands of the tour as they stand in the README.
-func tourCommands(t *testing.T) []string {
+// tourOf reads the commands of one tour as they stand in the README: those of the blocks behind its mark.
+func tourOf(t *testing.T, mark string, least int) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out []string
-	for _, block := range tourBlock.FindAllStringSubmatch(string(text), -1) {
+	for _, block := range regexp.MustCompile("(?s)<!-- "+mark+" -->\n```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		out = append(out, strings.Split(strings.TrimSpace(block[1]), "\n")...)
 	}
-	if len(out) < 15 {
-		t.Fatalf("the README's tour has only %d commands", len(out))
+	if len(out) < least {
+		t.Fatalf("the README's %s has only %d commands", mark, len(out))
 	}
 	return out
 }
@@ -55,7 +52,7 @@ func TestTheReadmesTour(t *testing.T) {
 		t.Fatal(err)
 	}
 	tail := ""
-	for _, line := range tourCommands(t) {
+	for _, line := range tourOf(t, "tour", 15) {
 		tail = s.typed(t, line)
 		if line == "./mine" { // a person takes longer to type the next line than the daemon to see the block
 			if _, err := s.await(t.Context(), "confirmed", func(u topUp) bool { return u.State == "confirmed" }); err != nil {
@@ -71,7 +68,7 @@ func TestTheReadmesTour(t *testing.T) {
 // typed runs one line of the tour in the tour's shell, answers what it asks, and returns what it showed.
 func (s *story) typed(t *testing.T, line string) string {
 	t.Helper()
-	cmd := exec.Command(shellPath(), "-c", ". ./tour.env; exec "+line)
+	cmd := exec.Command(shellPath(), "-c", ". ./tour.env; "+line)
 	cmd.Dir, cmd.Env = s.dir, cleanEnv()
 	session, err := ptytest.Start(cmd, 110, 36)
 	if err != nil {

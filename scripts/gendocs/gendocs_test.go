@@ -87,7 +87,7 @@ func flagsSpeak(t *testing.T, p page) {
 			t.Errorf("%s: %s says %q", p.title(), name, f.about)
 		}
 		// The flag library takes a word in backquotes for the kind of the value.
-		if kind != "" && !slices.Contains([]string{"string", "int", "uint", "uint32", "uint64", "strings", "stringArray", "duration"}, kind) {
+		if kind != "" && !slices.Contains([]string{"string", "int", "uint", "uint8", "uint32", "uint64", "strings", "stringArray", "duration"}, kind) {
 			t.Errorf("%s: %s takes a %q", p.title(), name, kind)
 		}
 	}
@@ -96,10 +96,10 @@ func flagsSpeak(t *testing.T, p page) {
 var secretFlag = regexp.MustCompile(`pass|pin|seed|secret|mnemonic|word|private|credential`)
 
 // noSecretInFlags lets a secret be named by a file descriptor, and by nothing else. --words takes the twelve words that
-// are read aloud, and --node-credentials and --credentials the name of a file; neither is a secret.
+// are read aloud, --yes-word the first of them, and --node-credentials the name of a file; none is a secret.
 func noSecretInFlags(t *testing.T, p page) {
 	t.Helper()
-	public := []string{"--words string", "--node-credentials string"}
+	public := []string{"--words string", "--yes-word string", "--node-credentials string"}
 	for _, f := range p.flags {
 		if secretFlag.MatchString(f.name) && !strings.HasSuffix(f.name, "-fd int") && !slices.Contains(public, f.name) {
 			t.Errorf("%s: %s looks like a secret on the command line", p.title(), f.name)
@@ -109,12 +109,12 @@ func noSecretInFlags(t *testing.T, p page) {
 
 var checkOff = regexp.MustCompile(`^--(no|skip|disable|force|ignore|without|insecure|unsafe|trust-all|yes|allow|bypass|unchecked|relax)(-|$| )`)
 
-// noCheckTurnedOff allows --yes-amount, which is a consent that must name the amount, and --accept-risk, which must name
-// the risk.
+// noCheckTurnedOff allows --yes-amount and --yes-word, consents that must name the amount or the first word of what is
+// approved, and --accept-risk, which must name the risk.
 func noCheckTurnedOff(t *testing.T, p page) {
 	t.Helper()
 	for _, f := range p.flags {
-		if checkOff.MatchString(f.name) && f.name != "--yes-amount string" {
+		if checkOff.MatchString(f.name) && f.name != "--yes-amount string" && f.name != "--yes-word string" {
 			t.Errorf("%s: %s would turn a check off", p.title(), f.name)
 		}
 	}
