@@ -355,6 +355,10 @@ func (t *postgresTable) close() error {
 	t.ended = true
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
+	if t.writer != nil && !t.writer.IsClosed() {
+		// The server notices the end of a connection a moment later; whoever comes next need not wait for that.
+		t.writer.Exec(ctx, postgresUnlock, t.lockNumber())
+	}
 	for _, conn := range []*pgx.Conn{t.reader, t.writer} {
 		if conn != nil {
 			conn.Close(ctx) // of a connection that broke it says only that
