@@ -31,12 +31,25 @@ func encodeInto(room []byte, v any) ([]byte, error) {
 
 // decode reads exactly one value from raw into v, a pointer to a wire struct, and refuses every encoding of it but the
 // one that encode writes. The caller has checked the size.
-func decode(what string, raw []byte, v any) error { return decodeLast(what, &raw, v) }
+func decode(what string, raw []byte, v any) error {
+	if err := unmarshal(what, raw, v); err != nil {
+		return err
+	}
+	return canonical(what, len(raw), v, func(again []byte) bool { return bytes.Equal(again, raw) })
+}
 
 // decodeLast does the same for bytes that nobody needs afterwards, and lets go of them before it encodes again: a bundle
-// is long, and what it says and its second encoding are two copies already. The two encodings are compared by their hash.
+// is long, and what it says and its second encoding are two copies already. The encodings are compared by their hash.
 func decodeLast(what string, raw *[]byte, v any) error {
 	size, sum := len(*raw), sha256.Sum256(*raw)
+	err := unmarshal(what, *raw, v)
+	if *raw = nil; err != nil { // v shares nothing with it
+		return err
+	}
+	return canonical(what, size, v, func(again []byte) bool { return sha256.Sum256(again) == sum })
+}
+
+func unmarshal(what string, raw []byte, v any) error {
 	mode, err := cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		MaxNestedLevels:   nestingMax,
@@ -52,15 +65,19 @@ func decodeLast(what string, raw *[]byte, v any) error {
 	if err != nil {
 		panic("bundle: decoder options: " + err.Error())
 	}
-	if err := mode.Unmarshal(*raw, v); err != nil {
+	if err := mode.Unmarshal(raw, v); err != nil {
 		return malformed(what+"-malformed", what, "%s", err)
 	}
-	*raw = nil // v shares nothing with it
+	return nil
+}
+
+// canonical refuses what was read unless it is encoded as the bytes that it was read from.
+func canonical(what string, size int, v any, same func(again []byte) bool) error {
 	again, err := encodeInto(make([]byte, 0, size), v)
 	if err != nil {
 		return malformed(what+"-malformed", what, "%s", err)
 	}
-	if sha256.Sum256(again) != sum {
+	if !same(again) {
 		return malformed(what+"-not-canonical", what, "%d bytes that are not the deterministic encoding of what they say", size)
 	}
 	return nil
