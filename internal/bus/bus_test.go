@@ -292,6 +292,63 @@ func TestAnEngineThatWasStartedAgainIsGreetedAgain(t *testing.T) {
 	}
 }
 
+// Requests that an engine took and died with kept all places of the gateways' messages for five seconds, and the engine
+// that was there already heard nothing.
+func TestRequestsEndWhenTheEngineThatTookThemWasReplaced(t *testing.T) {
+	w := newWorld(t)
+	s := w.server(t, "")
+	gateway, first := w.dial(t, Gateway, Options{Server: s}), w.dial(t, Engine, Options{Server: s})
+	taken := make(chan struct{})
+	serve(t, first, "cmd.order.1", func(ctx context.Context, _ Segment, _ []byte) ([]byte, error) {
+		close(taken)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	stream, err := first.Publisher("evt.frame.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(heardEvents, 64)
+	if err := gateway.Subscribe("evt.frame.1", heard); err != nil {
+		t.Fatal(err)
+	}
+	<-heard
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	ended := make(chan error, 1)
+	gateway.Send(ctx, "cmd.order.1", []byte("1"), func(_ []byte, err error) { ended <- err })
+	<-taken
+	if err := stream.Publish([]byte("before")); err != nil || <-heard != "before" {
+		t.Fatal(err)
+	}
+	first.nc.Close() // as kill -9 does
+
+	second, places := w.dial(t, Engine, Options{Server: s}), &log{}
+	serve(t, second, "cmd.order.1", places.handle)
+	if stream, err = second.Publisher("evt.frame.1"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.After(30 * time.Second); ; {
+		if err := stream.Publish([]byte("after")); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			if !errors.Is(err, ErrUnknown) {
+				t.Errorf("%v", err)
+			}
+			if got := ask(t, gateway, "cmd.order.1", "2"); got != "did: 2" {
+				t.Errorf("%q", got)
+			}
+			return
+		case <-heard:
+		case <-time.After(10 * time.Millisecond):
+		case <-deadline:
+			t.Fatal("the request still waits for the engine that is gone")
+		}
+	}
+}
+
 func TestSessionsOfManyAskersMakeRoom(t *testing.T) {
 	w := newWorld(t)
 	s := w.server(t, "")

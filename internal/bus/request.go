@@ -171,6 +171,14 @@ func (c *Conn) fail(meant func(*call) bool, err error) bool {
 	return len(ended) > 0
 }
 
+// orphaned ends the calls whose session was made with a process that is gone: the reply will not come, and asking again
+// is better than waiting for the end of its time. Sessions that are older than the last word of that process were its own.
+func (c *Conn) orphaned(peer Segment, heard int64) {
+	c.fail(func(w *call) bool {
+		return w.talk != nil && w.talk.peer == peer && w.talk.at.Sub(c.started).Milliseconds() < heard
+	}, ErrUnknown)
+}
+
 // noResponders is the status by which a NATS server says that a request found nobody.
 const noResponders = "503"
 

@@ -205,22 +205,31 @@ func (s *hearing) ask() {
 	if err != nil || len(told) != len(mark{})+8 {
 		return // nobody publishes now; the next silence asks again
 	}
-	epoch, last := mark(told), binary.LittleEndian.Uint64(told[len(mark{}):])
+	if before, again := s.learned(mark(told), binary.LittleEndian.Uint64(told[len(mark{}):])); again {
+		s.conn.orphaned(s.from, before)
+	}
+}
+
+// learned goes on from where the publisher is now. It reports whether that one was started again, and the time at which
+// the one before was heard last.
+func (s *hearing) learned(epoch mark, last uint64) (before int64, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.box != nil && s.epoch == epoch && last < s.next {
-		return // nothing was missed
+		return 0, false // nothing was missed
 	}
 	box, err := s.conn.o.Credentials.box(s.from, s.conn.self, epoch[:], "event "+s.subject)
 	if err != nil {
-		return
+		return 0, false
 	}
 	if s.box != nil {
 		s.conn.counts.gaps.Add(1)
 	}
+	before, again = s.heard.Load(), s.box != nil && s.epoch != epoch
 	s.epoch, s.box, s.next = epoch, box, last+1
 	s.heard.Store(int64(s.conn.clock()))
 	s.listener.Missed()
+	return before, again
 }
 
 func (s *hearing) took(m *nats.Msg) {
