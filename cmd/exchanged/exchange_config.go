@@ -23,6 +23,7 @@ type exchangeConfig struct {
 	Store    storeConfig    `yaml:"store"`
 	Gateway  gatewayConfig  `yaml:"gateway"`
 	Deposits depositsConfig `yaml:"deposits"`
+	Limits   limitsConfig   `yaml:"limits"`
 }
 
 type busConfig struct {
@@ -99,7 +100,7 @@ func (e *exchangeConfig) UnmarshalYAML(value *yaml.Node) error {
 
 // check refuses a section that could not run, or not safely.
 func (e exchangeConfig) check() error {
-	return errors.Join(e.Bus.check(), e.Store.check(), e.Gateway.check(), e.Deposits.check())
+	return errors.Join(e.Bus.check(), e.Store.check(), e.Gateway.check(), e.Deposits.check(), e.Limits.check())
 }
 
 func (b busConfig) check() error {

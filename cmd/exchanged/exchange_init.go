@@ -34,6 +34,8 @@ import (
 //	exchange/engine/rules       delays of withdrawals; they belong to the journal's beginning and never change
 //	exchange/engine/journal/    records/  snapshots/
 //	exchange/wallet/deposits    how far deposits are credited
+//	exchange/gateway/bans       who sent too many requests, where the gateway counts for itself, 0600
+//	exchange/limits/bans        the same, where the segment limits counts
 //	exchange/admin/changes/     changes that wait for approvals
 const exchangeDir = "exchange"
 
@@ -262,6 +264,12 @@ const exchangeSection = `exchange:
     connections: 10000         # open WebSockets at most
     timeout: 5s
     limits: own                # shared: where more than one gateway runs
+  limits:                      # the defaults, for whoever counts
+    address_weight: 1200       # of one IP address (of IPv6: /64) in any 60 seconds
+    account_weight: 6000       # of one account in any 60 seconds
+    orders_10s: 200            # of one account in 10 seconds
+    orders_day: 1000000        # of one account in a day of UTC
+    exceptions: []             # e.g. [{block: "198.51.100.0/24", weight: 12000}]: offices behind one address, market makers
   deposits:
     wallet: ""                 # registered wallet whose receive addresses customers pay to
     confirmations: []          # e.g. [{below: "0.1", need: 2}, {below: "10.0", need: 6}, {need: 12}]

@@ -55,6 +55,9 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	prints("account", "address", "add", "1", "BTC", to, "--code", customer.code(-1))
 	customer.withdraw(to)
 	prints("withdrawals", "list")
+	prints("tickets", "list")
+	prints("limits", "list")
+	prints("limits", "unban", "203.0.113.7")
 	prints("account", "address", "remove", "1", "BTC", to)
 	for _, args := range [][]string{{"asset", "add", "ETH"}, {"asset", "list"}, {"market", "list"}, {"market", "halt", "BTCUSDT"}, {"market", "resume", "BTCUSDT"},
 		{"market", "auction", "BTCUSDT"}, {"market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--price-max", "9", "--qty-max", "9"},

@@ -18,6 +18,7 @@ type exchangeStatus struct {
 	Snapshot uint64          `json:"snapshot_seq"`
 	Accounts int             `json:"accounts"`
 	Open     int             `json:"open_orders"`
+	Tickets  uint64          `json:"tickets"`  // how many there ever were
 	Segments []segmentStatus `json:"segments"` // processes of this folder's supervisor
 }
 
@@ -37,6 +38,7 @@ func askExchange(ctx context.Context, client *admin.Client, c config, at folder)
 		return out, []string{"exchange: " + err.Error()}
 	}
 	out.Seq, out.Hash, out.Records, out.Snapshot, out.Accounts, out.Open = s.Seq, s.Hash, s.Records, s.Snapshot, s.Accounts, s.Open
+	out.Tickets = s.Tickets
 	if s.Stopped != "" {
 		return out, []string{"the engine takes nothing: " + s.Stopped}
 	}
@@ -63,6 +65,9 @@ func sayExchange(a *app, e *exchangeStatus) error {
 		return nil
 	}
 	a.Say("exchange at command %d, %d accounts, %d open orders; records at %d, snapshot at %d", e.Seq, e.Accounts, e.Open, e.Records, e.Snapshot)
+	if e.Tickets > 0 {
+		a.Say("%d tickets: exchanged tickets list", e.Tickets)
+	}
 	var rows [][]string
 	for _, s := range e.Segments {
 		rows = append(rows, []string{s.Segment, fmt.Sprint(s.PID)})

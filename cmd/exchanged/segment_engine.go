@@ -41,7 +41,8 @@ type engineSegment struct {
 	follower  *engine.Follower
 	frames    *bus.Publisher
 	payments  *bus.Publisher
-	last      uint64 // of the frame that was published last
+	unbans    []*bus.Publisher // one for each segment that may keep a table of requests
+	last      uint64           // of the frame that was published last
 }
 
 // journalOptions say where the journal is.
@@ -106,10 +107,17 @@ func (s *site) openEngine(ctx context.Context) (work, error) {
 	if e.payments, err = e.conn.Publisher("evt.wallet"); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
+	for _, subject := range unbanSubjects() {
+		p, err := e.conn.Publisher(subject)
+		if err != nil {
+			return nil, errors.Join(err, e.close())
+		}
+		e.unbans = append(e.unbans, p)
+	}
 	for subject, class := range c.classes() {
 		err = errors.Join(err, e.conn.Serve(subject, framesAtOnce, e.commands(class)))
 	}
-	for _, subject := range []string{"qry.public", "qry.gateway", "qry.wallet", "qry.admin"} {
+	for _, subject := range []string{"qry.public", "qry.gateway", "qry.wallet", "qry.admin", "qry.limits"} {
 		err = errors.Join(err, e.conn.Serve(subject, questionsAtOnce, e.question(subject)))
 	}
 	err = errors.Join(err, e.conn.Serve("ops.engine", 1, e.operate))
@@ -281,27 +289,40 @@ func (e *engineSegment) publish(seq uint64, _ exchange.Millis, events []byte) {
 	if err := e.frames.Publish(message); err != nil {
 		e.site.log.Warn("events were not sent: gateways will ask anew", "seq", seq, "error", err)
 	}
-	if wanted := paymentEvents(events); len(wanted) > 0 {
+	wanted, unbanned := wantedEvents(events)
+	for _, p := range e.unbans {
+		if !unbanned {
+			break
+		}
+		if err := p.Publish([]byte{1}); err != nil {
+			e.site.log.Warn("an unban was not sent: its table will ask later", "seq", seq, "error", err)
+		}
+	}
+	if len(wanted) > 0 {
 		if err := e.payments.Publish(wanted); err != nil {
 			e.site.log.Warn("events were not sent: the wallet will ask anew", "seq", seq, "error", err)
 		}
 	}
 }
 
-// paymentEvents keeps the records that the wallet's segment follows.
-func paymentEvents(events []byte) (out []byte) {
+// wantedEvents keeps the records that the wallet's segment follows, and says whether an address was forgiven.
+func wantedEvents(events []byte) (payments []byte, unbanned bool) {
 	var ev exchange.Event
 	for len(events) > 0 {
 		rest, err := ev.Read(events)
 		if err != nil {
-			return out
+			return payments, unbanned
 		}
-		if ev.Kind == exchange.RecordChanged && (ev.Record == exchange.DepositAddressRecord || ev.Record == exchange.WithdrawalRecord) {
-			out = append(out, events[:len(events)-len(rest)]...)
+		switch {
+		case ev.Kind != exchange.RecordChanged:
+		case ev.Record == exchange.DepositAddressRecord, ev.Record == exchange.WithdrawalRecord:
+			payments = append(payments, events[:len(events)-len(rest)]...)
+		case ev.Record == exchange.ChangeRecord:
+			unbanned = unbanned || unbans(ev.Body)
 		}
 		events = rest
 	}
-	return out
+	return payments, unbanned
 }
 
 // subjectClass is what may come on a subject: the engine decides it, whoever sent the message.
@@ -373,8 +394,10 @@ func (e *engineSegment) commands(class subjectClass) bus.Handler {
 func asks(subject string, q exchange.Question) bool {
 	everybodys := q.Catalogue != nil || q.Depth != nil || q.Status != nil || q.Candles != nil || q.Tickers != nil || q.Trades != nil && q.Trades.Account == 0
 	switch subject {
+	case "qry.limits":
+		return q.Unbans != nil
 	case "qry.gateway":
-		return q.Accounts == nil && (q.Withdraws == nil || q.Withdraws.Account != 0)
+		return q.Accounts == nil && q.Tickets == nil && (q.Withdraws == nil || q.Withdraws.Account != 0)
 	case "qry.admin":
 		return q.Key == nil
 	case "qry.wallet":

@@ -15,7 +15,6 @@ import (
 	"github.com/coldsign/coldsign/internal/bus"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/gateway"
-	"github.com/coldsign/coldsign/internal/limits"
 )
 
 // busEngine is the engine as a gateway sees it: at the other end of the bus.
@@ -104,15 +103,16 @@ func (s *site) openGateway(ctx context.Context) (work, error) {
 		return nil, err
 	}
 	engine := newBusEngine(conn, *s.config.Exchange)
+	asks := s.config.Exchange.Limits
 	proxies, errProxies := c.proxies()
 	secret, errSecret := s.folder.key32(exchangeDir, "gateway", "listen.key")
-	counting, errLimits := s.limits(conn)
+	counting, kept, errLimits := s.limits(conn)
 	if err := errors.Join(errProxies, errSecret, errLimits); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	server, err := gateway.New(gateway.Options{Engine: engine, Limits: counting, Log: s.log.With("segment", "gateway"), Proxies: proxies, Timeout: c.Timeout,
-		Conns: c.Connections, Secret: [32]byte(secret)})
+		Conns: c.Connections, Secret: [32]byte(secret), AddressWeight: uint32(asks.AddressWeight), Orders10s: asks.Orders10s, OrdersDay: asks.OrdersDay})
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -127,6 +127,12 @@ func (s *site) openGateway(ctx context.Context) (work, error) {
 		conn.Close()
 		return nil, err
 	}
+	if kept == nil {
+		kept = &bans{} // the segment limits keeps them
+	} else if err := kept.listens(conn, bus.Gateway, "qry.gateway"); err != nil {
+		conn.Close()
+		return nil, err
+	}
 	return func(ctx context.Context) error {
 		defer conn.Close()
 		ready := map[string]any{"listen": public.Addr().String(), "internal": internal.Addr().String(), "pid": os.Getpid()}
@@ -134,17 +140,20 @@ func (s *site) openGateway(ctx context.Context) (work, error) {
 			return err
 		}
 		s.log.Info("gateway listens", "public", public.Addr().String(), "internal", internal.Addr().String())
-		return together(ctx, server.Run, httpServer(public, server.Public(), s.log), httpServer(internal, server.Internal(), s.log))
+		return together(ctx, kept.keep, server.Run, httpServer(public, server.Public(), s.log), httpServer(internal, server.Internal(), s.log))
 	}, nil
 }
 
-// limits is the table of this process, or the one that all gateways ask.
-func (s *site) limits(conn *bus.Conn) (gateway.Limits, error) {
+// limits is the table of this process with what is kept of it, or the one that all gateways ask.
+func (s *site) limits(conn *bus.Conn) (gateway.Limits, *bans, error) {
 	if s.config.Exchange.Gateway.Limits == "shared" {
-		return sharedLimits{bus.NewBatcher(conn, limitsSubject, bus.BatchOptions{Timeout: time.Second})}, nil
+		return sharedLimits{bus.NewBatcher(conn, limitsSubject, bus.BatchOptions{Timeout: time.Second})}, nil, nil
 	}
-	table, err := limits.New(limits.Options{})
-	return gateway.OwnLimits{Table: table, Clock: time.Now}, err
+	kept, err := s.openBans(bus.Gateway)
+	if err != nil {
+		return nil, nil, err
+	}
+	return gateway.OwnLimits{Table: kept.table, Clock: time.Now}, kept, nil
 }
 
 // listenPublic opens the listener of customers, with TLS where it is configured.

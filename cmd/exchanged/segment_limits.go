@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,10 +16,11 @@ const limitsSubject = "lim.take"
 
 // openLimits makes the segment that counts requests for all gateways together.
 func (s *site) openLimits(ctx context.Context) (work, error) {
-	table, err := limits.New(limits.Options{})
+	kept, err := s.openBans(bus.Limits)
 	if err != nil {
 		return nil, err
 	}
+	table := kept.table
 	conn, err := s.dial(ctx, bus.Limits)
 	if err != nil {
 		return nil, err
@@ -35,14 +37,13 @@ func (s *site) openLimits(ctx context.Context) (work, error) {
 		}
 		return out, nil
 	})
-	if err != nil {
+	if err = errors.Join(err, kept.listens(conn, bus.Limits, "qry.limits")); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return func(ctx context.Context) error {
-		<-ctx.Done()
-		conn.Close()
-		return nil
+		defer conn.Close()
+		return kept.keep(ctx)
 	}, nil
 }
 

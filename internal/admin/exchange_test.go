@@ -41,6 +41,7 @@ func (d *desk) Engine(context.Context) (EngineStatus, error) { return EngineStat
 func (d *desk) Withdrawals(_ context.Context, account uint64) ([]Withdrawal, error) {
 	return []Withdrawal{{Account: account}}, d.fail
 }
+func (d *desk) Tickets(context.Context) ([]Ticket, error) { return []Ticket{{Number: 3}}, d.fail }
 func (d *desk) Operate(_ context.Context, by Actor, _ string) (Operation, error) {
 	return Operation{Last: 9}, d.note(by)
 }
@@ -97,6 +98,9 @@ func TestEveryEndpointOfAnExchangeAnswersAnEnrolledPerson(t *testing.T) {
 			t.Errorf("withdrawals: %+v, %v", w, err)
 		}
 	}
+	if l, err := c.Tickets(ctx); err != nil || len(l.Tickets) != 1 || l.Tickets[0].Number != 3 || l.Schema != SchemaTickets {
+		t.Errorf("tickets: %+v, %v", l, err)
+	}
 	if l, err := c.Accounts(ctx); err != nil || len(l.Accounts) != 1 || l.Schema != SchemaAccounts {
 		t.Errorf("accounts: %+v, %v", l, err)
 	}
@@ -136,6 +140,8 @@ func TestADaemonWithoutAnExchangeHasNoneOfItsEndpoints(t *testing.T) {
 // What people approve is what they read: every action of a change is described, with the numbers that are in it.
 func TestEveryActionOfAChangeIsDescribed(t *testing.T) {
 	for want, i := range map[string]exchange.ChangeIntent{
+		"\"203.0.113.7\"":      {Unban: "203.0.113.7"},
+		"at most 77 smallest":  {Asset: &exchange.AssetInfo{Symbol: "BTC", Network: "bitcoin:regtest", WithdrawDayMax: money.U128{Lo: 77}}},
 		"USDT":                 {Asset: &exchange.AssetInfo{ID: 2, Symbol: "USDT", Network: "bitcoin:regtest", WithdrawMin: money.U128{Lo: 1}}},
 		"auction":              {Market: &exchange.MarketInfo{Symbol: "BTCUSDT", State: exchange.MarketAuction}},
 		"halted":               {Market: &exchange.MarketInfo{State: exchange.MarketHalted}},

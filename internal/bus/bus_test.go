@@ -22,12 +22,13 @@ import (
 // reach is what each segment may do, written out by hand: it must not follow from the table it checks.
 var reach = map[Segment]map[string]string{ // subject: p(ublish), s(ubscribe)
 	Gateway: {"cmd.order.1": "p", "cmd.withdraw": "p", "cmd.account": "p", "qry.public": "p", "qry.gateway": "p", "lim.take": "p", "evt.frame.1": "s",
-		"epoch.engine": "p", "_INBOX.gateway.x": "s"},
+		"evt.unban.gateway": "s", "epoch.engine": "p", "_INBOX.gateway.x": "s"},
 	Engine: {"cmd.order.1": "s", "cmd.withdraw": "s", "cmd.account": "s", "cmd.deposit": "s", "cmd.settle": "s", "cmd.admin": "s", "qry.public": "s",
-		"qry.gateway": "s", "qry.wallet": "s", "qry.admin": "s", "ops.engine": "s", "evt.frame.1": "p", "evt.wallet": "p", "epoch.engine": "s", "_INBOX.engine.x": "s"},
+		"qry.gateway": "s", "qry.wallet": "s", "qry.admin": "s", "ops.engine": "s", "evt.frame.1": "p", "evt.wallet": "p", "evt.unban.gateway": "p",
+		"evt.unban.limits": "p", "qry.limits": "s", "epoch.engine": "s", "_INBOX.engine.x": "s"},
 	Wallet: {"cmd.deposit": "p", "cmd.settle": "p", "qry.public": "p", "qry.wallet": "p", "evt.wallet": "s", "epoch.engine": "p", "_INBOX.wallet.x": "s"},
 	Admin:  {"cmd.admin": "p", "qry.public": "p", "qry.admin": "p", "ops.engine": "p", "_INBOX.admin.x": "s"},
-	Limits: {"lim.take": "s", "_INBOX.limits.x": "s"},
+	Limits: {"lim.take": "s", "qry.limits": "p", "evt.unban.limits": "s", "epoch.engine": "p", "_INBOX.limits.x": "s"},
 }
 
 // everySubject is every subject that anybody has, and those that nobody has.

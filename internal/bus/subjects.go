@@ -35,11 +35,14 @@ func rules() []rule {
 		{"qry.gateway", false, gateway, engine},
 		{"qry.wallet", false, wallet, engine},
 		{"qry.admin", false, admin, engine},
+		{"qry.limits", false, []Segment{Limits}, engine},
 		{"ops.engine", false, admin, engine},
 		{"lim.take", false, gateway, []Segment{Limits}},
 		{"evt.frame.*", true, engine, gateway},
 		{"evt.wallet", true, engine, wallet},
-		{"epoch.engine", false, []Segment{Gateway, Wallet}, engine},
+		{"evt.unban.gateway", true, engine, gateway},
+		{"evt.unban.limits", true, engine, []Segment{Limits}},
+		{"epoch.engine", false, []Segment{Gateway, Wallet, Limits}, engine},
 	}
 }
 

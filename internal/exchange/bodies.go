@@ -231,6 +231,12 @@ type TicketInfo struct {
 	At      Millis  `cbor:"5,keyasint"`
 }
 
+// UnbanInfo says that two people forgave an address what it did before.
+type UnbanInfo struct {
+	Address string `cbor:"1,keyasint"`
+	At      Millis `cbor:"2,keyasint"`
+}
+
 // FeesChange sets an account's fee tier.
 type FeesChange struct {
 	Account  Account `cbor:"1,keyasint"`

@@ -27,6 +27,7 @@ type Question struct {
 	Tickers   *TickersQuestion   `cbor:"13,keyasint,omitempty"`
 	Accounts  *DirectoryQuestion `cbor:"14,keyasint,omitempty"` // admin only
 	Tickets   *HistoryQuestion   `cbor:"15,keyasint,omitempty"` // admin only; of account zero: of all accounts
+	Unbans    *HistoryQuestion   `cbor:"16,keyasint,omitempty"` // of those who keep a table of requests; newest first
 }
 
 // DepthQuestion asks for the best Limit levels of each side.
@@ -125,6 +126,7 @@ type Answer struct {
 	Status    *EngineStatus        `cbor:"20,keyasint,omitempty"`
 	Book      []AddressInfo        `cbor:"21,keyasint,omitempty"`
 	Tickets   []TicketInfo         `cbor:"22,keyasint,omitempty"`
+	Unbans    []UnbanInfo          `cbor:"23,keyasint,omitempty"`
 }
 
 // OrderView is an order, and when it last changed.

@@ -57,7 +57,10 @@ func TestControl081TheResponseGrowsWithTheOffence(t *testing.T) {
 	if len(tickets) != 1 || tickets[0].Block.String() != "203.0.113.7/32" || tickets[0].At != now/1000*1000 || tickets[0].Number == 0 {
 		t.Fatalf("%+v", tickets)
 	}
-	if !tab.Unban(bad.IP) || tab.Unban(bad.IP) || len(tab.Tickets()) != 0 {
+	if tab.Unban(bad.IP, now-second) {
+		t.Error("people who forgave what was before forgave what came after")
+	}
+	if !tab.Unban(bad.IP, now) || tab.Unban(bad.IP, now) || len(tab.Tickets()) != 0 {
 		t.Error("the block does not end when people say so")
 	}
 	if d := tab.Take(limits.Request{IP: bad.IP}, now+1000*day); d.Verdict != limits.Pass {
@@ -222,7 +225,7 @@ func TestChangesCountNewSentences(t *testing.T) {
 	if n := tab.Changes(); n != 1 {
 		t.Errorf("still banned: %d", n)
 	}
-	tab.Unban(bad.IP)
+	tab.Unban(bad.IP, now)
 	if n := tab.Changes(); n != 2 {
 		t.Errorf("forgiven: %d", n)
 	}

@@ -94,16 +94,20 @@ func (t *Table) Tickets() []Ticket {
 	return out
 }
 
-// Unban forgives an address, closes its ticket and reports whether there was anything to forgive. The caller has made
-// sure that two people want it. The weight that the address used lately still counts.
-func (t *Table) Unban(ip netip.Addr) bool {
+// Unban forgives an address what it did until a time, closes its ticket and reports whether there was anything to
+// forgive. The caller has made sure that two people want it; told twice, it forgives nothing that came after. The weight
+// that the address used lately still counts.
+func (t *Table) Unban(ip netip.Addr, until exchange.Millis) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	place, _ := t.addresses.find(keyOf(ip))
-	if place < 0 || t.addresses.at(place).level == 0 {
+	if place < 0 {
 		return false
 	}
 	e := t.addresses.at(place)
+	if e.level == 0 || exchange.Millis(e.struck)*1000 > until {
+		return false
+	}
 	e.level, e.until, e.strikes, e.marks, e.struck = 0, 0, 0, 0, 0
 	t.changes++
 	return true

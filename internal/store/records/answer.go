@@ -79,6 +79,8 @@ func (a *answer) answer(q exchange.Question) (err error) {
 		err = a.directory(q.Accounts.Account)
 	case q.Tickets != nil:
 		err = a.tickets(q.Tickets)
+	case q.Unbans != nil:
+		err = a.unbans(q.Unbans)
 	case q.Status != nil:
 		a.Status = &exchange.EngineStatus{Seq: a.Seq, Records: a.Seq}
 	default:
@@ -215,6 +217,7 @@ const (
 	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND created >= $3 AND created <= $4 AND (client = $5 OR $5 = '') ORDER BY number DESC LIMIT $6 OFFSET $7`
 	ticketsOf = `SELECT number, account, name, why, at FROM tickets
 	WHERE (account = $1 OR $1 = 0) AND at >= $2 AND at <= $3 ORDER BY number DESC LIMIT $4 OFFSET $5`
+	changesSince       = `SELECT serial, intent, at FROM changes WHERE at >= $1 AND at <= $2 ORDER BY serial DESC LIMIT $3 OFFSET $4`
 	depositAddressesOf = `SELECT asset, place, account, address, at FROM deposit_addresses
 	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND at >= $3 AND at <= $4 ORDER BY at DESC, asset, place DESC LIMIT $5 OFFSET $6`
 )
@@ -277,6 +280,29 @@ func (a *answer) tickets(q *exchange.HistoryQuestion) error {
 		var t exchange.TicketInfo
 		err := rows.Scan(&t.Number, &t.Account, &t.Key, &t.Why, &t.At)
 		a.Tickets = append(a.Tickets, t)
+		return err
+	})
+}
+
+// unbans answers whom people forgave, among the changes that the question's limit reaches.
+func (a *answer) unbans(q *exchange.HistoryQuestion) error {
+	since, until, limit, offset := bounds(q)
+	rows, err := a.tx.QueryContext(a.ctx, changesSince, since, until, limit, offset)
+	return each(rows, err, func() error {
+		var serial uint64
+		var intent []byte
+		var at exchange.Millis
+		err := rows.Scan(&serial, &intent, &at)
+		if err == nil {
+			intent, err = a.seal.open(field("changes.intent", serial), intent)
+		}
+		if err != nil {
+			return err
+		}
+		change, err := exchange.DecodeBody[exchange.ChangeIntent](intent)
+		if err == nil && change.Unban != "" {
+			a.Unbans = append(a.Unbans, exchange.UnbanInfo{Address: change.Unban, At: at})
+		}
 		return err
 	})
 }
