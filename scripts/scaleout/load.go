@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -250,7 +251,7 @@ func (c *customer) settle(o *order, query string, gateway int) {
 				c.load.note(gateway)
 				c.load.set(o, acked, a.body.OrderID, true)
 				return
-			case a.unknown || a.status >= 429:
+			case a.unknown || a.unsent || a.status >= 429:
 				continue
 			}
 			resend = false // this gateway has seen the signature, or its time is over: now only asking is left
@@ -299,6 +300,7 @@ func (c *customer) signed(query string) string {
 type answer struct {
 	status  int
 	unknown bool
+	unsent  bool // nobody listens: certainly not done
 	body    struct {
 		OrderID int64  `json:"orderId"`
 		Code    int    `json:"code"`
@@ -325,7 +327,8 @@ func (c *customer) send(method string, gateway int, path, form string) (a answer
 	}
 	reply, err := c.http.Do(r)
 	if err != nil {
-		a.unknown = true
+		a.unsent = errors.Is(err, syscall.ECONNREFUSED)
+		a.unknown = !a.unsent
 		c.load.trouble(gateway, "no answer: "+short(err))
 		return a
 	}
