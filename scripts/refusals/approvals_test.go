@@ -63,6 +63,14 @@ func vouch(ns seal.Namespace, signed string, signers ...string) func(*testing.T)
 func TestRefusalsOfApprovals(t *testing.T) {
 	two := []ssh.Signer{careful("r.sanz"), careful("k.ito")}
 	page.Check(t, pageOf("internal/approvals"), "coldsign", page.Examples{
+		"change-malformed": func(t *testing.T) error {
+			roster, err := approvals.ParseRoster([]byte(rosterFile()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = roster.Change([]byte("sell everything"), nil, true, noon)
+			return err
+		},
 		"approval-invalid": func(t *testing.T) error {
 			roster, _ := approvals.ParseRoster([]byte(rosterFile()))
 			_, checks := roster.Judge(topUp().Intent, []byte("intent"), [][]byte{sealed(t, careful("r.sanz"), seal.Approve, []byte("other"))}, 2, noon)

@@ -49,7 +49,7 @@ func asked(change func(*bitcoin.Request)) func(*testing.T) error {
 
 func TestRefusalsOfBitcoin(t *testing.T) {
 	acts := page.Examples{}
-	for _, part := range []page.Examples{ofTransactions(), ofInputs(), ofPaidOutputs(), ofSignatures(), ofBuilding(), ofChildren(), ofProofs(), ofForm(), ofVersions()} {
+	for _, part := range []page.Examples{ofTransactions(), ofInputs(), ofPaidOutputs(), ofSignatures(), ofBuilding(), ofChildren(), ofProofs(), ofForm(), ofVersions(), ofDeposits()} {
 		maps.Copy(acts, part)
 	}
 	page.Check(t, pageOf("internal/chain/bitcoin"), "coldsign", acts, *update)

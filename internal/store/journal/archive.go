@@ -167,7 +167,7 @@ func readManifest(path string) (m Manifest, err error) {
 	d := json.NewDecoder(io.LimitReader(f, manifestMax))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&m); err != nil || m.Schema != manifestSchema {
-		return m, spend.Malformed("backup-unreadable", archiveManifest, "no manifest of a backup of version 1")
+		return m, unreadable(archiveManifest, "the manifest of a backup of version 1", "another file, or another version")
 	}
 	return m, nil
 }

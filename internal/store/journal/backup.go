@@ -146,7 +146,7 @@ func (j *Journal) restore(ctx context.Context, from io.Reader) (found Report, er
 	raw := bufio.NewReaderSize(from, 1<<20)
 	b := &backupReader{from: io.TeeReader(raw, sum)}
 	if magic := b.bytes(len(backupMagic)); b.err != nil || string(magic) != backupMagic {
-		return found, spend.Malformed("backup-unreadable", "its beginning", "bytes that no backup of a journal begins with")
+		return found, unreadable("its beginning", "the mark that a backup of a journal begins with", "other bytes")
 	}
 	salts, err := j.restoreSalts(ctx, b)
 	if err != nil {
@@ -175,6 +175,11 @@ func (j *Journal) restore(ctx context.Context, from io.Reader) (found Report, er
 	}
 	err = errors.Join(j.table.setMeta(ctx, metaKey, j.keys.check()), j.table.setMeta(ctx, metaRestore, []byte{0})) // only now is it a journal
 	return found, err
+}
+
+// unreadable refuses what is no backup at all.
+func unreadable(where, expected, found string) error {
+	return &spend.Refusal{Kind: spend.Unreadable, Code: "backup-unreadable", Where: where, Expected: expected, Found: found, Fix: "name what `exchanged backup` wrote"}
 }
 
 func backupDamaged(where string) error {
