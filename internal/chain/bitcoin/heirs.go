@@ -19,7 +19,7 @@ import (
 // room alone, one by one.
 const (
 	placesFew   = 8  // up to so many the wallet room is as quick
-	placesChunk = 64 // places that are derived side by side
+	placesChunk = 32 // places that are derived side by side
 )
 
 // heirs derives scripts of a wallet.
@@ -70,15 +70,15 @@ type ours struct {
 }
 
 // y is that of the key at a position, or zeros.
-func (o ours) y(position int) [32]byte {
+func (o *ours) y(position int) [32]byte {
 	if position >= len(o.Ys) {
 		return [32]byte{}
 	}
 	return o.Ys[position]
 }
 
-func oursOf(d wallet.Derived) ours {
-	o := ours{Branch: d.Branch, Index: d.Index, WitnessScript: d.WitnessScript, ScriptPubKey: d.ScriptPubKey}
+func oursOf(d wallet.Derived) *ours {
+	o := &ours{Branch: d.Branch, Index: d.Index, WitnessScript: d.WitnessScript, ScriptPubKey: d.ScriptPubKey}
 	for _, k := range d.Keys {
 		o.Keys = append(o.Keys, k.PubKey)
 	}
@@ -86,7 +86,7 @@ func oursOf(d wallet.Derived) ours {
 }
 
 // derived is the script with what its claims are held against.
-func (h *heirs) derived(o ours) wallet.Derived {
+func (h *heirs) derived(o *ours) wallet.Derived {
 	d := wallet.Derived{Branch: o.Branch, Index: o.Index, WitnessScript: o.WitnessScript, ScriptPubKey: o.ScriptPubKey,
 		Keys: make([]wallet.DerivedKey, len(o.Keys))}
 	for i, r := range h.records {
@@ -127,12 +127,12 @@ func (v *prover) foresee() {
 	}
 	v.heirs = newHeirs(v.scope.From, places)
 	chunks := evenly(places, placesChunk)
-	found := make([][]ours, len(chunks))
+	found := make([][]*ours, len(chunks))
 	_ = inParallel(len(chunks), func(i int) error { // what is not found is no error, see above
 		found[i] = v.heirs.derive(chunks[i])
 		return nil
 	})
-	v.heirs.comb, v.foreseen = nil, make(map[place]ours, len(places))
+	v.heirs.comb, v.foreseen = nil, make(map[place]*ours, len(places))
 	for i := range found {
 		for _, script := range found[i] {
 			v.foreseen[place{script.Branch, script.Index}] = script
@@ -142,7 +142,7 @@ func (v *prover) foresee() {
 }
 
 // derive gives the scripts at places, as far as it finds them. It changes nothing in h.
-func (h *heirs) derive(places []place) (found []ours) {
+func (h *heirs) derive(places []place) (found []*ours) {
 	n, macs := len(h.records), map[line]hash.Hash{}
 	for at, f := range h.lines {
 		macs[at] = hmac.New(sha512.New, f.chain)
@@ -162,7 +162,7 @@ func (h *heirs) derive(places []place) (found []ours) {
 		}
 	}
 	h.comb.addMultiples(lanes)
-	found = make([]ours, 0, len(places))
+	found = make([]*ours, 0, len(places))
 	for i, at := range places {
 		whole, ys := true, make([][32]byte, n)
 		for j := i * n; j < (i+1)*n; j++ {
@@ -209,11 +209,11 @@ func openForebear(from wallet.Wallet, position int, branch wallet.Branch) *foreb
 }
 
 // compose lays out the script of keys, which are in the order of the wallet's records.
-func (h *heirs) compose(at place, keys [][33]byte) (ours, bool) {
+func (h *heirs) compose(at place, keys [][33]byte) (*ours, bool) {
 	sorted := slices.Clone(keys)
 	slices.SortFunc(sorted, func(a, b [33]byte) int { return bytes.Compare(a[:], b[:]) })
 	if len(slices.Compact(slices.Clone(sorted))) != len(keys) {
-		return ours{}, false
+		return nil, false
 	}
 	const opBase, opPush, opCheckMultisig = 0x50, 33, 0xae
 	script := append(make([]byte, 0, 3+34*len(keys)), byte(opBase+h.from.Threshold()))
@@ -222,7 +222,7 @@ func (h *heirs) compose(at place, keys [][33]byte) (ours, bool) {
 	}
 	script = append(script, byte(opBase+len(keys)), opCheckMultisig)
 	program := sha256.Sum256(script)
-	return ours{Branch: at.branch, Index: at.index, Keys: keys, WitnessScript: script, ScriptPubKey: append([]byte{0, 32}, program[:]...)}, true
+	return &ours{Branch: at.branch, Index: at.index, Keys: keys, WitnessScript: script, ScriptPubKey: append([]byte{0, 32}, program[:]...)}, true
 }
 
 // steps is the path of a key from its master.

@@ -23,7 +23,7 @@ type Scope struct {
 
 // provenInput is a coin whose script our wallet derives and whose amount its transaction proves.
 type provenInput struct {
-	derived  ours
+	derived  *ours
 	amount   int64
 	digest   [32]byte
 	partials []Signature // valid ones that the packet carries
@@ -34,7 +34,7 @@ type prover struct {
 	packet   *Packet
 	scope    Scope
 	known    *scripts
-	foreseen map[place]ours // those that inputs point to, derived together by heirs
+	foreseen map[place]*ours // those that inputs point to, derived together by heirs
 	heirs    *heirs
 	inputs   []provenInput
 	outputs  []chain.Output

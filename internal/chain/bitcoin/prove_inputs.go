@@ -35,6 +35,7 @@ func (v *prover) proveInputs() {
 		coins[i], refusals[i] = provenInput{derived: derived, amount: spent.value}, v.refusals[before:]
 		return nil
 	})
+	v.foreseen = nil // the coins have what they need of it, and the packet may be long
 	for i := range coins {
 		if len(refusals[i]) == 0 {
 			v.inputs = append(v.inputs, coins[i])
@@ -91,14 +92,14 @@ func (v *prover) previousOutput(i int, where string) (txOutput, bool) {
 }
 
 // owner derives the script that the claims point to, and then holds every claim against it.
-func (v *prover) owner(claims []field, where string) (ours, bool) {
+func (v *prover) owner(claims []field, where string) (*ours, bool) {
 	at, ok := v.hint(claims, where)
 	if !ok {
-		return ours{}, false
+		return nil, false
 	}
 	if at.index > v.scope.IndexMax {
 		v.refuse("index-beyond-limit", where, fmt.Sprintf("an index up to %d", v.scope.IndexMax), fmt.Sprint(at.index))
-		return ours{}, false
+		return nil, false
 	}
 	if script, foreseen := v.foreseen[at]; foreseen {
 		return script, v.claimsHold(claims, v.heirs.derived(script), where)
@@ -106,7 +107,7 @@ func (v *prover) owner(claims []field, where string) (ours, bool) {
 	derived, err := v.derive(at)
 	if err != nil {
 		v.refuse("derivation-impossible", where, "a script of the wallet", err.Error())
-		return ours{}, false
+		return nil, false
 	}
 	return oursOf(derived), v.claimsHold(claims, derived, where)
 }
