@@ -192,11 +192,11 @@ func (s *stage) prove(ctx context.Context) (told []string, err error) {
 	if err := s.replica.records.Compare(limited, s.replica.state); err != nil {
 		return nil, fmt.Errorf("records: %w", err)
 	}
-	if err := s.commands(hash); err != nil {
+	if err := errors.Join(s.commands(hash), s.restored(limited, hash)); err != nil {
 		return nil, err
 	}
 	return []string{fmt.Sprintf("%d orders acknowledged (%d of them after the answer was lost), %d cancels acknowledged, %d refused, %d never taken; lost 0, twice 0", by[acked], again-by[absent], cancels, by[refused], by[absent]),
-		fmt.Sprintf("%d commands: engine, replay of the journal here, exchanged journal replay and records agree; hash %s", now.Seq, hash),
+		fmt.Sprintf("%d commands: engine, replay of the journal here, exchanged journal replay and records agree, and so does a backup restored to another database; hash %s", now.Seq, hash),
 		"customers heard: " + s.load.heard()}, nil
 }
 
@@ -205,7 +205,12 @@ func (s *stage) commands(hash string) error {
 	if _, err := s.operator.must("journal", "verify"); err != nil {
 		return err
 	}
-	out, err := s.operator.must("journal", "replay", "--json")
+	return s.operator.replays(hash)
+}
+
+// replays has exchanged replay the journal, which must give that hash.
+func (o *operator) replays(hash string) error {
+	out, err := o.must("journal", "replay", "--json")
 	if err != nil {
 		return err
 	}
@@ -216,4 +221,24 @@ func (s *stage) commands(hash string) error {
 		return fmt.Errorf("exchanged journal replay says %s, expected hash %s", out, hash)
 	}
 	return nil
+}
+
+// restored makes a backup beside the running exchange, and brings it back on a machine that holds the engine's keys and an
+// empty database.
+func (s *stage) restored(ctx context.Context, hash string) error {
+	if _, err := s.operator.must("backup", s.path("backup")); err != nil {
+		return err
+	}
+	database, err := s.postgres.NewDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	empty := &operator{program: s.exchanged(), data: s.path("restored")}
+	if err := errors.Join(copyTo(s.path("main"), empty.data, engineFiles()...), os.WriteFile(s.path("restored", "postgres.dsn"), []byte(s.postgres.Loopback(database)+"\n"), 0o600)); err != nil {
+		return err
+	}
+	if _, err := empty.must("restore", s.path("backup")); err != nil {
+		return err
+	}
+	return empty.replays(hash)
 }

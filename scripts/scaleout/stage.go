@@ -120,12 +120,16 @@ func (s *stage) folders(free []int) error {
 		}
 	}
 	for _, name := range []string{"engine1", "engine2", "engine3"} {
-		if err := errors.Join(copyTo(main, s.path(name), "exchanged.yaml", "postgres.dsn", "exchange/engine/bus.key", "exchange/engine/store.key", "exchange/engine/kek.key", "exchange/engine/rules"),
-			os.Mkdir(s.path(name, "exchange", "engine", "snapshots"), 0o700)); err != nil {
+		if err := errors.Join(copyTo(main, s.path(name), append(engineFiles(), "postgres.dsn")...), os.Mkdir(s.path(name, "exchange", "engine", "snapshots"), 0o700)); err != nil {
 			return err
 		}
 	}
 	return copyTo(main, s.path("limits"), "exchanged.yaml", "exchange/limits/bus.key")
+}
+
+// engineFiles are what a machine needs to run an engine, but for the connection string of its database.
+func engineFiles() []string {
+	return []string{"exchanged.yaml", "exchange/engine/bus.key", "exchange/engine/store.key", "exchange/engine/kek.key", "exchange/engine/rules"}
 }
 
 // startBus runs the three servers of the cluster, each with the block that exchanged prints for operators.
