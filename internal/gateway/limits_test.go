@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/coldsign/coldsign/internal/engine/enginetest"
 	"github.com/coldsign/coldsign/internal/limits"
 )
 
@@ -208,5 +210,58 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 	fresh.Public().ServeHTTP(w, httptest.NewRequest("GET", "/api/v3/exchangeInfo", nil))
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Error(w.Code, w.Body.String())
+	}
+}
+
+// Control 18: twenty times the load, 95 of 100 requests garbage from many addresses. Every order of a customer is taken,
+// nothing else reaches the engine, and memory stays what a table of addresses needs.
+func TestControl018GarbageTwentyTimesTheLoadReachesNobody(t *testing.T) {
+	r := newLimitedRig(t, limits.Options{})
+	var customers []*trader
+	for i := range 20 {
+		customers = append(customers, r.trader(fmt.Sprintf("customer%02d", i), "hmac", all))
+		r.world.Give(customers[i].account, enginetest.Dollar, enginetest.Units(1<<50))
+	}
+	garbage := func(i int) *http.Request {
+		q := raw("POST", "/api/v3/order", limitBuy+"&timestamp=1&signature="+strings.Repeat("0f", 32), customers[i%20].name)
+		switch i % 5 {
+		case 1:
+			q = raw("GET", "/api/v3/depth", "symbol=%ff&limit=1e309", "")
+		case 2:
+			q = raw("GET", "/wp-admin/setup.php", "a=b", "")
+		case 3:
+			q = raw("DELETE", "/api/v3/order", strings.Repeat("symbol=BTCUSDT&", 500), strings.Repeat("k", 64))
+		case 4:
+			q = raw("POST", "/sapi/v1/capital/withdraw/apply", "coin=BTC&amount=NaN&address=x", "no such key")
+		}
+		q.RemoteAddr = fmt.Sprintf("198.%d.%d.%d:1", 18+i%2, i/256%250, i%256)
+		return q
+	}
+	alive := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const orders, times = 500, 20
+	before, reached := alive(), len(r.commands)
+	for i := range orders {
+		r.pass(50 * time.Millisecond)
+		for j := range times - 1 {
+			if a := r.send(garbage(i*times + j)); a.status < 400 {
+				t.Fatalf("garbage is answered with %d: %s", a.status, a.body)
+			}
+		}
+		q := raw("POST", "/api/v3/order", customers[i%20].sign(limitBuy, r.clock()), customers[i%20].name)
+		q.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i%20+1)
+		if a := r.send(q); a.status != http.StatusOK {
+			t.Fatalf("order %d: %d %s", i, a.status, a.body)
+		}
+	}
+	if got := len(r.commands) - reached; got != orders {
+		t.Errorf("%d commands reached the engine, of %d orders", got, orders)
+	}
+	if grown := int64(alive()) - int64(before); grown > 32<<20 {
+		t.Errorf("%d MiB more are alive than before", grown>>20)
 	}
 }
