@@ -202,10 +202,15 @@ func (s *stage) prove(ctx context.Context) (told []string, err error) {
 
 // commands asks the product's own commands.
 func (s *stage) commands(hash string) error {
-	if _, err := s.operator.must("journal", "verify"); err != nil {
+	if _, err := s.keyholder().must("journal", "verify"); err != nil {
 		return err
 	}
-	return s.operator.replays(hash)
+	return s.keyholder().replays(hash)
+}
+
+// keyholder is whoever operates a machine with the engine's keys on which no engine runs.
+func (s *stage) keyholder() *operator {
+	return &operator{program: s.exchanged(), data: s.path("engine3")}
 }
 
 // replays has exchanged replay the journal, which must give that hash.
@@ -226,7 +231,7 @@ func (o *operator) replays(hash string) error {
 // restored makes a backup beside the running exchange, and brings it back on a machine that holds the engine's keys and an
 // empty database.
 func (s *stage) restored(ctx context.Context, hash string) error {
-	if _, err := s.operator.must("backup", s.path("backup")); err != nil {
+	if _, err := s.keyholder().must("backup", s.path("backup")); err != nil {
 		return err
 	}
 	database, err := s.postgres.NewDatabase(ctx)
@@ -234,7 +239,7 @@ func (s *stage) restored(ctx context.Context, hash string) error {
 		return err
 	}
 	empty := &operator{program: s.exchanged(), data: s.path("restored")}
-	if err := errors.Join(copyTo(s.path("main"), empty.data, engineFiles()...), os.WriteFile(s.path("restored", "postgres.dsn"), []byte(s.postgres.Loopback(database)+"\n"), 0o600)); err != nil {
+	if err := errors.Join(copyTo(s.path("engine3"), empty.data, engineFiles()...), os.WriteFile(s.path("restored", "postgres.dsn"), []byte(s.postgres.Loopback(database)+"\n"), 0o600)); err != nil {
 		return err
 	}
 	if _, err := empty.must("restore", s.path("backup")); err != nil {

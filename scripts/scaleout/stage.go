@@ -86,7 +86,7 @@ func (s *stage) build(ctx context.Context, customers int) error {
 	if s.keys, err = s.operator.customers(ctx, customers); err != nil {
 		return err
 	}
-	if s.replica, err = open(ctx, s.path("main"), s.dsn); err != nil {
+	if s.replica, err = open(ctx, s.path("engine3"), s.dsn); err != nil {
 		return err
 	}
 	return ready(limited, s.gateways)
@@ -124,7 +124,11 @@ func (s *stage) folders(free []int) error {
 			return err
 		}
 	}
-	return copyTo(main, s.path("limits"), "exchanged.yaml", "exchange/limits/bus.key")
+	if err := copyTo(main, s.path("limits"), "exchanged.yaml", "exchange/limits/bus.key"); err != nil {
+		return err
+	}
+	// What is left is the machine of wallet and admin, which holds no key of the others.
+	return errors.Join(os.RemoveAll(filepath.Join(main, "exchange", "engine")), os.RemoveAll(filepath.Join(main, "exchange", "gateway")), os.Remove(filepath.Join(main, "postgres.dsn")))
 }
 
 // engineFiles are what a machine needs to run an engine, but for the connection string of its database.
