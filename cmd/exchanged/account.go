@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -189,6 +190,10 @@ func runKeyAdd(a *app, account string, k admin.KeyAdding, public string) error {
 	n, err := number(account)
 	if err != nil {
 		return err
+	}
+	if slices.Contains(k.Scopes, "withdraw") && (len(k.Allowed) == 0 || k.Code == "") {
+		return console.Fail(console.Usage, errors.New("a key that may withdraw needs --from with the addresses that may use it, and --code with a one-time code of the customer"),
+			fmt.Sprintf("exchanged account key add %d --scope read,withdraw --from 198.51.100.7 --code 123456", n))
 	}
 	if public != "" {
 		if k.Public, err = base64.StdEncoding.DecodeString(public); err != nil || len(k.Public) != 32 {

@@ -38,7 +38,18 @@ func outcomeProblem(o exchange.Outcome) error {
 	if o.Code == exchange.Done {
 		return nil
 	}
-	return admin.NewProblem(admin.Refused, "engine-refused", refusalOf(o))
+	return admin.NewProblem(admin.Refused, "engine-refused", refusalOf(o), codeHints(o.Code)...)
+}
+
+// codeHints are commands that show what would have been right.
+func codeHints(c exchange.Code) []string {
+	hint := map[exchange.Code]string{exchange.UnknownAccount: "exchanged account list", exchange.UnknownAsset: "exchanged asset list",
+		exchange.UnknownMarket:     "exchanged market list",
+		exchange.SecondFactorWrong: "ask the customer for a new code; each counts once, for half a minute"}[c]
+	if hint == "" {
+		return nil
+	}
+	return []string{hint}
 }
 
 // approvalOf names whose approval it is; nobody when the roster does not know the key.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/store/journal"
+	"github.com/coldsign/coldsign/internal/wallet"
 )
 
 func newJournalCmd(a *app) *cobra.Command {
@@ -181,8 +183,21 @@ func runDepositWallet(a *app, name string) error {
 	}
 	for _, w := range list {
 		if w.Name() == name {
-			return a.proposeNow(exchange.ChangeIntent{Note: "deposits to " + name, Wallet: w.Marshal()})
+			return a.proposeDeposits(w)
 		}
 	}
 	return console.Fail(console.Usage, fmt.Errorf("no wallet is named %q", console.Printable(name)), "exchanged wallet list --data "+string(at))
+}
+
+// proposeDeposits proposes a deposit wallet once there is an asset that can be paid to it.
+func (a *app) proposeDeposits(w wallet.Wallet) error {
+	client, now, err := a.engineNow()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(now.Assets, func(one admin.Asset) bool { return one.Network == string(w.Network()) }) {
+		return console.Fail(console.Usage, fmt.Errorf("no asset is native to %s, so nothing can be paid to %s", w.Network(), w.Name()),
+			"exchanged asset add BTC --network "+w.Network().Name())
+	}
+	return a.propose(client, exchange.ChangeIntent{Note: "deposits to " + w.Name(), Wallet: w.Marshal()})
 }

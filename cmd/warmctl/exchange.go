@@ -76,6 +76,7 @@ type changeRead struct {
 	raw    []byte
 	intent exchange.ChangeIntent
 	words  string
+	named  string // what the daemon says that its numbers stand for
 }
 
 // readChange takes nothing from the daemon but the bytes.
@@ -87,15 +88,25 @@ func readChange(c admin.Change, id string) (changeRead, error) {
 	if admin.ChangeID(c.Intent) != id {
 		return changeRead{}, spend.Distrust("change-other", "change "+id, "the change of that name", "change "+admin.ChangeID(c.Intent), "ask the operator what the daemon does")
 	}
-	return changeRead{id, c.Intent, intent, words.Line(sha256.Sum256(c.Intent))}, nil
+	return changeRead{id: id, raw: c.Intent, intent: intent, words: words.Line(sha256.Sum256(c.Intent))}, nil
 }
 
 func (r changeRead) write(to io.Writer) {
 	for _, one := range admin.DescribeChange(r.intent) {
 		line(to, one[0], "%s", one[1])
 	}
+	if r.named != "" {
+		line(to, "NAMED", "%s, as the daemon says", r.named)
+	}
 	line(to, "EXPIRES", "%s", time.UnixMilli(int64(r.intent.Expires)).UTC().Format(time.RFC3339))
 	line(to, "WORDS", "%s", r.words)
+}
+
+// name asks the daemon what the numbers of the change stand for. Without an answer the bytes alone are shown.
+func (r *changeRead) name(ctx context.Context, client *admin.Client) {
+	if status, err := client.Engine(ctx); err == nil {
+		r.named = console.Printable(admin.NameChange(r.intent, status.Assets))
+	}
 }
 
 // first is the word that stands for consent.
@@ -141,6 +152,7 @@ func runChangeShow(a *app, id, out string) error {
 	if err != nil {
 		return err
 	}
+	r.name(context.Background(), client)
 	if out != "" {
 		if err := a.give(out, r.raw); err != nil || out == "-" {
 			return err
@@ -184,6 +196,7 @@ func runChangeApprove(a *app, o changeOptions) error {
 	if err != nil {
 		return err
 	}
+	r.name(ctx, client)
 	if err := a.agree(r, o.yes); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/money"
 )
 
 // ChangeID names a change: the front of its bytes' SHA-256.
@@ -27,16 +28,17 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 		say("ASSET", "%s, number %d, %d decimals", a.Symbol, a.ID, a.Decimals)
 		if a.Network != "" {
 			say("NETWORK", "%s", a.Network)
-			say("WITHDRAWALS", "at least %s, fee %s, in smallest units", a.WithdrawMin, a.WithdrawFee)
-			say("IN 24 HOURS", "at most %s smallest units of one account", a.WithdrawDayMax)
+			of := money.Asset{Symbol: a.Symbol, Decimals: a.Decimals}
+			say("WITHDRAW", "at least %s, fee %s", money.New(of, a.WithdrawMin), money.New(of, a.WithdrawFee))
+			say("24 HOURS", "at most %s of one account", money.New(of, a.WithdrawDayMax))
 		}
 	case i.Market != nil:
 		m := i.Market
 		say("MARKET", "%s, number %d: asset %d for asset %d", m.Symbol, m.ID, m.Base, m.Quote)
 		say("STATE", "%s", MarketStateName(m.State))
 		say("STEPS", "price 10^-%d, quantity 10^-%d", m.TickDecimals, m.LotDecimals)
-		say("PRICE", "%d to %d ticks", m.PriceMin, m.PriceMax)
-		say("QUANTITY", "%d to %d lots, at least %d ticks x lots", m.QtyMin, m.QtyMax, m.NotionalMin)
+		say("PRICE", "%s to %s", steps(m.PriceMin, m.TickDecimals), steps(m.PriceMax, m.TickDecimals))
+		say("QUANTITY", "%s to %s, price times quantity at least %s", steps(m.QtyMin, m.LotDecimals), steps(m.QtyMax, m.LotDecimals), steps(m.NotionalMin, m.TickDecimals+m.LotDecimals))
 		say("ORDERS", "%d of one account at most", m.OrdersMax)
 	case i.Fees != nil:
 		say("FEES", "account %d: maker %d, taker %d parts per million", i.Fees.Account, i.Fees.MakerPPM, i.Fees.TakerPPM)
@@ -61,7 +63,7 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 	case i.Unban != "":
 		say("FORGIVES", "the address %q, which sent too many requests", i.Unban)
 	case i.Wallet != nil:
-		say("DEPOSITS TO", "wallet file of %d bytes, SHA-256 %x", len(i.Wallet), sha256.Sum256(i.Wallet))
+		say("DEPOSITS", "to the wallet file of %d bytes, SHA-256 %x", len(i.Wallet), sha256.Sum256(i.Wallet))
 	}
 	say("SERIAL", "%d", i.Serial)
 	say("PROPOSER", "%s", i.Proposer)
@@ -69,6 +71,40 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 		say("NOTE", "%q", i.Note)
 	}
 	return out
+}
+
+// steps writes a whole number of steps as the decimal that it stands for.
+func steps(n int64, decimals uint8) string {
+	if n < 0 {
+		return fmt.Sprint(n) // no market has it, and the engine refuses it
+	}
+	return money.New(money.Asset{Decimals: decimals}, money.U128{Lo: uint64(n)}).Decimal()
+}
+
+// NameChange says what the numbers in a change stand for, as the daemon's catalogue has them; empty when it adds nothing.
+// It is the daemon's word: who approves compares it with what was agreed.
+func NameChange(i exchange.ChangeIntent, catalogue []Asset) string {
+	named := func(id exchange.Asset) (Asset, string) {
+		for _, a := range catalogue {
+			if a.ID == uint16(id) {
+				return a, fmt.Sprintf("asset %d is %s", id, a.Symbol)
+			}
+		}
+		return Asset{}, fmt.Sprintf("asset %d is unknown", id)
+	}
+	switch {
+	case i.Balance != nil:
+		a, text := named(i.Balance.Asset)
+		if a.ID == 0 {
+			return text
+		}
+		return text + ", so this is " + money.New(money.Asset{Symbol: a.Symbol, Decimals: a.Decimals}, i.Balance.Amount).String()
+	case i.Market != nil:
+		_, base := named(i.Market.Base)
+		_, quote := named(i.Market.Quote)
+		return base + ", " + quote
+	}
+	return ""
 }
 
 // MarketStateName is a market's state as people write it.

@@ -140,19 +140,19 @@ func TestADaemonWithoutAnExchangeHasNoneOfItsEndpoints(t *testing.T) {
 // What people approve is what they read: every action of a change is described, with the numbers that are in it.
 func TestEveryActionOfAChangeIsDescribed(t *testing.T) {
 	for want, i := range map[string]exchange.ChangeIntent{
-		"\"203.0.113.7\"":      {Unban: "203.0.113.7"},
-		"at most 77 smallest":  {Asset: &exchange.AssetInfo{Symbol: "BTC", Network: "bitcoin:regtest", WithdrawDayMax: money.U128{Lo: 77}}},
-		"USDT":                 {Asset: &exchange.AssetInfo{ID: 2, Symbol: "USDT", Network: "bitcoin:regtest", WithdrawMin: money.U128{Lo: 1}}},
-		"auction":              {Market: &exchange.MarketInfo{Symbol: "BTCUSDT", State: exchange.MarketAuction}},
-		"halted":               {Market: &exchange.MarketInfo{State: exchange.MarketHalted}},
-		"taker 1000 parts":     {Fees: &exchange.FeesChange{Account: 7, TakerPPM: 1000}},
-		"GIVES account 7":      {Balance: &exchange.Adjustment{Account: 7, Asset: 1, Amount: money.U128{Lo: 5}}},
-		"TAKES account 7":      {Balance: &exchange.Adjustment{Account: 7, Asset: 1, Amount: money.U128{Lo: 5}, Debit: true}},
-		"from outside":         {Balance: &exchange.Adjustment{Asset: 1, Amount: money.U128{Lo: 5}}},
-		"ROSTER 3 bytes":       {Roster: []byte("abc")},
-		"FREEZES account 7":    {Freeze: &exchange.StateChange{Account: 7, State: exchange.AccountFrozen}},
-		"LETS ACT account 7":   {Freeze: &exchange.StateChange{Account: 7}},
-		"DEPOSITS TO wallet f": {Wallet: []byte("abc")},
+		"\"203.0.113.7\"":          {Unban: "203.0.113.7"},
+		"at most 77 BTC":           {Asset: &exchange.AssetInfo{Symbol: "BTC", Network: "bitcoin:regtest", WithdrawDayMax: money.U128{Lo: 77}}},
+		"USDT":                     {Asset: &exchange.AssetInfo{ID: 2, Symbol: "USDT", Network: "bitcoin:regtest", WithdrawMin: money.U128{Lo: 1}}},
+		"auction":                  {Market: &exchange.MarketInfo{Symbol: "BTCUSDT", State: exchange.MarketAuction}},
+		"halted":                   {Market: &exchange.MarketInfo{State: exchange.MarketHalted}},
+		"taker 1000 parts":         {Fees: &exchange.FeesChange{Account: 7, TakerPPM: 1000}},
+		"GIVES account 7":          {Balance: &exchange.Adjustment{Account: 7, Asset: 1, Amount: money.U128{Lo: 5}}},
+		"TAKES account 7":          {Balance: &exchange.Adjustment{Account: 7, Asset: 1, Amount: money.U128{Lo: 5}, Debit: true}},
+		"from outside":             {Balance: &exchange.Adjustment{Asset: 1, Amount: money.U128{Lo: 5}}},
+		"ROSTER 3 bytes":           {Roster: []byte("abc")},
+		"FREEZES account 7":        {Freeze: &exchange.StateChange{Account: 7, State: exchange.AccountFrozen}},
+		"LETS ACT account 7":       {Freeze: &exchange.StateChange{Account: 7}},
+		"DEPOSITS to the wallet f": {Wallet: []byte("abc")},
 	} {
 		text := ""
 		for _, line := range DescribeChange(i) {
@@ -160,6 +160,21 @@ func TestEveryActionOfAChangeIsDescribed(t *testing.T) {
 		}
 		if !strings.Contains(text, want) || !strings.Contains(text, "SERIAL") {
 			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
+// The bytes of a change name assets by number; what the daemon calls them is said beside, amounts in whole coins.
+func TestNumbersOfAChangeAreNamed(t *testing.T) {
+	catalogue := []Asset{{ID: 1, Symbol: "BTC", Decimals: 8}, {ID: 2, Symbol: "USDT", Decimals: 6}}
+	for want, i := range map[string]exchange.ChangeIntent{
+		"asset 2 is USDT, so this is 250.500000 USDT": {Balance: &exchange.Adjustment{Account: 7, Asset: 2, Amount: money.U128{Lo: 250_500_000}}},
+		"asset 3 is unknown":                          {Balance: &exchange.Adjustment{Account: 7, Asset: 3, Amount: money.U128{Lo: 1}}},
+		"asset 1 is BTC, asset 2 is USDT":             {Market: &exchange.MarketInfo{Base: 1, Quote: 2}},
+		"":                                            {Freeze: &exchange.StateChange{Account: 7}},
+	} {
+		if got := NameChange(i, catalogue); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

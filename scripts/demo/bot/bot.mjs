@@ -7,7 +7,7 @@ const symbol = 'BTC/USDT'
 
 const book = await x.fetchOrderBook(symbol, 5)
 if (book.asks.length === 0) {
-  console.log('Nobody sells. In another run: node bot.mjs keys/maker.json, whose account holds BTC, sells nothing by itself.')
+  console.log('Nobody sells: everything was bought. Leave the shell and open a new one.')
   process.exit(1)
 }
 const [price] = book.asks[0]

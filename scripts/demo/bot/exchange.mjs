@@ -2,6 +2,11 @@
 import { readFileSync } from 'node:fs'
 import ccxt from 'ccxt'
 
+process.on('uncaughtException', e => { // what the exchange says, without the way through ccxt
+  console.error(e.message)
+  process.exit(1)
+})
+
 export function open (keyFile) {
   const { key, secret } = JSON.parse(readFileSync(keyFile, 'utf8'))
   const x = new ccxt.binance({ apiKey: key, secret, options: { defaultType: 'spot', fetchMarkets: { types: ['spot'] } } })
