@@ -110,6 +110,8 @@ func TestAnEntryOfTheBookIsPaid(t *testing.T) {
 		}
 	}
 	must(s.provision(ctx))
+	_, err := s.proposed(ctx) // the daemon knows the coins: it proposes a top-up with them
+	must(err)
 	pay := func(args ...string) call {
 		return s.warmctl("carol", append([]string{"payment", "propose", "--wallet", coldName}, args...)...)
 	}
