@@ -7,7 +7,7 @@ REFUSALS := ./cmd/coldsign ./cmd/coldsign/internal/home ./cmd/coldsign/internal/
 .PHONY: help demo demo-shell test referees lint docs setup build tools attacks attacks-mutate fuzz bench clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (Debian packages, pinned tools); says what it does
 	@sh scripts/setup.sh

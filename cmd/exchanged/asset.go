@@ -91,7 +91,11 @@ func runAssetList(a *app) error {
 	}
 	rows := [][]string{}
 	for _, one := range now.Assets {
-		rows = append(rows, []string{one.Symbol, fmt.Sprint(one.Decimals), one.Network, one.WithdrawMin.Value, one.WithdrawFee.Value, one.DayMax.Value})
+		row := []string{one.Symbol, fmt.Sprint(one.Decimals), one.Network, one.WithdrawMin.Value, one.WithdrawFee.Value, one.DayMax.Value}
+		if one.Network == "" { // it cannot be withdrawn
+			row[3], row[4], row[5] = "", "", ""
+		}
+		rows = append(rows, row)
 	}
 	return console.Table(a.Out, []string{"ASSET", "DECIMALS", "NETWORK", "WITHDRAW MIN", "WITHDRAW FEE", "IN 24 HOURS"}, rows)
 }

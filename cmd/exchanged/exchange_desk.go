@@ -198,6 +198,9 @@ func (k *exchangeDesk) ApproveChange(ctx context.Context, by admin.Actor, id str
 	if err := k.judge(more); err != nil {
 		return admin.Change{}, err
 	}
+	if err := k.inTurn(ctx, more, intent); err != nil {
+		return admin.Change{}, err
+	}
 	if len(more.Approvals) >= approvals.ChangeNeed {
 		if more, err = k.apply(ctx, more, intent); err != nil {
 			return admin.Change{}, err
@@ -208,6 +211,20 @@ func (k *exchangeDesk) ApproveChange(ctx context.Context, by admin.Actor, id str
 	}
 	k.log.Info("change approved", "change", id, "by", by.Person, "approvals", len(more.Approvals), "seq", more.Seq)
 	return k.view(more, intent), nil
+}
+
+// inTurn refuses an approval that could count no more: the engine takes changes in the order of their serials, and another
+// one took this one's. With enough approvals the engine itself decides: it may have applied this one and not been heard.
+func (k *exchangeDesk) inTurn(ctx context.Context, p pending, intent exchange.ChangeIntent) error {
+	if len(p.Approvals) >= approvals.ChangeNeed {
+		return nil
+	}
+	status, err := k.status(ctx)
+	if err != nil || intent.Serial > status.Changes {
+		return err
+	}
+	return admin.NewProblem(admin.Refused, "change-passed", fmt.Sprintf("serial %d was taken by another change, so this one cannot be applied any more", intent.Serial),
+		"propose it again")
 }
 
 // judge refuses now what the engine would refuse later; too few approvals are no reason yet.

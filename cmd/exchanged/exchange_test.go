@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"github.com/coldsign/coldsign/internal/bus"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/seal"
 )
 
 type orderReplyOf struct {
@@ -215,5 +218,22 @@ func TestCommandsOfAnotherSegmentsKindAreRefused(t *testing.T) {
 		if asks(subject, q) {
 			t.Errorf("%s takes %+v", subject, q)
 		}
+	}
+}
+
+// Two changes that wait have the same serial. Once one is applied, the first who approves the other hears that it is over.
+func TestAChangeWhoseSerialIsTakenIsRefusedAtOnce(t *testing.T) {
+	b := newBourse(t)
+	b.begin()
+	b.mustCommand("exchange", "roster")
+	var late admin.Change
+	if err := json.Unmarshal([]byte(b.mustCommand("asset", "add", "ETH", "--json")), &late); err != nil {
+		t.Fatal(err)
+	}
+	b.mustChange("asset", "add", "USDT", "--decimals", "6")
+	armored := must(seal.Sign(b.people["alice"], seal.Change, late.Intent, rand.Reader))
+	var problem *admin.Problem
+	if _, err := b.staff.ApproveChange(t.Context(), late.ID, armored); !errors.As(err, &problem) || problem.Code != "change-passed" {
+		t.Errorf("approved: %v", err)
 	}
 }

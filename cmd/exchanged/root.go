@@ -32,7 +32,8 @@ func newRootCmd(a *app) *cobra.Command {
 		Use:   "exchanged",
 		Short: "The online daemon: follows the chain, emits bundles, checks answers, broadcasts",
 		Long: "exchanged follows a Bitcoin node, watches the tiers, proposes top-ups, seals bundles for keyholders, checks their\n" +
-			"answers and broadcasts. It holds no key that can move money.",
+			"answers and broadcasts. With a section exchange in its configuration it also matches orders, keeps the ledger and\n" +
+			"serves customers. It holds no key that can move money.",
 		Example: "  exchanged init --data /srv/coldsign --network regtest\n  exchanged wallet add COLD-BTC-A.wallet --data /srv/coldsign\n" +
 			"  exchanged roster set roster.txt --data /srv/coldsign\n  exchanged run --config /srv/coldsign/exchanged.yaml",
 		Version: version,
