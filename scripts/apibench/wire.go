@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/bus"
@@ -16,6 +17,7 @@ import (
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/gateway"
 	"github.com/coldsign/coldsign/internal/limits"
+	"github.com/coldsign/coldsign/internal/store/records"
 )
 
 const (
@@ -24,7 +26,17 @@ const (
 )
 
 // openSinks returns what the shadow replica writes to.
-func openSinks(context.Context, string, []byte) ([]engine.Sink, error) { return nil, nil }
+func openSinks(ctx context.Context, dir string, key []byte) ([]engine.Sink, error) {
+	at := filepath.Join(dir, "records")
+	if err := os.Mkdir(at, 0o700); err != nil {
+		return nil, err
+	}
+	kept, err := records.Open(ctx, records.Options{Dir: at, Key: key})
+	if err != nil {
+		return nil, err
+	}
+	return []engine.Sink{kept}, nil // it ends with the process, whose folder is removed
+}
 
 // listen joins engine and gateway by a bus of this process and serves customers.
 func (s *served) listen(ctx context.Context) (string, error) {
