@@ -18,7 +18,7 @@ const (
 const (
 	slotWidth    = 5_000                                // milliseconds of timestamps in one slot
 	slotCount    = (windowMax+skewMax)/slotWidth + 2    // the living ones, and one that is being emptied
-	slotMax      = 2_000_000 / slotCount / replayShards // signatures in one slot of one shard
+	slotMax      = 5_000_000 / slotCount / replayShards // signatures in one slot of one shard: 110,000 requests a second
 	replayShards = 16
 )
 

@@ -29,6 +29,7 @@ func main() {
 	variant := flag.String("variant", "durable", "internal: what is served")
 	seconds := flag.Float64("seconds", 8, "length of each run")
 	rounds := flag.Int("rounds", 3, "runs of each row; the median is printed")
+	only := flag.Int("connections", 0, "print only the rows with so many; zero: all")
 	dir := flag.String("dir", "out/bench-api", "where the journals lie; a disk, not memory")
 	flag.Parse()
 	var err error
@@ -38,7 +39,7 @@ func main() {
 	case "serve":
 		err = serveMain(*variant, *dir)
 	default:
-		err = bench(*dir, *seconds, *rounds)
+		err = bench(*dir, *seconds, *rounds, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-api:", err)
@@ -52,7 +53,7 @@ type row struct {
 	connections   int
 }
 
-func bench(dir string, seconds float64, rounds int) error {
+func bench(dir string, seconds float64, rounds, only int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -63,6 +64,9 @@ func bench(dir string, seconds float64, rounds int) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "path\tconnections\torders/s\tp50 ms\tp99 ms\tp99.9 ms\tmost ms\tserver cpu us/order\tcommands/commit\t")
 	for _, r := range rows {
+		if only != 0 && r.connections != only {
+			continue
+		}
 		fmt.Fprintf(os.Stderr, "bench-api: %s, %d connections\n", r.name, r.connections)
 		m, err := runs(dir, r, seconds, rounds)
 		if err != nil {
