@@ -19,9 +19,13 @@ import (
 )
 
 type approveOptions struct {
-	id                       string
+	approver
+	id, yesAmount, out string
+}
+
+// approver is how a person approves: with a key in a token, with a key file, or with a signature made elsewhere.
+type approver struct {
 	key, identity, signature string
-	yesAmount, out           string
 	pinFD, passphraseFD      int
 }
 
@@ -78,7 +82,7 @@ func runApprove(a *app, o approveOptions) error {
 	if err := a.consent(r, o); err != nil {
 		return err
 	}
-	armored, err := a.approval(r, o)
+	armored, err := a.approval(r.raw, seal.Approve, o.approver)
 	if err != nil {
 		return err
 	}
@@ -143,16 +147,16 @@ func (a *app) consent(r reading, o approveOptions) error {
 }
 
 // approval makes the signature, or takes one that was made elsewhere, and checks that it is over these bytes.
-func (a *app) approval(r reading, o approveOptions) (armored []byte, err error) {
+func (a *app) approval(message []byte, purpose seal.Namespace, by approver) (armored []byte, err error) {
 	var signer ssh.Signer
 	switch {
-	case o.signature != "":
-		armored, err = console.ReadFile(o.signature, fileMax)
-	case o.identity != "":
-		signer, err = a.fileSigner(o.identity, o.passphraseFD)
+	case by.signature != "":
+		armored, err = console.ReadFile(by.signature, fileMax)
+	case by.identity != "":
+		signer, err = a.fileSigner(by.identity, by.passphraseFD)
 	default:
 		var done func() error
-		if signer, done, err = a.tokenSigner(o.key, o.pinFD); err == nil {
+		if signer, done, err = a.tokenSigner(by.key, by.pinFD); err == nil {
 			defer done()
 		}
 	}
@@ -160,10 +164,10 @@ func (a *app) approval(r reading, o approveOptions) (armored []byte, err error) 
 		return nil, err
 	}
 	if signer != nil {
-		if armored, err = seal.Sign(signer, seal.Approve, r.raw, rand.Reader); err != nil {
+		if armored, err = seal.Sign(signer, purpose, message, rand.Reader); err != nil {
 			return nil, console.Fail(console.KeyUnavailable, err)
 		}
 	}
-	_, _, err = seal.Verify(armored, r.raw, seal.Approve)
+	_, _, err = seal.Verify(armored, message, purpose)
 	return armored, err
 }

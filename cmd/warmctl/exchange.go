@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
@@ -24,10 +22,8 @@ import (
 
 // changeOptions are those of an approval, for a change of the exchange.
 type changeOptions struct {
-	id                       string
-	key, identity, signature string
-	yes, out                 string
-	pinFD, passphraseFD      int
+	approver
+	id, yes, out string
 }
 
 func newChangeCmd(a *app) *cobra.Command {
@@ -200,7 +196,7 @@ func runChangeApprove(a *app, o changeOptions) error {
 	if err := a.agree(r, o.yes); err != nil {
 		return err
 	}
-	armored, err := a.signChange(r, o)
+	armored, err := a.approval(r.raw, seal.Change, o.approver)
 	if err != nil {
 		return err
 	}
@@ -249,30 +245,4 @@ func (a *app) agree(r changeRead, yes string) error {
 	}
 	r.write(a.TTY)
 	return a.Confirm("Type the first of the words to approve:", 3, same)
-}
-
-// signChange makes the signature, or takes one that was made elsewhere, and checks that it is over these bytes.
-func (a *app) signChange(r changeRead, o changeOptions) (armored []byte, err error) {
-	var signer ssh.Signer
-	switch {
-	case o.signature != "":
-		armored, err = console.ReadFile(o.signature, fileMax)
-	case o.identity != "":
-		signer, err = a.fileSigner(o.identity, o.passphraseFD)
-	default:
-		var done func() error
-		if signer, done, err = a.tokenSigner(o.key, o.pinFD); err == nil {
-			defer done()
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if signer != nil {
-		if armored, err = seal.Sign(signer, seal.Change, r.raw, rand.Reader); err != nil {
-			return nil, console.Fail(console.KeyUnavailable, err)
-		}
-	}
-	_, _, err = seal.Verify(armored, r.raw, seal.Change)
-	return armored, err
 }
