@@ -22,6 +22,7 @@ const (
 	WithdrawalRecord                       // WithdrawalInfo
 	ChangeRecord                           // ChangeInfo
 	TicketRecord                           // TicketInfo
+	PasskeyRecord                          // PasskeyInfo
 )
 
 // Scope is what an API key may do; a set of bits.
@@ -211,6 +212,7 @@ type ChangeIntent struct {
 	Freeze   *StateChange `cbor:"11,keyasint,omitempty"`
 	Wallet   []byte       `cbor:"12,keyasint,omitempty"` // the wallet file whose receive addresses are deposit addresses
 	Unban    string       `cbor:"13,keyasint,omitempty"` // an IP address that the tables of requests shall forgive
+	Reset    *FactorReset `cbor:"15,keyasint,omitempty"` // of a customer who lost every passkey
 }
 
 // ChangeInfo is a change that was applied.

@@ -35,6 +35,11 @@ const (
 
 	// Catalogue. Body: ChangeBody, an intent that two people approved.
 	Change
+
+	// Passkeys. Body as named.
+	PasskeyOffer // Body: EnrolBody; from the admin segment
+	PasskeyEnrol // Body: PasskeyBody: the account's first passkey; from a gateway
+	Approve      // Body: ApprovalBody; from a gateway
 )
 
 // Command is what one segment asks of the engine. Which fields count depends on Kind; the others are zero.
@@ -97,7 +102,7 @@ func (c *Command) Read(raw []byte) (rest []byte, err error) {
 		Market: Market(binary.LittleEndian.Uint16(raw[25:])), Side: Side(raw[27]), Type: OrderType(raw[28]), Force: Force(raw[29]), SelfTrade: SelfTrade(raw[30])}
 	number := func(i int) int64 { return int64(binary.LittleEndian.Uint64(raw[31+8*i:])) }
 	c.Order, c.Price, c.Stop, c.Qty, c.Show, c.Quote, c.Expire = OrderID(number(0)), number(1), number(2), number(3), number(4), number(5), Millis(number(6))
-	if c.Kind < Tick || c.Kind > Change || c.Side > Sell || c.Type > Stop || c.Force > GoodTillTime || c.SelfTrade > ExpireBoth {
+	if c.Kind < Tick || c.Kind > Approve || c.Side > Sell || c.Type > Stop || c.Force > GoodTillTime || c.SelfTrade > ExpireBoth {
 		return nil, ErrBytes
 	}
 	raw = raw[commandFixed:]

@@ -19,7 +19,7 @@ func client(t *rapid.T, label string) exchange.Client {
 
 func drawCommand(t *rapid.T) exchange.Command {
 	n := rapid.Int64()
-	c := exchange.Command{Kind: exchange.Kind(rapid.IntRange(int(exchange.Tick), int(exchange.Change)).Draw(t, "kind")),
+	c := exchange.Command{Kind: exchange.Kind(rapid.IntRange(int(exchange.Tick), int(exchange.Approve)).Draw(t, "kind")),
 		Account: exchange.Account(rapid.Uint64().Draw(t, "account")), Market: exchange.Market(rapid.Uint16().Draw(t, "market")),
 		Side: exchange.Side(rapid.IntRange(0, 1).Draw(t, "side")), Type: exchange.OrderType(rapid.IntRange(0, 3).Draw(t, "type")),
 		Force: exchange.Force(rapid.IntRange(0, 4).Draw(t, "force")), SelfTrade: exchange.SelfTrade(rapid.IntRange(0, 3).Draw(t, "stp")),

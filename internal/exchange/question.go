@@ -28,6 +28,8 @@ type Question struct {
 	Accounts  *DirectoryQuestion `cbor:"14,keyasint,omitempty"` // admin only
 	Tickets   *HistoryQuestion   `cbor:"15,keyasint,omitempty"` // admin only; of account zero: of all accounts
 	Unbans    *HistoryQuestion   `cbor:"16,keyasint,omitempty"` // of those who keep a table of requests; newest first
+	Security  *SecurityQuestion  `cbor:"17,keyasint,omitempty"`
+	Seal      *SealQuestion      `cbor:"18,keyasint,omitempty"` // gateway only
 }
 
 // DepthQuestion asks for the best Limit levels of each side.
@@ -127,6 +129,9 @@ type Answer struct {
 	Book      []AddressInfo        `cbor:"21,keyasint,omitempty"`
 	Tickets   []TicketInfo         `cbor:"22,keyasint,omitempty"`
 	Unbans    []UnbanInfo          `cbor:"23,keyasint,omitempty"`
+	Security  *SecurityInfo        `cbor:"25,keyasint,omitempty"`
+	Passkeys  []PasskeyInfo        `cbor:"26,keyasint,omitempty"`
+	Sealed    []byte               `cbor:"27,keyasint,omitempty"`
 }
 
 // OrderView is an order, and when it last changed.
