@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/bus"
@@ -21,11 +23,24 @@ import (
 type busEngine struct {
 	conn                     *bus.Conn
 	orders, withdraws, books *bus.Batcher
+	attempt                  time.Duration // after which a message without an answer is sent again
+	unsure                   atomic.Int64  // requests that ask again
 }
 
+const (
+	attemptsMax = 4 // of one request, when each message goes without an answer to the end of its time
+	// unsureMax is how many requests may ask again at a time. When an engine is away, those beyond it are refused before
+	// anything of them is sent: that they were not taken is then certain, and nothing piles up.
+	unsureMax  = 4096
+	pauseLeast = 10 * time.Millisecond
+	pauseMost  = 250 * time.Millisecond
+)
+
 func newBusEngine(conn *bus.Conn, c exchangeConfig) *busEngine {
-	o := bus.BatchOptions{Timeout: c.Gateway.Timeout}
-	return &busEngine{conn, bus.NewBatcher(conn, c.orderSubject(), o), bus.NewBatcher(conn, "cmd.withdraw", o), bus.NewBatcher(conn, "cmd.account", o)}
+	attempt := c.Gateway.Timeout / attemptsMax
+	o := bus.BatchOptions{Timeout: attempt}
+	return &busEngine{conn: conn, orders: bus.NewBatcher(conn, c.orderSubject(), o), withdraws: bus.NewBatcher(conn, "cmd.withdraw", o),
+		books: bus.NewBatcher(conn, "cmd.account", o), attempt: attempt}
 }
 
 // lane is where commands of a kind go. The engine checks it again; a kind that no gateway may send is refused there.
@@ -39,20 +54,15 @@ func (e *busEngine) lane(kind exchange.Kind) *bus.Batcher {
 	return e.orders
 }
 
-// Do sends commands, those that follow each other on the same subject together.
+// Do sends commands, those that follow each other on the same subject together. What no engine decides until ctx ends is
+// Busy when it is certain that nothing was taken, and an error when it is not.
 func (e *busEngine) Do(ctx context.Context, cmds []exchange.Command, out []exchange.Outcome) error {
 	for i := 0; i < len(cmds); {
 		lane, n := e.lane(cmds[i].Kind), i+1
 		for n < len(cmds) && e.lane(cmds[n].Kind) == lane {
 			n++
 		}
-		err := lane.Do(ctx, cmds[i:n], out[i:n])
-		switch {
-		case errors.Is(err, bus.ErrBusy), errors.Is(err, bus.ErrDown), errors.Is(err, bus.ErrLate):
-			for ; i < n; i++ { // nothing was taken, and that is certain
-				out[i] = exchange.Outcome{ID: cmds[i].ID, Code: exchange.Busy}
-			}
-		case err != nil:
+		if err := e.decide(ctx, lane, cmds[i:n], out[i:n]); err != nil {
 			return err
 		}
 		i = n
@@ -60,9 +70,103 @@ func (e *busEngine) Do(ctx context.Context, cmds []exchange.Command, out []excha
 	return nil
 }
 
-// Ask sends a question. Which ones the gateway may ask is decided by the engine's segment.
-func (e *busEngine) Ask(ctx context.Context, q exchange.Question) (exchange.Answer, error) {
-	return askEngine(ctx, e.conn, "qry.gateway", q)
+// decide asks until the outcomes are known. A command has its own identity and the engine answers it again without
+// applying it twice, so an engine that died after its commit, or was replaced, costs the customer a moment and no more.
+// Once an attempt has ended without an answer, a later one that was not taken says nothing about it.
+func (e *busEngine) decide(ctx context.Context, lane *bus.Batcher, cmds []exchange.Command, out []exchange.Outcome) error {
+	open := false // an attempt may have been taken
+	try := func() (bool, error) {
+		err := lane.Do(ctx, cmds, out)
+		switch {
+		case err == nil && passes(out):
+			return false, nil // another engine writes: it knows
+		case err == nil && open && busy(out):
+			return false, nil
+		case err == nil:
+			return true, nil
+		case errors.Is(err, bus.ErrBusy) && !open:
+			return true, refused(cmds, out)
+		case errors.Is(err, bus.ErrBusy), errors.Is(err, bus.ErrDown), errors.Is(err, bus.ErrLate):
+			return false, nil
+		case errors.Is(err, bus.ErrDenied), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrClosed):
+			return true, err
+		}
+		open = true // ErrUnknown; or the engine failed over it, and what it had committed nobody knows
+		return false, nil
+	}
+	done, err := e.until(ctx, try)
+	switch {
+	case done || err != nil:
+		return err
+	case open:
+		return bus.ErrUnknown
+	}
+	return refused(cmds, out)
+}
+
+// until tries until it is done or ctx ends, with pauses that grow. When too many do so already, it does not begin.
+func (e *busEngine) until(ctx context.Context, try func() (bool, error)) (bool, error) {
+	if e.unsure.Load() >= unsureMax {
+		return false, nil
+	}
+	if done, err := try(); done {
+		return true, err
+	}
+	e.unsure.Add(1)
+	defer e.unsure.Add(-1)
+	for pause := pauseLeast; ; pause = min(2*pause, pauseMost) {
+		select {
+		case <-ctx.Done():
+			return false, nil
+		case <-time.After(pause):
+		}
+		if done, err := try(); done {
+			return true, err
+		}
+	}
+}
+
+// refused says that nothing was taken, and that this is certain.
+func refused(cmds []exchange.Command, out []exchange.Outcome) error {
+	for i := range cmds {
+		out[i] = exchange.Outcome{ID: cmds[i].ID, Code: exchange.Busy}
+	}
+	return nil
+}
+
+func passes(out []exchange.Outcome) bool {
+	return slices.ContainsFunc(out, func(o exchange.Outcome) bool { return o.Code == exchange.Superseded })
+}
+
+func busy(out []exchange.Outcome) bool {
+	return slices.ContainsFunc(out, func(o exchange.Outcome) bool { return o.Code == exchange.Busy })
+}
+
+// Ask sends a question, again when it went without an answer: it changes nothing. Which ones the gateway may ask is
+// decided by the engine's segment.
+func (e *busEngine) Ask(ctx context.Context, q exchange.Question) (a exchange.Answer, err error) {
+	ended := bus.ErrUnknown
+	done, err := e.until(ctx, func() (bool, error) {
+		once, cancel := context.WithTimeout(ctx, e.attempt)
+		defer cancel()
+		var failed error
+		a, failed = askEngine(once, e.conn, "qry.gateway", q)
+		switch {
+		case errors.Is(failed, bus.ErrBusy):
+			return true, gateway.ErrBusy
+		case errors.Is(failed, bus.ErrUnknown), errors.Is(failed, bus.ErrDown), errors.Is(failed, bus.ErrLate):
+			ended = failed
+			return false, nil
+		}
+		return true, failed
+	})
+	switch {
+	case done || err != nil:
+		return a, err
+	case ctx.Err() == nil: // too many ask again already
+		return a, gateway.ErrBusy
+	}
+	return a, ended
 }
 
 func askEngine(ctx context.Context, conn *bus.Conn, subject string, q exchange.Question) (a exchange.Answer, err error) {

@@ -37,8 +37,8 @@ func (c *call) nameOr(name exchange.Client) string {
 	return name.String()
 }
 
-// ended returns an order that the command of this call took out or changed. When its events are late, what the outcome
-// holds is told: the cancel is done and durable all the same.
+// ended returns an order that the command of this call took out or changed. When its events are late or were missed, the
+// records are asked; when they are late too, what the outcome holds is told: the cancel is done and durable all the same.
 func (s *Server) ended(c *call, id exchange.OrderID) exchange.OrderView {
 	out := &c.outcome[0]
 	all, _ := s.recent.of(c, out.Seq, c.key.account)
@@ -46,6 +46,9 @@ func (s *Server) ended(c *call, id exchange.OrderID) exchange.OrderView {
 		if all[i].record.Order == id {
 			return all[i].view()
 		}
+	}
+	if view, p := s.order(c, exchange.OrdersQuestion{Account: c.key.account, Market: c.command[0].Market, Order: id}); p == nil {
+		return view
 	}
 	return exchange.OrderView{Order: id, Client: c.command[0].Orig.String(), Status: exchange.StatusCancelled, Executed: out.Executed, Quote: out.Quote}
 }
@@ -77,20 +80,41 @@ func (s *Server) cancelAll(c *call) *problem {
 	if c.outcome[0].Canceled == 0 {
 		return refuse(-2011, "Unknown order sent.")
 	}
-	all, known := s.recent.of(c, c.outcome[0].Seq, c.key.account)
-	if !known {
-		return timedOut()
-	}
+	views := s.endedAll(c)
 	by := c.nameOr(exchange.Client{})
 	c.w.open('[')
-	for i := range all {
-		view := all[i].view()
+	for i := range views {
 		c.w.open('{')
-		c.cancelled(m, &view, by)
+		c.cancelled(m, &views[i], by)
 		c.w.close('}')
 	}
 	c.w.close(']')
 	return nil
+}
+
+// endedAll returns the orders that a CancelAll took out: from its events or, when those are late or were missed, from the
+// records, where they are the ones that changed at its time.
+func (s *Server) endedAll(c *call) []exchange.OrderView {
+	out := &c.outcome[0]
+	all, _ := s.recent.of(c, out.Seq, c.key.account)
+	views := make([]exchange.OrderView, 0, len(all))
+	for i := range all {
+		views = append(views, all[i].view())
+	}
+	if int64(len(views)) >= out.Canceled {
+		return views
+	}
+	answer, p := s.ask(c, exchange.Question{After: out.Seq, Orders: &exchange.OrdersQuestion{Account: c.key.account, Market: c.command[0].Market, History: true, Limit: ordersMost}})
+	if p != nil {
+		return views // it is done and durable all the same
+	}
+	views = views[:0]
+	for _, v := range answer.Orders {
+		if v.Status == exchange.StatusCancelled && v.Changed == out.At {
+			views = append(views, v)
+		}
+	}
+	return views
 }
 
 // cancelReplace is atomic here, which Binance's is not: when the new order is refused, the old one stays.

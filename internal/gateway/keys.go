@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"hash"
 	"net/netip"
 	"strings"
@@ -170,6 +171,9 @@ func (r *keyring) drop(name string) {
 func (s *Server) fetchKey(ctx context.Context, name string, now time.Time) (*key, *problem) {
 	epoch := s.keys.now()
 	answer, err := s.o.Engine.Ask(ctx, exchange.Question{Key: &exchange.KeyQuestion{Key: name}})
+	if errors.Is(err, ErrBusy) {
+		return nil, overloaded()
+	}
 	if err != nil {
 		return nil, notReady()
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"time"
 
@@ -196,10 +197,32 @@ func (s *Server) placeOrder(c *call) *problem {
 	if p := s.do(c); p != nil {
 		return p
 	}
+	s.completeFills(c, m, resp)
 	c.w.open('{')
 	c.placed(m, resp)
 	c.w.close('}')
 	return nil
+}
+
+// completeFills asks the records for an order's first trades. The engine keeps the sums of a command that it answers
+// again, as it does when the answer to the first time was lost, but not its trades.
+func (s *Server) completeFills(c *call, m *market, resp respType) {
+	out := &c.outcome[0]
+	if resp != respFull || !out.Again || out.Executed == 0 {
+		return
+	}
+	answer, p := s.ask(c, exchange.Question{After: out.Seq, Trades: &exchange.TradesQuestion{Account: c.key.account, Market: m.ID, Order: out.Order, Limit: ordersMost}})
+	if p != nil {
+		return // the sums are true without them
+	}
+	left := out.Executed
+	for i := range answer.Trades {
+		t := &answer.Trades[i]
+		if left -= t.Qty; left < 0 || t.Maker || t.Order != out.Order {
+			return // later trades, of the order at rest
+		}
+		out.Fills = append(out.Fills, exchange.Fill{Trade: t.Trade, Price: t.Price, Qty: t.Qty, Fee: t.Fee, FeeAsset: t.FeeAsset})
+	}
 }
 
 // placed writes the members of a new order's answer.
@@ -318,6 +341,9 @@ func (s *Server) ask(c *call, q exchange.Question) (exchange.Answer, *problem) {
 	answer, err := s.o.Engine.Ask(c.ctx, q)
 	for wait := 2 * time.Millisecond; err == nil && answer.Code == exchange.Busy && q.After > 0 && c.pause(wait); wait *= 2 {
 		answer, err = s.o.Engine.Ask(c.ctx, q) // the records were not there yet
+	}
+	if errors.Is(err, ErrBusy) {
+		return exchange.Answer{}, overloaded()
 	}
 	if err != nil {
 		s.o.Log.Warn("the engine did not answer a question", "request", s.requestName(c.request), "error", err)

@@ -1,12 +1,17 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/limits"
 )
+
+// ErrBusy is what an Engine says of a question that found a full queue. Commands that were certainly not taken have the
+// outcome Busy instead.
+var ErrBusy = errors.New("the engine takes no more questions now")
 
 // problem is a refusal as Binance words it: an HTTP status, a code that programs branch on, and a sentence.
 type problem struct {

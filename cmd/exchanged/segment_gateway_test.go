@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coldsign/coldsign/internal/bus"
+	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/gateway"
+)
+
+// mortal is an engine at the other end of the bus that keeps what it took, as the journal does, and whose processes die
+// when the test says so.
+type mortal struct {
+	t       *testing.T
+	server  *bus.Server
+	creds   map[bus.Segment]bus.Credentials
+	died    chan struct{} // a process ended
+	mu      sync.Mutex
+	journal map[exchange.ID]uint64                  // what was committed, by the command's identity
+	heard   int                                     // messages of commands
+	act     func(heard int) (exchange.Code, string) // what becomes of a message: "die" after the commit, "busy", "fail"
+	asked   func() error                            // what becomes of a question
+}
+
+func newMortal(t *testing.T) *mortal {
+	t.Helper()
+	all, err := bus.NewCredentials(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mortal{t: t, creds: map[bus.Segment]bus.Credentials{}, died: make(chan struct{}, 8), journal: map[exchange.ID]uint64{}}
+	for _, c := range all {
+		m.creds[c.Segment()] = c
+	}
+	if m.server, err = bus.NewServer(bus.ServerOptions{Users: bus.UsersOf(all)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.server.Close)
+	return m
+}
+
+func (m *mortal) dial(s bus.Segment) *bus.Conn {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	conn, err := bus.Dial(ctx, bus.Options{Credentials: m.creds[s], Server: m.server})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(conn.Close)
+	return conn
+}
+
+// rise starts a process of the engine.
+func (m *mortal) rise() {
+	conn := m.dial(bus.Engine)
+	commands := func(ctx context.Context, _ bus.Segment, payload []byte) ([]byte, error) {
+		reply, how := m.take(payload)
+		switch how {
+		case "die":
+			go func() { conn.Close(); m.died <- struct{}{} }()
+			<-ctx.Done() // a process that is gone says nothing
+			return nil, ctx.Err()
+		case "busy":
+			return nil, bus.ErrBusy
+		case "fail":
+			return nil, errors.New("the disk is full")
+		}
+		return reply, nil
+	}
+	questions := func(context.Context, bus.Segment, []byte) ([]byte, error) {
+		if err := m.asked(); err != nil {
+			return nil, err
+		}
+		return exchange.EncodeBody(exchange.Answer{Seq: 7})
+	}
+	if err := errors.Join(conn.Serve("cmd.order.main", 64, commands), conn.Serve("qry.gateway", 64, questions)); err != nil {
+		m.t.Error(err)
+	}
+}
+
+// take commits commands, each once, and says what became of them.
+func (m *mortal) take(payload []byte) (reply []byte, how string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.heard++
+	code, how := m.act(m.heard)
+	if how != "" && how != "die" {
+		return nil, how
+	}
+	for len(payload) > 0 {
+		var c exchange.Command
+		var err error
+		if payload, err = c.Read(payload); err != nil {
+			m.t.Error(err)
+			return nil, "fail"
+		}
+		out := exchange.Outcome{ID: c.ID, Code: code}
+		if code == exchange.Done {
+			out.Seq, out.Again = m.journal[c.ID], m.journal[c.ID] != 0
+			if !out.Again {
+				out.Seq = uint64(len(m.journal) + 1)
+				m.journal[c.ID] = out.Seq
+			}
+		}
+		reply = out.Append(reply)
+	}
+	return reply, how
+}
+
+// place sends one order as a gateway does that waits for so long.
+func (m *mortal) place(wait time.Duration) (*busEngine, exchange.Outcome, error) {
+	e := newBusEngine(m.dial(bus.Gateway), exchangeConfig{Store: storeConfig{Group: "main"}, Gateway: gatewayConfig{Timeout: wait}})
+	ctx, cancel := context.WithTimeout(m.t.Context(), wait)
+	defer cancel()
+	var out [1]exchange.Outcome
+	err := e.Do(ctx, []exchange.Command{{ID: exchange.ID{1, 2, 3}, Kind: exchange.Place, Account: 1, Market: 1}}, out[:])
+	return e, out[0], err
+}
+
+// An engine that dies between its commit and its reply: the command is asked for again by its own identity at the engine
+// that comes after it, and the customer hears what became of it. It was done once.
+func TestAnEngineThatDiesAfterItsCommitTellsTheTruthThroughTheNextOne(t *testing.T) {
+	m := newMortal(t)
+	m.act = func(heard int) (exchange.Code, string) {
+		if heard == 1 {
+			return exchange.Done, "die"
+		}
+		return exchange.Done, ""
+	}
+	m.rise()
+	go func() { <-m.died; m.rise() }()
+	e, out, err := m.place(10 * time.Second)
+	if err != nil || !out.Again || out.Seq != 1 || out.Code != exchange.Done || len(m.journal) != 1 {
+		t.Errorf("%+v %v, taken: %v", out, err, m.journal)
+	}
+	if e.unsure.Load() != 0 {
+		t.Errorf("%d still ask", e.unsure.Load())
+	}
+}
+
+// An engine that is replaced before it took anything, or that finds out that another one writes, costs a moment.
+func TestAnEngineThatIsReplacedCostsAMoment(t *testing.T) {
+	m := newMortal(t)
+	m.act = func(heard int) (exchange.Code, string) {
+		if heard < 3 {
+			return exchange.Superseded, ""
+		}
+		return exchange.Done, ""
+	}
+	go m.rise() // nobody serves the subject at first
+	if _, out, err := m.place(10 * time.Second); err != nil || out.Code != exchange.Done || out.Again || len(m.journal) != 1 {
+		t.Errorf("%+v %v, taken: %v", out, err, m.journal)
+	}
+}
+
+// When one attempt may have been taken, a later one that was refused as busy does not make it certain that nothing was:
+// the customer hears that the outcome is not known, never that there is no order.
+func TestARefusalAfterAnUnknownOutcomeIsNotTakenForTheOutcome(t *testing.T) {
+	for _, how := range []string{"busy", "outcome"} {
+		m := newMortal(t)
+		m.act = func(heard int) (exchange.Code, string) {
+			switch {
+			case heard == 1:
+				return exchange.Done, "die"
+			case how == "busy":
+				return exchange.Done, "busy"
+			}
+			return exchange.Busy, ""
+		}
+		m.rise()
+		go func() { <-m.died; m.rise() }()
+		if _, out, err := m.place(time.Second); !errors.Is(err, bus.ErrUnknown) || len(m.journal) != 1 {
+			t.Errorf("%s: %+v %v, taken: %v", how, out, err, m.journal)
+		}
+	}
+}
+
+// What was certainly not taken is busy, not unknown: at once when a queue is full, at the end when nobody came.
+func TestWhatWasCertainlyNotTakenIsBusy(t *testing.T) {
+	m := newMortal(t)
+	m.act = func(int) (exchange.Code, string) { return exchange.Done, "busy" }
+	if _, out, err := m.place(300 * time.Millisecond); err != nil || out.Code != exchange.Busy {
+		t.Errorf("no engine: %+v %v", out, err)
+	}
+	m.rise()
+	if _, out, err := m.place(time.Hour); err != nil || out.Code != exchange.Busy || m.heard != 1 {
+		t.Errorf("a full queue: %+v %v after %d messages", out, err, m.heard)
+	}
+}
+
+// An engine that is away does not gather requests without bound: beyond the bound nothing is sent.
+func TestAnEngineThatIsAwayGathersNoRequests(t *testing.T) {
+	m := newMortal(t)
+	m.act = func(int) (exchange.Code, string) { return exchange.Done, "" }
+	m.asked = func() error { return nil }
+	m.rise()
+	e, out, err := m.place(10 * time.Second)
+	if err != nil || out.Code != exchange.Done {
+		t.Fatal(out, err)
+	}
+	e.unsure.Store(unsureMax)
+	heard := m.heard
+	var outs [1]exchange.Outcome
+	if err := e.Do(t.Context(), []exchange.Command{{ID: exchange.ID{9}, Kind: exchange.Place}}, outs[:]); err != nil || outs[0].Code != exchange.Busy || m.heard != heard {
+		t.Errorf("%+v %v", outs[0], err)
+	}
+	if _, err := e.Ask(t.Context(), exchange.Question{Status: &struct{}{}}); !errors.Is(err, gateway.ErrBusy) {
+		t.Error(err)
+	}
+}
+
+// A question that finds a full queue is busy, one that lost its engine is asked again, and one that the engine cannot
+// answer is not.
+func TestAQuestionIsAskedAgainWhenItsEngineIsGone(t *testing.T) {
+	m := newMortal(t)
+	e := newBusEngine(m.dial(bus.Gateway), exchangeConfig{Store: storeConfig{Group: "main"}, Gateway: gatewayConfig{Timeout: 10 * time.Second}})
+	ask := func() (exchange.Answer, error) { return e.Ask(t.Context(), exchange.Question{Status: &struct{}{}}) }
+	m.asked = func() error { return nil }
+	go m.rise()
+	if a, err := ask(); err != nil || a.Seq != 7 {
+		t.Error(a, err)
+	}
+	m.asked = func() error { return bus.ErrBusy }
+	if _, err := ask(); !errors.Is(err, gateway.ErrBusy) {
+		t.Error(err)
+	}
+	m.asked = func() error { return errors.New("no such table") }
+	if _, err := ask(); err == nil || errors.Is(err, gateway.ErrBusy) {
+		t.Error(err)
+	}
+}
