@@ -25,6 +25,8 @@ type bans struct {
 	log   *slog.Logger
 	saved uint64 // changes of the table that the file knows
 
+	alerts *alerts
+
 	conn    *bus.Conn
 	subject string       // of questions
 	told    atomic.Int64 // when an unban was told last, or may have been missed; zero: all are known
@@ -107,7 +109,7 @@ func (s *site) openBans(name bus.Segment) (*bans, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bans{table: table, path: s.folder.bansPath(name), log: s.log}, nil
+	return &bans{table: table, path: s.folder.bansPath(name), log: s.log, alerts: s.alerts}, nil
 }
 
 // Missed says that an unban may be missing.
@@ -148,10 +150,12 @@ func (b *bans) keep(ctx context.Context) error {
 	for pause := bansEvery; ; {
 		select {
 		case <-ctx.Done():
+			b.tell()
 			return b.save()
 		case <-time.After(pause):
 		}
 		b.hear(ctx)
+		b.tell()
 		began := time.Now()
 		if err := b.save(); err != nil {
 			b.log.Error("bans could not be written: a restart would forget them", "error", err)

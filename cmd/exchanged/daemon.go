@@ -31,6 +31,7 @@ type daemon struct {
 	treasury *treasury.Treasury
 	follower *node.Follower
 	exchange *exchangeDesk // nil: treasury alone
+	alerts   *alerts       // nil: nobody is told
 	log      *slog.Logger
 	now      func() time.Time
 
@@ -38,6 +39,7 @@ type daemon struct {
 	behind   error           // why the chain is not followed to its tip right now
 	imported map[string]bool // wallet files that were looked at
 	said     map[string]string
+	halted   map[string]bool // alarms that people were told of
 
 	rosterNoted string // version of the roster that the events name last
 }
@@ -56,7 +58,7 @@ func newDaemon(ctx context.Context, c config, at folder, outside outside) (*daem
 	}
 	d := &daemon{config: c, folder: at, store: records, records: ledger{records}, sealer: sealer, roster: &roster{folder: at},
 		follower: &node.Follower{Chain: outside.chain, Sink: records, Start: c.Node.Start},
-		log:      outside.log, now: outside.now, behind: errStarting, imported: map[string]bool{}, said: map[string]string{}}
+		log:      outside.log, now: outside.now, behind: errStarting, imported: map[string]bool{}, said: map[string]string{}, halted: map[string]bool{}}
 	d.treasury, err = treasury.New(ctx, c.rules(), treasury.Outside{Records: d.records, Node: outside.sender, Sealer: sealer,
 		Roster: d.roster.now, Book: paper{at, bookPaper}.now, Policy: paper{at, policyPaper}.now, Followed: d.followed, Now: outside.now, Random: rand.Reader, Log: outside.log})
 	if err != nil {
@@ -100,6 +102,7 @@ func (d *daemon) tick(ctx context.Context) (more bool) {
 	d.mu.Unlock()
 	d.say("chain", err)
 	d.say("treasury", d.treasury.Step(ctx))
+	d.tellHalts(ctx)
 	return more
 }
 

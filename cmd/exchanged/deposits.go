@@ -33,6 +33,7 @@ type depositor struct {
 	follower *node.Follower
 	path     string // of the base
 	log      *slog.Logger
+	alerts   *alerts
 
 	asset    exchange.Asset
 	assigned uint32
@@ -48,7 +49,8 @@ func newDepositor(s *site, conn *bus.Conn, chain node.Chain) (*depositor, error)
 		return nil, err
 	}
 	d := &depositor{rules: rules, conn: conn, commands: bus.NewBatcher(conn, "cmd.deposit", bus.BatchOptions{Frames: 2, Commands: 64}),
-		sink: &depositSink{scripts: map[string]uint32{}}, path: s.folder.path(exchangeDir, "wallet", "deposits"), log: s.log.With("segment", "wallet")}
+		sink: &depositSink{scripts: map[string]uint32{}}, path: s.folder.path(exchangeDir, "wallet", "deposits"), log: s.log.With("segment", "wallet"),
+		alerts: s.alerts}
 	found := false
 	for _, w := range list {
 		if w.Name() == rules.Wallet {
@@ -126,6 +128,7 @@ func (d *depositor) say(err error) {
 		d.log.Info("deposits go on")
 	default:
 		d.log.Warn("deposits stand still", "error", text)
+		d.alerts.stopped(alertDeposits, "deposits", err)
 	}
 	d.said = text
 }
@@ -239,6 +242,7 @@ func (d *depositor) credit(ctx context.Context, p *payment, height uint32, heade
 	case len(d.sink.blocks) > int(d.rules.deepest()):
 		p.ended = true
 		d.log.Error("a payment to an address that nobody was given is not credited", "outpoint", which, "sat", p.value, "index", p.index)
+		d.alerts.raise(alertDepositUnknown, which, fmt.Sprintf("%d sat were paid to address %d, which nobody was given: no account is credited", p.value, p.index))
 	}
 	return nil, nil
 }

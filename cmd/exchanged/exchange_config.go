@@ -24,6 +24,7 @@ type exchangeConfig struct {
 	Gateway  gatewayConfig  `yaml:"gateway"`
 	Deposits depositsConfig `yaml:"deposits"`
 	Limits   limitsConfig   `yaml:"limits"`
+	Alerts   alertsConfig   `yaml:"alerts"`
 }
 
 type busConfig struct {
@@ -83,7 +84,8 @@ func (d depositsConfig) deepest() (need uint32) {
 func (e *exchangeConfig) UnmarshalYAML(value *yaml.Node) error {
 	type plain exchangeConfig
 	p := plain{Store: storeConfig{Kind: "sqlite", Group: "main"},
-		Gateway: gatewayConfig{Listen: "127.0.0.1:8080", Internal: "127.0.0.1:9080", Connections: 10_000, Timeout: 5 * time.Second, Limits: "own"}}
+		Gateway: gatewayConfig{Listen: "127.0.0.1:8080", Internal: "127.0.0.1:9080", Connections: 10_000, Timeout: 5 * time.Second, Limits: "own"},
+		Alerts:  alertsConfig{Timeout: 5 * time.Second}}
 	// The decoder's strictness does not reach through a method, so unknown keys are refused by a decoder of our own.
 	raw, err := yaml.Marshal(value)
 	if err != nil {
@@ -100,7 +102,7 @@ func (e *exchangeConfig) UnmarshalYAML(value *yaml.Node) error {
 
 // check refuses a section that could not run, or not safely.
 func (e exchangeConfig) check() error {
-	return errors.Join(e.Bus.check(), e.Store.check(), e.Gateway.check(), e.Deposits.check(), e.Limits.check())
+	return errors.Join(e.Bus.check(), e.Store.check(), e.Gateway.check(), e.Deposits.check(), e.Limits.check(), e.Alerts.check())
 }
 
 func (b busConfig) check() error {

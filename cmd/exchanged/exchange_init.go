@@ -37,6 +37,8 @@ import (
 //	exchange/gateway/bans       who sent too many requests, where the gateway counts for itself, 0600
 //	exchange/limits/bans        the same, where the segment limits counts
 //	exchange/admin/changes/     changes that wait for approvals
+//	exchange/SEGMENT/alerts.jsonl   what people were told, and .sent: how far the receiver knows of it, 0600
+//	exchange/alerts.jsonl       the same of the supervisor
 const exchangeDir = "exchange"
 
 func newExchangeCmd(a *app) *cobra.Command {
@@ -270,6 +272,9 @@ const exchangeSection = `exchange:
     orders_10s: 200            # of one account in 10 seconds
     orders_day: 1000000        # of one account in a day of UTC
     exceptions: []             # e.g. [{block: "198.51.100.0/24", weight: 12000}]: offices behind one address, market makers
+  alerts:                      # always in exchange/SEGMENT/alerts.jsonl
+    webhook: ""                # and to this receiver, e.g. "http://127.0.0.1:9099/alerts"; loopback or private IP
+    timeout: 5s
   deposits:
     wallet: ""                 # registered wallet whose receive addresses customers pay to
     confirmations: []          # e.g. [{below: "0.1", need: 2}, {below: "10.0", need: 6}, {need: 12}]

@@ -110,8 +110,7 @@ func runLimits(a *app) error {
 
 func sentenceOf(s limits.Sentence, by string, now time.Time) sentence {
 	out := sentence{Block: s.Block.String(), State: "blocked", Level: s.Level, Since: timeOf(s.Since), CountedBy: by,
-		Why: map[limits.Why]string{limits.WhyHammering: "went on while being told to slow down", limits.WhyStuffing: "wrong signatures for many accounts",
-			limits.WhyRepeatedly: "banned again and again"}[s.Why]}
+		Why: sayWhy(s.Why)}
 	if s.Blocked() {
 		return out
 	}
@@ -120,4 +119,9 @@ func sentenceOf(s limits.Sentence, by string, now time.Time) sentence {
 		out.State = "remembered"
 	}
 	return out
+}
+
+func sayWhy(w limits.Why) string {
+	return map[limits.Why]string{limits.WhyHammering: "went on while being told to slow down", limits.WhyStuffing: "wrong signatures for many accounts",
+		limits.WhyRepeatedly: "banned again and again"}[w]
 }

@@ -124,13 +124,13 @@ func (s *site) openEngine(ctx context.Context) (work, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}
-	return func(ctx context.Context) error {
+	return s.tellsItsEnd(func(ctx context.Context) error {
 		s.log.Info("engine runs", "seq", e.runner.Applied())
 		if err := s.app.JSON("coldsign.engine-ready/v1", map[string]any{"seq": e.runner.Applied(), "pid": os.Getpid()}); err != nil {
 			return errors.Join(err, e.close())
 		}
-		return errors.Join(engineEnd(together(ctx, e.runner.Run, e.follower.Run)), e.close())
-	}, nil
+		return errors.Join(engineEnd(together(ctx, e.runner.Run, e.follower.Run, s.watchForged(e.conn))), e.close())
+	}), nil
 }
 
 // engineEnd gives an engine's end its exit code. Another engine's frame is a refusal, and final. A write that failed is
@@ -254,12 +254,16 @@ func (e *engineSegment) takeOver(ctx context.Context, options journal.Options, f
 		return j, nil
 	}})
 	state, _, err = standby.TakeOver(ctx)
+	if err == nil {
+		e.site.alerts.raise(alertStandby, "engine", fmt.Sprintf("the engine that wrote ended; this one goes on after command %d", state.Seq()))
+	}
 	return state, errors.Join(err, followed.Close())
 }
 
 func (e *engineSegment) recovered(done engine.Recovery) {
 	for _, passed := range done.PassedOver {
 		e.site.log.Warn("a snapshot was passed over", "error", passed)
+		e.site.alerts.raise(alertSnapshot, "snapshot", passed.Error())
 	}
 	e.site.log.Info("state recovered", "snapshot", done.Snapshot, "replayed", done.Commands)
 }
@@ -289,7 +293,7 @@ func (e *engineSegment) publish(seq uint64, _ exchange.Millis, events []byte) {
 	if err := e.frames.Publish(message); err != nil {
 		e.site.log.Warn("events were not sent: gateways will ask anew", "seq", seq, "error", err)
 	}
-	wanted, unbanned := wantedEvents(events)
+	wanted, unbanned := e.wantedEvents(events)
 	for _, p := range e.unbans {
 		if !unbanned {
 			break
@@ -305,8 +309,9 @@ func (e *engineSegment) publish(seq uint64, _ exchange.Millis, events []byte) {
 	}
 }
 
-// wantedEvents keeps the records that the wallet's segment follows, and says whether an address was forgiven.
-func wantedEvents(events []byte) (payments []byte, unbanned bool) {
+// wantedEvents keeps the records that the wallet's segment follows, says whether an address was forgiven, and tells people
+// of tickets.
+func (e *engineSegment) wantedEvents(events []byte) (payments []byte, unbanned bool) {
 	var ev exchange.Event
 	for len(events) > 0 {
 		rest, err := ev.Read(events)
@@ -319,6 +324,8 @@ func wantedEvents(events []byte) (payments []byte, unbanned bool) {
 			payments = append(payments, events[:len(events)-len(rest)]...)
 		case ev.Record == exchange.ChangeRecord:
 			unbanned = unbanned || unbans(ev.Body)
+		case ev.Record == exchange.TicketRecord:
+			e.site.tellTicket(ev.Body)
 		}
 		events = rest
 	}

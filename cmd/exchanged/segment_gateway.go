@@ -215,7 +215,7 @@ func (s *site) openGateway(ctx context.Context) (work, error) {
 		conn.Close()
 		return nil, err
 	}
-	server, err := gateway.New(gateway.Options{Engine: engine, Limits: counting, Log: s.log.With("segment", "gateway"), Proxies: proxies, Timeout: c.Timeout,
+	server, err := gateway.New(gateway.Options{Engine: engine, Limits: counting, Notice: s.tellKey, Log: s.log.With("segment", "gateway"), Proxies: proxies, Timeout: c.Timeout,
 		Conns: c.Connections, Secret: [32]byte(secret), AddressWeight: uint32(asks.AddressWeight), Orders10s: asks.Orders10s, OrdersDay: asks.OrdersDay})
 	if err != nil {
 		conn.Close()
@@ -244,7 +244,7 @@ func (s *site) openGateway(ctx context.Context) (work, error) {
 			return err
 		}
 		s.log.Info("gateway listens", "public", public.Addr().String(), "internal", internal.Addr().String())
-		return together(ctx, kept.keep, server.Run, httpServer(public, server.Public(), s.log), httpServer(internal, server.Internal(), s.log))
+		return together(ctx, kept.keep, server.Run, s.watchForged(conn), httpServer(public, server.Public(), s.log), httpServer(internal, server.Internal(), s.log))
 	}, nil
 }
 

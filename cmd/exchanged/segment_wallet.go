@@ -21,6 +21,7 @@ func (s *site) openTreasury(ctx context.Context) (work, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
+	d.alerts = s.alerts
 	d.exchange = &exchangeDesk{folder: s.folder, roster: d.roster, conn: staff, admin: bus.NewBatcher(staff, "cmd.admin", bus.BatchOptions{}),
 		files: s.config.network.IsTest(), log: s.log.With("segment", "admin"), now: s.app.Now}
 	works := []work{func(ctx context.Context) error { return d.serve(ctx, s.app) }}

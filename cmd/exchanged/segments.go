@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/bus"
 	"github.com/coldsign/coldsign/internal/console"
@@ -25,6 +26,7 @@ type site struct {
 
 	chain   bothSides // nil: the configured one
 	standby bool      // the engine waits for the place of one that runs
+	alerts  *alerts   // of this process; nil: nobody is told
 }
 
 // bothSides are what a daemon needs of a Bitcoin node.
@@ -85,8 +87,19 @@ func runSegments(ctx context.Context, a *app, log *slog.Logger, o runOptions) er
 	return s.run(ctx, names)
 }
 
-// run opens the segments, the engine first so that the others find it, and runs them together.
+// run runs the segments, and tells people what they have to know until the last of them ended.
 func (s *site) run(ctx context.Context, names []bus.Segment) error {
+	s.alerts = openAlerts(s.folder.alertsPath(names[0].String()), names[0].String(), s.log, time.Now)
+	until, end := context.WithCancel(context.Background())
+	told := make(chan error, 1)
+	go func() { told <- s.alerts.run(until, s.config.Exchange.Alerts) }()
+	err := s.runAll(ctx, names)
+	end()
+	return errors.Join(err, <-told)
+}
+
+// runAll opens the segments, the engine first so that the others find it, and runs them together.
+func (s *site) runAll(ctx context.Context, names []bus.Segment) error {
 	var works []work
 	for _, name := range []bus.Segment{bus.Limits, bus.Engine, bus.Gateway, bus.Wallet} { // admin comes with wallet
 		if !slices.Contains(names, name) {
@@ -94,6 +107,9 @@ func (s *site) run(ctx context.Context, names []bus.Segment) error {
 		}
 		w, err := s.open(ctx, name)
 		if err != nil {
+			if name == bus.Engine {
+				s.tellStop(ctx, err)
+			}
 			ended, end := context.WithCancel(ctx)
 			end() // whatever was opened is closed by its own work
 			return errors.Join(err, together(ended, works...))

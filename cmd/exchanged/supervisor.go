@@ -60,6 +60,11 @@ func supervise(ctx context.Context, a *app, log *slog.Logger, pass []string) err
 	if err != nil {
 		return err
 	}
+	people := openAlerts(at.alertsPath(""), "supervisor", log, time.Now)
+	until, silent := context.WithCancel(context.Background())
+	told := make(chan error, 1)
+	go func() { told <- people.run(until, c.Exchange.Alerts) }()
+	defer func() { silent(); log.Debug("alerts ended", "error", <-told) }()
 	list := children(*c.Exchange)
 	end := make([]context.Context, len(list))
 	stop := make([]context.CancelFunc, len(list))
@@ -68,7 +73,7 @@ func supervise(ctx context.Context, a *app, log *slog.Logger, pass []string) err
 	for i, names := range list {
 		end[i], stop[i] = context.WithCancel(context.Background())
 		done[i] = make(chan error, 1)
-		child := &child{program: program, name: names[0], pid: pidFile(at, names[0]), args: append([]string{"run", "--segment", names[0]}, pass...), out: a.Out, err: a.Err, log: log}
+		child := &child{program: program, name: names[0], pid: pidFile(at, names[0]), args: append([]string{"run", "--segment", names[0]}, pass...), out: a.Out, err: a.Err, log: log, alerts: people}
 		go func() {
 			err := child.keep(end[i])
 			done[i] <- err
@@ -94,6 +99,7 @@ type child struct {
 	args          []string
 	out, err      io.Writer
 	log           *slog.Logger
+	alerts        *alerts
 }
 
 // pidFile is where the number of a segment's process stands, for operators and for `exchanged status`.
@@ -138,11 +144,13 @@ func (c *child) keep(ctx context.Context) (err error) {
 			return nil
 		}
 		if err == nil && hopeless(code) {
+			c.alerts.raise(alertEnded, c.name, fmt.Sprintf("segment %s ended with exit code %d, which starting it again does not change: the exchange ends", c.name, code))
 			return console.Fail(console.Code(code), fmt.Errorf("segment %s ended with exit code %d and is not started again; its log says why", c.name, code))
 		}
 		if time.Since(began) >= steady {
 			wait = restartMin
 		}
+		c.alerts.raise(alertSegment, c.name, fmt.Sprintf("segment %s died with exit code %d and is started again", c.name, code))
 		c.log.Error("a segment died and is started again", "segment", c.name, "code", code, "error", fmt.Sprint(err), "in", wait.String())
 		select {
 		case <-ctx.Done():

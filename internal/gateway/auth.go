@@ -48,6 +48,8 @@ func (s *Server) verify(c *call) (limits.Failure, *problem) {
 // admit checks address and scope.
 func (s *Server) admit(c *call) *problem {
 	if !c.key.admits(c.addr) || !c.key.may(c.route.scope, c.now) {
+		c.denied = true
+		s.keyAboard(c)
 		return rejectedKey()
 	}
 	return nil

@@ -44,6 +44,7 @@ type Options struct {
 	Proxies []netip.Prefix   // proxies whose X-Forwarded-For is believed; none by default
 	Timeout time.Duration    // how long an engine's answer is waited for; zero: 5 s
 	Conns   int              // open WebSockets at most; zero: 10,000
+	Notice  func(Notice)     // hears what people have to; it must not wait for anybody. nil: nobody hears
 	// Secret seals listen keys. Gateways with the same one take each other's; all zero: one is drawn for this process.
 	Secret [32]byte
 	// The limits as exchangeInfo tells them; zero: the defaults of room limits.

@@ -32,6 +32,7 @@ type call struct {
 	timestamp exchange.Millis
 	digest    [32]byte // of a signed request; see fingerprint
 	ruling    limits.Decision
+	denied    bool // the key may not do this, or not from there
 	w         writer
 	command   [1]exchange.Command
 	outcome   [1]exchange.Outcome
@@ -85,7 +86,7 @@ func (s *Server) begin(c *call, r *http.Request) {
 func (s *Server) renew(c *call) {
 	c.now = exchange.Millis(c.at.UnixMilli())
 	c.cat = s.catalogue.Load()
-	c.route, c.stats, c.key, c.timestamp, c.ruling = nil, s.unrouted, nil, 0, limits.Decision{}
+	c.route, c.stats, c.key, c.timestamp, c.ruling, c.denied = nil, s.unrouted, nil, 0, limits.Decision{}, false
 	c.digest = [32]byte{}
 	c.q.reset()
 	c.payload, c.body, c.w.b = c.payload[:0], c.body[:0], c.w.b[:0]

@@ -124,12 +124,15 @@ const (
 
 // Table counts requests. Its methods may be called from several goroutines.
 type Table struct {
-	mu        sync.Mutex
-	now       exchange.Millis // the newest time that was given
-	o         Options
-	changes   uint64 // of sentences
-	addresses addresses
-	accounts  map[exchange.Account]*conduct
+	mu      sync.Mutex
+	now     exchange.Millis // the newest time that was given
+	o       Options
+	changes uint64 // of sentences
+
+	notices     []Notice
+	noticesLost uint64
+	addresses   addresses
+	accounts    map[exchange.Account]*conduct
 }
 
 // New returns an empty table.
@@ -177,6 +180,7 @@ func (t *Table) Take(r Request, now exchange.Millis) Decision {
 	d := judge.take(r)
 	if e.level != level || e.until != until {
 		t.changes++
+		t.sentenced(e, level, now)
 	}
 	if d.Verdict != Pass || r.Account == 0 || r.Failure != NoFailure {
 		return d
