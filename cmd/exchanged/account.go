@@ -62,7 +62,7 @@ func runAccountCreate(a *app, name string) error {
 }
 
 func runAccountList(a *app) error {
-	client, _, err := a.engineNow()
+	client, now, err := a.engineNow()
 	if err != nil {
 		return err
 	}
@@ -79,9 +79,19 @@ func runAccountList(a *app) error {
 		if one.Frozen {
 			state = "frozen"
 		}
-		rows = append(rows, []string{strconv.FormatUint(one.ID, 10), one.Name, state, fmt.Sprintf("%d/%d", one.Maker, one.Taker)})
+		whose := "exchange's"
+		if one.Own {
+			whose = "its own"
+		}
+		rows = append(rows, []string{strconv.FormatUint(one.ID, 10), one.Name, state, fmt.Sprintf("%d/%d", one.Maker, one.Taker), whose})
 	}
-	return console.Table(a.Out, []string{"ACCOUNT", "NAME", "STATE", "FEES PPM"}, rows)
+	if err := console.Table(a.Out, []string{"ACCOUNT", "NAME", "STATE", "MAKER/TAKER PPM", "FEES"}, rows); err != nil {
+		return err
+	}
+	if now.Maker == 0 && now.Taker == 0 {
+		a.Hint("accounts without fees of their own pay nothing: exchanged account fees default --maker 500 --taker 1000")
+	}
+	return nil
 }
 
 func freezeCmd(a *app, verb, short string, state exchange.AccountState) *cobra.Command {
@@ -107,20 +117,36 @@ func (a *app) proposeNow(draft exchange.ChangeIntent) error {
 	return a.propose(client, draft)
 }
 
+// everybody names the accounts that have no fees of their own.
+const everybody = "default"
+
 func feesCmd(a *app) *cobra.Command {
-	var maker, taker uint32
+	var f exchange.FeesChange
+	var usual bool
 	var note string
-	cmd := &cobra.Command{Use: "fees ACCOUNT", Short: "Propose an account's fees", Long: "Fees are parts per million of what the account receives; 1000 is 0.1 %." + twoPeople,
-		Example: "  exchanged account fees 17 --maker 500 --taker 1000 --data /srv/coldsign", Args: command.Arguments(1, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "fees ACCOUNT", Short: "Propose an account's fees, or those of every account that has none of its own",
+		Long: "Fees are parts per million of what the account receives; 1000 is 0.1 %. For the account named default they are those of\n" +
+			"every account, old or new, that has none of its own; with --default an account has none of its own any more." + twoPeople,
+		Example: "  exchanged account fees default --maker 500 --taker 1000 --data /srv/coldsign\n" +
+			"  exchanged account fees 17 --maker 0 --taker 250 --data /srv/coldsign\n  exchanged account fees 17 --default --data /srv/coldsign", Args: command.Arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			given := cmd.Flags().Changed("maker") && cmd.Flags().Changed("taker")
+			if args[0] == everybody && given && !usual {
+				return a.proposeNow(exchange.ChangeIntent{Note: note, Default: &exchange.DefaultFees{MakerPPM: f.MakerPPM, TakerPPM: f.TakerPPM}})
+			}
+			if given == usual || args[0] == everybody {
+				return console.Fail(console.Usage, errors.New("--maker and --taker are needed, or --default for an account by its number"), "exchanged account fees --help")
+			}
 			n, err := number(args[0])
 			if err != nil {
 				return err
 			}
-			return a.proposeNow(exchange.ChangeIntent{Note: note, Fees: &exchange.FeesChange{Account: n, MakerPPM: maker, TakerPPM: taker}})
+			f.Account, f.Free = n, given && f.MakerPPM == 0 && f.TakerPPM == 0
+			return a.proposeNow(exchange.ChangeIntent{Note: note, Fees: &f})
 		}}
-	cmd.Flags().Uint32Var(&maker, "maker", 0, "parts per million for orders that rest")
-	cmd.Flags().Uint32Var(&taker, "taker", 0, "parts per million for orders that take")
+	cmd.Flags().Uint32Var(&f.MakerPPM, "maker", 0, "parts per million for orders that rest")
+	cmd.Flags().Uint32Var(&f.TakerPPM, "taker", 0, "parts per million for orders that take")
+	cmd.Flags().BoolVar(&usual, "default", false, "take the account's own fees back")
 	cmd.Flags().StringVar(&note, "note", "", "why, in a few words")
 	return cmd
 }

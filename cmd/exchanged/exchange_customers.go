@@ -46,6 +46,9 @@ func (k *exchangeDesk) Engine(ctx context.Context) (admin.EngineStatus, error) {
 	out := admin.EngineStatus{Seq: s.Seq, Hash: hex.EncodeToString(s.Hash[:]), Queue: s.Queue, Records: s.Records, Snapshot: s.Snapshot, Follower: s.Follower,
 		Stopped: s.Stopped, Accounts: s.Accounts, Open: s.OpenCount, Changes: s.Changes, Assets: []admin.Asset{}, Markets: []admin.Market{}, Tickets: s.Tickets,
 		BusForged: bus.Forged + bus.Replayed}
+	if f := catalogue.Fees; f != nil {
+		out.Maker, out.Taker = f.MakerPPM, f.TakerPPM
+	}
 	symbols := map[exchange.Asset]string{}
 	for _, a := range catalogue.Assets {
 		symbols[a.ID] = a.Symbol
@@ -106,7 +109,7 @@ func (k *exchangeDesk) Accounts(ctx context.Context) ([]admin.Account, error) {
 }
 
 func accountOf(a exchange.AccountInfo) admin.Account {
-	return admin.Account{ID: uint64(a.ID), Name: a.Name, Frozen: a.State == exchange.AccountFrozen, Maker: a.MakerPPM, Taker: a.TakerPPM, Created: timeOf(a.Created)}
+	return admin.Account{ID: uint64(a.ID), Name: a.Name, Frozen: a.State == exchange.AccountFrozen, Maker: a.MakerPPM, Taker: a.TakerPPM, Own: a.Own, Created: timeOf(a.Created)}
 }
 
 // OpenAccount makes an account with a one-time-code secret, which is shown once. Its number is drawn, because the secret

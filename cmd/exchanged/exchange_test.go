@@ -237,3 +237,33 @@ func TestAChangeWhoseSerialIsTakenIsRefusedAtOnce(t *testing.T) {
 		t.Errorf("approved: %v", err)
 	}
 }
+
+// What two people set for everybody counts for old accounts and new ones, and not for those with fees of their own.
+func TestFeesOfEverybodyCountUntilAnAccountHasItsOwn(t *testing.T) {
+	b := newBourse(t)
+	b.begin()
+	b.market()
+	b.customer("old")
+	b.customer("vip")
+	b.mustChange("account", "fees", "2", "--maker", "0", "--taker", "0")
+	b.mustChange("account", "fees", "default", "--maker", "500", "--taker", "1000")
+	b.customer("new")
+	until(t, "the account in the records", func() bool { return strings.Contains(b.mustCommand("account", "list"), "new") })
+	want := []admin.Account{{Maker: 500, Taker: 1000}, {Own: true}, {Maker: 500, Taker: 1000}}
+	var list admin.Accounts
+	if err := json.Unmarshal([]byte(b.mustCommand("account", "list", "--json")), &list); err != nil || len(list.Accounts) != len(want) {
+		t.Fatal(list, err)
+	}
+	for i, one := range list.Accounts {
+		if one.Maker != want[i].Maker || one.Taker != want[i].Taker || one.Own != want[i].Own {
+			t.Errorf("account %d: %+v", i+1, one)
+		}
+	}
+	b.mustChange("account", "fees", "2", "--default")
+	until(t, "the exchange's fees", func() bool { return !strings.Contains(b.mustCommand("account", "list"), "its own") })
+	for _, args := range [][]string{{"default"}, {"default", "--default"}, {"2"}, {"2", "--maker", "1"}, {"2", "--default", "--maker", "1", "--taker", "1"}} {
+		if code, _, _ := b.command(append([]string{"account", "fees"}, args...)...); code != console.Usage {
+			t.Errorf("%v: %d", args, code)
+		}
+	}
+}

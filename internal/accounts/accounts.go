@@ -73,10 +73,11 @@ type account struct {
 	id           exchange.Account
 	created      exchange.Millis
 	text         string // the name, and behind it the sealed one-time-code secret
-	maker, taker uint32
+	maker, taker uint32 // of its own; see fees
 	step         uint32 // of the last one-time code that was taken
 	nameLen      uint8
 	state        exchange.AccountState
+	free         bool // it pays nothing, whatever others pay
 	more         *holdings
 }
 
@@ -100,8 +101,20 @@ func (a *account) holdings() *holdings {
 	return a.more
 }
 
-func (a *account) info() exchange.AccountInfo {
-	return exchange.AccountInfo{ID: a.id, Name: a.name(), State: a.state, MakerPPM: a.maker, TakerPPM: a.taker, TOTP: a.totp(), Created: a.created}
+// own reports whether the account's fees were set for it.
+func (a *account) own() bool { return a.free || a.maker != 0 || a.taker != 0 }
+
+// fees are what the account pays: its own, or those of everybody who has none.
+func (b *Book) fees(a *account) (maker, taker uint32) {
+	if a.own() {
+		return a.maker, a.taker
+	}
+	return b.usual.MakerPPM, b.usual.TakerPPM
+}
+
+func (b *Book) info(a *account) exchange.AccountInfo {
+	maker, taker := b.fees(a)
+	return exchange.AccountInfo{ID: a.id, Name: a.name(), State: a.state, MakerPPM: maker, TakerPPM: taker, TOTP: a.totp(), Created: a.created, Own: a.own()}
 }
 
 // chunkSize accounts are allocated together, so that a book that grows copies nothing.
@@ -116,6 +129,7 @@ type Book struct {
 	odd    map[exchange.Account]int // places of the accounts whose number is not their place plus one
 	names  map[string]int           // places
 	keys   map[string]*key
+	usual  exchange.DefaultFees
 	free   exchange.Account // no number below it can be given to a new account
 	// tickets are the newest ones; issued numbers them for good.
 	tickets []exchange.TicketInfo
@@ -181,7 +195,7 @@ func (b *Book) Open(body exchange.AccountBody, now exchange.Millis) (exchange.Ac
 		b.free = id + 1
 	}
 	a := b.put(account{id: id, created: now, text: body.Name + string(body.TOTP), nameLen: uint8(len(body.Name))})
-	return a.info(), exchange.Done
+	return b.info(a), exchange.Done
 }
 
 // Account returns an account.
@@ -190,13 +204,13 @@ func (b *Book) Account(id exchange.Account) (exchange.AccountInfo, bool) {
 	if a == nil {
 		return exchange.AccountInfo{}, false
 	}
-	return a.info(), true
+	return b.info(a), true
 }
 
 // Accounts visits every account in the order in which they were opened, until visit returns false.
 func (b *Book) Accounts(visit func(exchange.AccountInfo) bool) {
 	for place := range b.count {
-		if !visit(b.at(place).info()) {
+		if !visit(b.info(b.at(place))) {
 			return
 		}
 	}
@@ -214,7 +228,20 @@ func (b *Book) Terms(id exchange.Account) (Terms, bool) {
 	if a == nil {
 		return Terms{}, false
 	}
-	return Terms{State: a.state, MakerPPM: a.maker, TakerPPM: a.taker}, true
+	return b.terms(a), true
+}
+
+func (b *Book) terms(a *account) Terms {
+	maker, taker := b.fees(a)
+	return Terms{State: a.state, MakerPPM: maker, TakerPPM: taker}
+}
+
+// EachTerms visits the terms of every account, without allocating.
+func (b *Book) EachTerms(visit func(exchange.Account, Terms)) {
+	for place := range b.count {
+		a := b.at(place)
+		visit(a.id, b.terms(a))
+	}
 }
 
 // Len returns how many accounts there are.
@@ -223,17 +250,29 @@ func (b *Book) Len() int { return b.count }
 // feeMax is ten per cent: a fee above it is a slip of the finger that two people did not see.
 const feeMax = 100_000
 
-// SetFees sets the fees of an account.
+// Fees returns what accounts pay that have no fees of their own.
+func (b *Book) Fees() exchange.DefaultFees { return b.usual }
+
+// SetDefault sets them.
+func (b *Book) SetDefault(f exchange.DefaultFees) exchange.Code {
+	if f.MakerPPM > feeMax || f.TakerPPM > feeMax {
+		return exchange.Malformed
+	}
+	b.usual = f
+	return exchange.Done
+}
+
+// SetFees sets the fees of an account, or takes its own from it.
 func (b *Book) SetFees(c exchange.FeesChange) (exchange.AccountInfo, exchange.Code) {
 	a := b.find(c.Account)
 	if a == nil {
 		return exchange.AccountInfo{}, exchange.UnknownAccount
 	}
-	if c.MakerPPM > feeMax || c.TakerPPM > feeMax {
+	if c.MakerPPM > feeMax || c.TakerPPM > feeMax || c.Free && (c.MakerPPM != 0 || c.TakerPPM != 0) {
 		return exchange.AccountInfo{}, exchange.Malformed
 	}
-	a.maker, a.taker = c.MakerPPM, c.TakerPPM
-	return a.info(), exchange.Done
+	a.maker, a.taker, a.free = c.MakerPPM, c.TakerPPM, c.Free
+	return b.info(a), exchange.Done
 }
 
 // SetState freezes an account or lets it act again.
@@ -246,7 +285,7 @@ func (b *Book) SetState(c exchange.StateChange) (exchange.AccountInfo, exchange.
 		return exchange.AccountInfo{}, exchange.Malformed
 	}
 	a.state = c.State
-	return a.info(), exchange.Done
+	return b.info(a), exchange.Done
 }
 
 // isName reports whether text can name an account: it goes into logs, URLs and file names as it is.

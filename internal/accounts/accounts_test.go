@@ -112,6 +112,52 @@ func TestAccountsAreFoundByTheNumberTheyGot(t *testing.T) {
 	}
 }
 
+// Who has no fees of its own pays the usual ones, as they are now. Nought can be an account's own fee.
+func TestAnAccountWithoutFeesOfItsOwnPaysTheUsualOnes(t *testing.T) {
+	b := bookOf(t, 3, accounts.Rules{})
+	usual := exchange.DefaultFees{MakerPPM: 500, TakerPPM: 1000}
+	before := snapshot(t, b)
+	if code := b.SetDefault(exchange.DefaultFees{TakerPPM: 100_001}); code != exchange.Malformed {
+		t.Fatal(code)
+	}
+	if !bytes.Equal(snapshot(t, b), before) {
+		t.Fatal("a refusal changed the book")
+	}
+	if code := b.SetDefault(usual); code != exchange.Done || b.Fees() != usual {
+		t.Fatal(code)
+	}
+	if _, code := b.SetFees(exchange.FeesChange{Account: 2, Free: true, TakerPPM: 1}); code != exchange.Malformed {
+		t.Fatal("free, and yet a fee")
+	}
+	if _, code := b.SetFees(exchange.FeesChange{Account: 2, Free: true}); code != exchange.Done {
+		t.Fatal(code)
+	}
+	if _, code := b.SetFees(exchange.FeesChange{Account: 3, MakerPPM: 7}); code != exchange.Done {
+		t.Fatal(code)
+	}
+	b.Open(exchange.AccountBody{Name: "later"}, start)
+	want := map[exchange.Account]exchange.DefaultFees{1: usual, 2: {}, 3: {MakerPPM: 7}, 4: usual}
+	again, err := accounts.Restore(bytes.NewReader(snapshot(t, b)), sealer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, book := range []*accounts.Book{b, again} {
+		book.EachTerms(func(id exchange.Account, terms accounts.Terms) {
+			info, _ := book.Account(id)
+			got := exchange.DefaultFees{MakerPPM: info.MakerPPM, TakerPPM: info.TakerPPM}
+			if got != want[id] || terms.MakerPPM != got.MakerPPM || terms.TakerPPM != got.TakerPPM || info.Own != (id == 2 || id == 3) {
+				t.Errorf("account %d pays %+v, terms %+v, own %v", id, got, terms, info.Own)
+			}
+		})
+	}
+	if _, code := b.SetFees(exchange.FeesChange{Account: 3}); code != exchange.Done {
+		t.Fatal(code)
+	}
+	if info, _ := b.Account(3); info.TakerPPM != usual.TakerPPM || info.Own {
+		t.Errorf("an account whose own fees were taken from it pays %+v", info)
+	}
+}
+
 func TestFeesAndStateAreSet(t *testing.T) {
 	b := bookOf(t, 1, accounts.Rules{})
 	if info, code := b.SetFees(exchange.FeesChange{Account: 1, MakerPPM: 100, TakerPPM: 200}); code != exchange.Done || info.TakerPPM != 200 {

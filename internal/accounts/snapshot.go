@@ -11,7 +11,7 @@ import (
 	"github.com/coldsign/coldsign/internal/money"
 )
 
-// A snapshot is: the magic, a header part, one part for every account in the order in which they were opened, and a part
+// A snapshot is: the magic, a header part (the usual fees end it where there are any), one part for every account in the order in which they were opened, and a part
 // with the tickets. A part is its length in 4 bytes and that many bytes; numbers are little endian, texts have their
 // length in 4 bytes before them. What is read is written again and compared, so a book has exactly one snapshot.
 const (
@@ -49,6 +49,9 @@ func (b *Book) appendHeader(out []byte) []byte {
 		uint64(b.free), b.issued, uint64(b.count)} {
 		out = binary.LittleEndian.AppendUint64(out, n)
 	}
+	if b.usual != (exchange.DefaultFees{}) {
+		out = appendNumbers(out, uint64(b.usual.MakerPPM), uint64(b.usual.TakerPPM))
+	}
 	return out
 }
 
@@ -72,8 +75,15 @@ func appendText[T ~string | ~[]byte](out []byte, text T) []byte {
 	return append(binary.LittleEndian.AppendUint32(out, uint32(len(text))), text...)
 }
 
+// freeBit is beside an account's state when it pays nothing.
+const freeBit = 1 << 8
+
 func (a *account) append(out []byte) []byte {
-	out = appendNumbers(out, uint64(a.id), uint64(a.created), uint64(a.maker), uint64(a.taker), uint64(a.step), uint64(a.state))
+	state := uint64(a.state)
+	if a.free {
+		state |= freeBit
+	}
+	out = appendNumbers(out, uint64(a.id), uint64(a.created), uint64(a.maker), uint64(a.taker), uint64(a.step), state)
 	out = appendText(appendText(out, a.name()), a.text[a.nameLen:])
 	h := a.more
 	if h == nil {
@@ -128,6 +138,11 @@ func Restore(r io.Reader, opener Opener) (*Book, error) {
 	b.rules = Rules{AddressDelay: exchange.Millis(in.number()), KeyDelay: exchange.Millis(in.number()), WithdrawalsMax: int(in.number()), AttemptsMax: int(in.number())}
 	b.free, b.issued = exchange.Account(in.number()), in.number()
 	count := in.number()
+	if len(in.raw) > 0 { // written where accounts pay something by default
+		maker, taker := in.number(), in.number()
+		b.usual = exchange.DefaultFees{MakerPPM: uint32(maker), TakerPPM: uint32(taker)}
+		in.bad = in.bad || maker|taker == 0 || maker > feeMax || taker > feeMax
+	}
 	if !in.done() || count > numberMax || !b.rules.valid() {
 		return nil, fmt.Errorf("accounts snapshot: header: %w", exchange.ErrBytes)
 	}
@@ -179,7 +194,9 @@ func (b *Book) restoreTickets(part []byte) bool {
 func (b *Book) restoreAccount(part []byte) bool {
 	in := reader{raw: part}
 	a := account{id: exchange.Account(in.number()), created: exchange.Millis(in.number()), maker: uint32(in.number()), taker: uint32(in.number()),
-		step: uint32(in.number()), state: exchange.AccountState(in.number())}
+		step: uint32(in.number())}
+	state := in.number()
+	a.state, a.free = exchange.AccountState(state), state&freeBit != 0
 	name := in.text()
 	a.text, a.nameLen = name+in.text(), uint8(len(name))
 	h := &holdings{wrong: uint32(in.number()), wrongSince: exchange.Millis(in.number())}
@@ -211,7 +228,7 @@ func (b *Book) restoreAccount(part []byte) bool {
 		a.more = h
 	}
 	_, taken := b.names[name]
-	if !in.done() || !isName(name) || a.id == 0 || a.id > numberMax || taken || b.find(a.id) != nil || a.state > exchange.AccountFrozen {
+	if !in.done() || !isName(name) || a.id == 0 || a.id > numberMax || taken || b.find(a.id) != nil || a.state > exchange.AccountFrozen || a.free && a.maker|a.taker != 0 {
 		return false
 	}
 	return bytes.Equal(b.put(a).append(nil), part)

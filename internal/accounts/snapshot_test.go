@@ -51,7 +51,8 @@ func act(t *rapid.T, sealed map[string][]byte) func(*accounts.Book) string {
 	case 6:
 		return func(b *accounts.Book) string {
 			return fmt.Sprint(b.SetState(exchange.StateChange{Account: id, State: exchange.AccountState(asset - 1)})) +
-				fmt.Sprint(b.SetFees(exchange.FeesChange{Account: id, MakerPPM: 5}))
+				fmt.Sprint(b.SetFees(exchange.FeesChange{Account: id, MakerPPM: uint32(asset-1) * 5, Free: asset == 1 && id == 1})) +
+				fmt.Sprint(b.SetDefault(exchange.DefaultFees{TakerPPM: uint32(id - 1)}))
 		}
 	}
 	body := exchange.WithdrawBody{Asset: asset, Amount: money.U128{Lo: 3}, Address: "x", Key: name, From: home}

@@ -41,7 +41,16 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 		say("QUANTITY", "%s to %s, price times quantity at least %s", steps(m.QtyMin, m.LotDecimals), steps(m.QtyMax, m.LotDecimals), steps(m.NotionalMin, m.TickDecimals+m.LotDecimals))
 		say("ORDERS", "%d of one account at most", m.OrdersMax)
 	case i.Fees != nil:
-		say("FEES", "account %d: maker %d, taker %d parts per million", i.Fees.Account, i.Fees.MakerPPM, i.Fees.TakerPPM)
+		switch f := i.Fees; {
+		case f.Free:
+			say("FEES", "account %d: none, whatever others pay", f.Account)
+		case f.MakerPPM == 0 && f.TakerPPM == 0:
+			say("FEES", "account %d: those of every account that has none of its own", f.Account)
+		default:
+			say("FEES", "account %d: maker %s, taker %s", f.Account, PerMillion(f.MakerPPM), PerMillion(f.TakerPPM))
+		}
+	case i.Default != nil:
+		say("FEES", "of every account that has none of its own: maker %s, taker %s", PerMillion(i.Default.MakerPPM), PerMillion(i.Default.TakerPPM))
 	case i.Balance != nil:
 		verb := "GIVES"
 		if i.Balance.Debit {
@@ -71,6 +80,11 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 		say("NOTE", "%q", i.Note)
 	}
 	return out
+}
+
+// PerMillion writes a fee for people: 1000 parts per million are 0.1 %.
+func PerMillion(n uint32) string {
+	return fmt.Sprintf("%d parts per million (%s %%)", n, money.New(money.Asset{Decimals: 4}, money.U128{Lo: uint64(n)}).Decimal())
 }
 
 // steps writes a whole number of steps as the decimal that it stands for.

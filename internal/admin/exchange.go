@@ -64,6 +64,8 @@ type EngineStatus struct {
 	Markets   []Market `json:"markets"`
 	Tickets   uint64   `json:"tickets"`    // how many there ever were
 	BusForged uint64   `json:"bus_forged"` // messages that the staff's own connection refused
+	Maker     uint32   `json:"maker_ppm"`  // of accounts that have no fees of their own
+	Taker     uint32   `json:"taker_ppm"`
 }
 
 // Asset is one asset of the catalogue.
@@ -107,6 +109,7 @@ type Account struct {
 	Frozen  bool      `json:"frozen"`
 	Maker   uint32    `json:"maker_ppm"`
 	Taker   uint32    `json:"taker_ppm"`
+	Own     bool      `json:"own_fees"` // otherwise they are those of the exchange
 	Created time.Time `json:"created_at"`
 	TOTP    string    `json:"totp_secret,omitempty"` // base32, shown once
 }

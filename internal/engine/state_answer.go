@@ -27,6 +27,9 @@ func (s *State) Answer(q exchange.Question) (exchange.Answer, bool) {
 		for _, m := range s.markets[1:] {
 			a.Markets = append(a.Markets, m.info)
 		}
+		if f := s.accounts.Fees(); f != (exchange.DefaultFees{}) {
+			a.Fees = &f
+		}
 	case q.Depth != nil:
 		s.depth(q.Depth, &a)
 	case q.Account != nil:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/coldsign/coldsign/internal/accounts"
 	"github.com/coldsign/coldsign/internal/approvals"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/ledger"
@@ -115,6 +116,8 @@ func (s *State) carryOut(grant approvals.Grant, o *exchange.Outcome) exchange.Co
 	case intent.Fees != nil:
 		info, code := s.accounts.SetFees(*intent.Fees)
 		return s.settled(code, info)
+	case intent.Default != nil:
+		return s.setDefault(*intent.Default)
 	case intent.Unban != "":
 		return unbanned(intent.Unban, o)
 	case intent.Freeze != nil:
@@ -148,6 +151,18 @@ func (s *State) settled(code exchange.Code, info exchange.AccountInfo) exchange.
 		s.ledger.SetTerms(info.ID, termsOf(&info))
 	}
 	return s.toldIf(code, exchange.AccountRecord, info)
+}
+
+// setDefault sets what accounts pay that have no fees of their own. Every account's terms are told to the ledger now, so
+// that a trade asks nobody; the records hear of it by the record of the change.
+func (s *State) setDefault(f exchange.DefaultFees) exchange.Code {
+	code := s.accounts.SetDefault(f)
+	if code == exchange.Done {
+		s.accounts.EachTerms(func(id exchange.Account, t accounts.Terms) {
+			s.ledger.SetTerms(id, ledger.Terms{MakerPPM: t.MakerPPM, TakerPPM: t.TakerPPM, Known: true, Active: t.State == exchange.AccountActive})
+		})
+	}
+	return code
 }
 
 func termsOf(i *exchange.AccountInfo) ledger.Terms {

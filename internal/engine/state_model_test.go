@@ -190,8 +190,11 @@ func newCrowd(t testing.TB, seed uint64, o engine.StateOptions) *crowd {
 			c.w.Give(a, asset, amount)
 			c.m.of(c.m.free, row{a, asset}).Set(number(amount))
 		}
-		c.w.Change(exchange.ChangeIntent{Fees: &exchange.FeesChange{Account: a, MakerPPM: uint32(a%3) * 500, TakerPPM: uint32(1+a%3) * 1000}})
+		if a%3 != 0 { // the others pay what everybody pays
+			c.w.Change(exchange.ChangeIntent{Fees: &exchange.FeesChange{Account: a, MakerPPM: uint32(a%3) * 500, TakerPPM: uint32(1+a%3) * 1000}})
+		}
 	}
+	c.w.Change(exchange.ChangeIntent{Default: &exchange.DefaultFees{TakerPPM: 1000}})
 	return c
 }
 

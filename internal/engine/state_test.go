@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/coldsign/coldsign/internal/engine"
@@ -65,4 +66,40 @@ func TestATradeMovesMoneyAndGivesBackWhatWasReservedForNothing(t *testing.T) {
 	expect(t, w, row{bob, usd}, 10_000*one-5*one, 0)
 	w.Must(exchange.Command{ID: exchange.RandomID(), Kind: exchange.Cancel, Account: alice, Market: pair, Order: o.Order})
 	expect(t, w, row{alice, usd}, (1_000_000-10_000)*one, 0)
+}
+
+// Fees are an account's own or the usual ones, whatever came first: the account, the usual fees, or a restart.
+func TestAccountsWithoutFeesOfTheirOwnPayTheUsualOnes(t *testing.T) {
+	w, alice, bob := traders(t)
+	hash := w.State.Hash()
+	w.Change(exchange.ChangeIntent{Fees: &exchange.FeesChange{Account: bob, Free: true}})
+	w.Change(exchange.ChangeIntent{Default: &exchange.DefaultFees{MakerPPM: 500, TakerPPM: 1000}})
+	if w.State.Hash() == hash {
+		t.Error("the hash knows nothing of it")
+	}
+	carl := w.Customer("carl")
+	w.Give(carl, btc, units(100*one))
+	var raw bytes.Buffer
+	if err := w.State.Snapshot(&raw); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.State, err = engine.RestoreState(&raw, engine.StateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for maker, fee := range map[exchange.Account]uint64{bob: 0, carl: 5 * one} { // 500 of a million of 10,000 dollars
+		before, _ := w.Balance(maker, usd)
+		w.Must(order(maker, exchange.Sell, 2_000_000, 50_000))
+		if o := w.Must(order(alice, exchange.Buy, 2_000_000, 50_000)); len(o.Fills) != 1 || o.Fills[0].Fee != units(50000) {
+			t.Errorf("%+v", o)
+		}
+		after, _ := w.Balance(maker, usd)
+		if want, _ := before.Add(units(10_000*one - fee)); after != want {
+			t.Errorf("account %d has %s, want %s", maker, after, want)
+		}
+	}
+	a, _ := w.State.Answer(exchange.Question{Catalogue: &struct{}{}})
+	if a.Fees == nil || *a.Fees != (exchange.DefaultFees{MakerPPM: 500, TakerPPM: 1000}) {
+		t.Errorf("the catalogue says %+v", a.Fees)
+	}
 }

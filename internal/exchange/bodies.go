@@ -61,6 +61,7 @@ type AccountInfo struct {
 	TakerPPM uint32       `cbor:"5,keyasint"`
 	TOTP     []byte       `cbor:"6,keyasint"` // sealed
 	Created  Millis       `cbor:"7,keyasint"`
+	Own      bool         `cbor:"8,keyasint,omitempty"` // its fees were set for it; otherwise they are those of the exchange
 }
 
 // KeyBody asks for an API key, or for its end.
@@ -213,6 +214,7 @@ type ChangeIntent struct {
 	Wallet   []byte       `cbor:"12,keyasint,omitempty"` // the wallet file whose receive addresses are deposit addresses
 	Unban    string       `cbor:"13,keyasint,omitempty"` // an IP address that the tables of requests shall forgive
 	Reset    *FactorReset `cbor:"15,keyasint,omitempty"` // of a customer who lost every passkey
+	Default  *DefaultFees `cbor:"14,keyasint,omitempty"` // what accounts pay that have no fees of their own
 }
 
 // ChangeInfo is a change that was applied.
@@ -239,11 +241,18 @@ type UnbanInfo struct {
 	At      Millis `cbor:"2,keyasint"`
 }
 
-// FeesChange sets an account's fee tier.
+// FeesChange sets an account's fee tier. Both zero is the exchange's fees, unless Free says that it pays nothing.
 type FeesChange struct {
 	Account  Account `cbor:"1,keyasint"`
 	MakerPPM uint32  `cbor:"2,keyasint"`
 	TakerPPM uint32  `cbor:"3,keyasint"`
+	Free     bool    `cbor:"4,keyasint,omitempty"`
+}
+
+// DefaultFees are the fees of every account that has none of its own; zero before the first change of them.
+type DefaultFees struct {
+	MakerPPM uint32 `cbor:"1,keyasint"`
+	TakerPPM uint32 `cbor:"2,keyasint"`
 }
 
 // Adjustment moves value between an account and the house, in either direction.

@@ -132,6 +132,7 @@ type Answer struct {
 	Security  *SecurityInfo        `cbor:"25,keyasint,omitempty"`
 	Passkeys  []PasskeyInfo        `cbor:"26,keyasint,omitempty"`
 	Sealed    []byte               `cbor:"27,keyasint,omitempty"`
+	Fees      *DefaultFees         `cbor:"24,keyasint,omitempty"` // of a Catalogue; the engine's own answer alone has them
 }
 
 // OrderView is an order, and when it last changed.

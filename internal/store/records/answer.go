@@ -90,7 +90,7 @@ func (a *answer) answer(q exchange.Question) (err error) {
 }
 
 const (
-	accountsFrom = `SELECT id, name, state, maker_ppm, taker_ppm, totp, created FROM accounts WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT $3`
+	accountsFrom = `SELECT id, name, state, maker_ppm, taker_ppm, totp, created, own FROM accounts WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT $3`
 	balancesOf   = `SELECT account, asset, available, held FROM balances WHERE account = $1 ORDER BY asset`
 	keysOf       = `SELECT name, account, scopes, kind, allowed, label, created, usable, revoked FROM api_keys WHERE account = $1 ORDER BY created, name`
 	bookOf       = `SELECT account, asset, tag, address, label, added, usable FROM book WHERE account = $1 AND removed = 0 AND (asset = $2 OR $2 = 0) ORDER BY added, asset, tag`
@@ -124,11 +124,12 @@ func (a *answer) accounts(from, to exchange.Account, limit int) (out []exchange.
 	err = each(rows, err, func() error {
 		var i exchange.AccountInfo
 		var name, totp []byte
-		if err := rows.Scan(&i.ID, &name, &i.State, &i.MakerPPM, &i.TakerPPM, &totp, &i.Created); err != nil {
+		var own int64
+		if err := rows.Scan(&i.ID, &name, &i.State, &i.MakerPPM, &i.TakerPPM, &totp, &i.Created, &own); err != nil {
 			return err
 		}
 		plain, err := a.seal.open(field("accounts.name", uint64(i.ID)), name)
-		i.Name = string(plain)
+		i.Name, i.Own = string(plain), own != 0
 		out = append(out, i)
 		return err
 	})

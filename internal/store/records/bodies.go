@@ -60,9 +60,12 @@ func with[T any](body []byte, use func(T)) error {
 }
 
 func (b *batch) account(a exchange.AccountInfo) {
-	id := uint64(a.ID)
+	id, own := uint64(a.ID), int64(0)
+	if a.Own {
+		own = 1
+	}
 	b.add(putAccount, int64(a.ID), b.seal.seal(field("accounts.name", id), []byte(a.Name)), int64(a.State), int64(a.MakerPPM), int64(a.TakerPPM),
-		b.seal.seal(field("accounts.totp", id), a.TOTP), int64(a.Created))
+		b.seal.seal(field("accounts.totp", id), a.TOTP), int64(a.Created), own)
 }
 
 func (b *batch) key(k exchange.KeyInfo) {
@@ -88,4 +91,9 @@ func (b *batch) address(a exchange.AddressInfo) {
 func (b *batch) change(c exchange.ChangeInfo) {
 	approvers, _ := exchange.EncodeBody(c.Approvers) // a list of texts that was just decoded
 	b.add(putChange, int64(c.Serial), b.seal.seal(field("changes.intent", c.Serial), c.Intent), b.seal.seal(field("changes.approvers", c.Serial), approvers), int64(c.At))
+	// The fees of everybody who has none of their own: one statement here, where a record for each would be a frame's
+	// worth of events for each million accounts.
+	if intent, err := exchange.DecodeBody[exchange.ChangeIntent](c.Intent); err == nil && intent.Default != nil {
+		b.add(putDefault, int64(intent.Default.MakerPPM), int64(intent.Default.TakerPPM))
+	}
 }

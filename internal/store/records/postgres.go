@@ -17,7 +17,7 @@ const (
 	postgresMake    = `CREATE SCHEMA IF NOT EXISTS coldsign_records`
 	postgresExists  = `SELECT to_regclass('coldsign_records.progress') IS NOT NULL`
 	postgresLock    = `SELECT pg_advisory_xact_lock(7164782736283464)` // two programs that start at once would both make the tables
-	postgresVersion = `CREATE TABLE version(one bigint PRIMARY KEY, number bigint NOT NULL); INSERT INTO version(one, number) VALUES(1, 2)`
+	postgresVersion = `CREATE TABLE version(one bigint PRIMARY KEY, number bigint NOT NULL); INSERT INTO version(one, number) VALUES(1, 3)`
 	selectVersion   = `SELECT number FROM version WHERE one = 1`
 )
 
@@ -83,8 +83,11 @@ func (p *postgres) prepare(ctx context.Context) error {
 	if found > version {
 		return newer("PostgreSQL database "+p.config.Database, found)
 	}
-	if found == 1 && !p.read {
-		if _, err := tx.Exec(ctx, postgresFrom1); err != nil {
+	for at, step := range []string{postgresFrom1, postgresFrom2} {
+		if found > at+1 || p.read {
+			continue
+		}
+		if _, err := tx.Exec(ctx, step); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ import (
 
 const (
 	keyBytes = 32
-	version  = 2 // of the tables
+	version  = 3 // of the tables
 	// waitMax is how long an answer waits for the command that the question names; after that it is Busy.
 	waitMax = 2 * time.Second
 	// pollEvery is for records that another process writes; a writer in this process wakes the readers itself.

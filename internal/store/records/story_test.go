@@ -122,6 +122,9 @@ func newStory(t testing.TB, seed uint64) *story {
 		s.Give(a, enginetest.Bitcoin, enginetest.Units(1_000_000_000_000))
 		s.Give(a, enginetest.Dollar, money.U128{Hi: 1})
 	}
+	s.Change(exchange.ChangeIntent{Fees: &exchange.FeesChange{Account: s.traders[0], MakerPPM: 7, TakerPPM: 9}})
+	s.Change(exchange.ChangeIntent{Fees: &exchange.FeesChange{Account: s.traders[1], Free: true}})
+	s.Change(exchange.ChangeIntent{Default: &exchange.DefaultFees{MakerPPM: 100, TakerPPM: 200}})
 	s.keysAndAddresses(t, sealer)
 	return s
 }
@@ -229,10 +232,11 @@ func wide(n money.U128) *big.Int {
 // counter counts the rows that are put.
 type counter struct {
 	database
-	rows int
+	rows, commits int
 }
 
 func (c *counter) commit(ctx context.Context, calls []call) error {
 	c.rows += len(calls)
+	c.commits++
 	return c.database.commit(ctx, calls)
 }

@@ -13,7 +13,7 @@ func tables() []table {
 	return []table{
 		{"assets", "ititaaa", allAssets, putAsset, deleteAssets},
 		{"markets", "itiiiiiiiiiii", allMarkets, putMarket, deleteMarkets},
-		{"accounts", "ibiiibi", allAccounts, putAccount, deleteAccounts},
+		{"accounts", "ibiiibii", allAccounts, putAccount, deleteAccounts},
 		{"api_keys", "tiitbbbiii", allKeys, putKey, deleteKeys},
 		{"book", "iibbbiii", allBook, putBook, deleteBook},
 		{"deposit_addresses", "iiibi", allDepositAddresses, putDepositAddress, deleteDepositAddresses},
@@ -34,7 +34,8 @@ CREATE TABLE assets(id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, decimals INTEG
 	withdraw_day_max TEXT NOT NULL) STRICT;
 CREATE TABLE markets(id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, base INTEGER NOT NULL, quote INTEGER NOT NULL, tick_decimals INTEGER NOT NULL, lot_decimals INTEGER NOT NULL,
 	price_min INTEGER NOT NULL, price_max INTEGER NOT NULL, qty_min INTEGER NOT NULL, qty_max INTEGER NOT NULL, notional_min INTEGER NOT NULL, orders_max INTEGER NOT NULL, state INTEGER NOT NULL) STRICT;
-CREATE TABLE accounts(id INTEGER PRIMARY KEY, name BLOB NOT NULL, state INTEGER NOT NULL, maker_ppm INTEGER NOT NULL, taker_ppm INTEGER NOT NULL, totp BLOB NOT NULL, created INTEGER NOT NULL) STRICT;
+CREATE TABLE accounts(id INTEGER PRIMARY KEY, name BLOB NOT NULL, state INTEGER NOT NULL, maker_ppm INTEGER NOT NULL, taker_ppm INTEGER NOT NULL, totp BLOB NOT NULL, created INTEGER NOT NULL,
+	own INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE api_keys(name TEXT PRIMARY KEY, account INTEGER NOT NULL, scopes INTEGER NOT NULL, kind TEXT NOT NULL, secret BLOB NOT NULL, allowed BLOB NOT NULL, label BLOB NOT NULL,
 	created INTEGER NOT NULL, usable INTEGER NOT NULL, revoked INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX api_keys_account ON api_keys(account, created, name);
@@ -74,7 +75,8 @@ CREATE TABLE assets(id bigint PRIMARY KEY, symbol text NOT NULL, decimals bigint
 	withdraw_day_max numeric(39,0) NOT NULL);
 CREATE TABLE markets(id bigint PRIMARY KEY, symbol text NOT NULL, base bigint NOT NULL, quote bigint NOT NULL, tick_decimals bigint NOT NULL, lot_decimals bigint NOT NULL,
 	price_min bigint NOT NULL, price_max bigint NOT NULL, qty_min bigint NOT NULL, qty_max bigint NOT NULL, notional_min bigint NOT NULL, orders_max bigint NOT NULL, state bigint NOT NULL);
-CREATE TABLE accounts(id bigint PRIMARY KEY, name bytea NOT NULL, state bigint NOT NULL, maker_ppm bigint NOT NULL, taker_ppm bigint NOT NULL, totp bytea NOT NULL, created bigint NOT NULL);
+CREATE TABLE accounts(id bigint PRIMARY KEY, name bytea NOT NULL, state bigint NOT NULL, maker_ppm bigint NOT NULL, taker_ppm bigint NOT NULL, totp bytea NOT NULL, created bigint NOT NULL,
+	own bigint NOT NULL DEFAULT 0);
 CREATE TABLE api_keys(name text COLLATE "C" PRIMARY KEY, account bigint NOT NULL, scopes bigint NOT NULL, kind text NOT NULL, secret bytea NOT NULL, allowed bytea NOT NULL, label bytea NOT NULL,
 	created bigint NOT NULL, usable bigint NOT NULL, revoked bigint NOT NULL);
 CREATE INDEX api_keys_account ON api_keys(account, created, name);
@@ -110,24 +112,32 @@ INSERT INTO progress(one, seq, at) VALUES(1, 0, 0);
 `
 )
 
-// What tables of version 1 lack. An asset of theirs has no limit of a day, so that nothing of it leaves until two people
-// state one.
+// What older tables lack. An asset of version 1 has no limit of a day, so that nothing of it leaves until two people
+// state one. Before version 3 nobody paid fees by default, so that every fee was an account's own.
 const (
 	sqliteFrom1 = `BEGIN IMMEDIATE;
 ALTER TABLE assets ADD COLUMN withdraw_day_max TEXT NOT NULL DEFAULT '000000000000000000000000000000000000000';
 CREATE TABLE tickets(number INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
 PRAGMA user_version=2; COMMIT`
+	sqliteFrom2 = `BEGIN IMMEDIATE;
+ALTER TABLE accounts ADD COLUMN own INTEGER NOT NULL DEFAULT 0;
+UPDATE accounts SET own = 1 WHERE maker_ppm <> 0 OR taker_ppm <> 0;
+PRAGMA user_version=3; COMMIT`
 	postgresFrom1 = `
 ALTER TABLE assets ADD COLUMN withdraw_day_max numeric(39,0) NOT NULL DEFAULT 0;
 CREATE TABLE tickets(number bigint PRIMARY KEY, account bigint NOT NULL, name text NOT NULL, why text NOT NULL, at bigint NOT NULL);
 UPDATE version SET number = 2 WHERE one = 1`
+	postgresFrom2 = `
+ALTER TABLE accounts ADD COLUMN own bigint NOT NULL DEFAULT 0;
+UPDATE accounts SET own = 1 WHERE maker_ppm <> 0 OR taker_ppm <> 0;
+UPDATE version SET number = 3 WHERE one = 1`
 )
 
 // Whole tables: read in the order of their keys, rows put, everything taken out.
 const (
 	allAssets           = `SELECT id, symbol, decimals, network, withdraw_min, withdraw_fee, withdraw_day_max FROM assets ORDER BY id`
 	allMarkets          = `SELECT id, symbol, base, quote, tick_decimals, lot_decimals, price_min, price_max, qty_min, qty_max, notional_min, orders_max, state FROM markets ORDER BY id`
-	allAccounts         = `SELECT id, name, state, maker_ppm, taker_ppm, totp, created FROM accounts ORDER BY id`
+	allAccounts         = `SELECT id, name, state, maker_ppm, taker_ppm, totp, created, own FROM accounts ORDER BY id`
 	allKeys             = `SELECT name, account, scopes, kind, secret, allowed, label, created, usable, revoked FROM api_keys ORDER BY name`
 	allBook             = `SELECT account, asset, tag, address, label, added, usable, removed FROM book ORDER BY account, asset, tag`
 	allDepositAddresses = `SELECT asset, place, account, address, at FROM deposit_addresses ORDER BY asset, place`
@@ -148,9 +158,11 @@ const (
 	ON CONFLICT(id) DO UPDATE SET symbol = excluded.symbol, base = excluded.base, quote = excluded.quote, tick_decimals = excluded.tick_decimals, lot_decimals = excluded.lot_decimals,
 	price_min = excluded.price_min, price_max = excluded.price_max, qty_min = excluded.qty_min, qty_max = excluded.qty_max, notional_min = excluded.notional_min,
 	orders_max = excluded.orders_max, state = excluded.state`
-	putAccount = `INSERT INTO accounts(id, name, state, maker_ppm, taker_ppm, totp, created) VALUES($1, $2, $3, $4, $5, $6, $7)
-	ON CONFLICT(id) DO UPDATE SET name = excluded.name, state = excluded.state, maker_ppm = excluded.maker_ppm, taker_ppm = excluded.taker_ppm, totp = excluded.totp, created = excluded.created`
-	putKey = `INSERT INTO api_keys(name, account, scopes, kind, secret, allowed, label, created, usable, revoked) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+	putAccount = `INSERT INTO accounts(id, name, state, maker_ppm, taker_ppm, totp, created, own) VALUES($1, $2, $3, $4, $5, $6, $7, $8)
+	ON CONFLICT(id) DO UPDATE SET name = excluded.name, state = excluded.state, maker_ppm = excluded.maker_ppm, taker_ppm = excluded.taker_ppm, totp = excluded.totp, created = excluded.created,
+	own = excluded.own`
+	putDefault = `UPDATE accounts SET maker_ppm = $1, taker_ppm = $2 WHERE own = 0`
+	putKey     = `INSERT INTO api_keys(name, account, scopes, kind, secret, allowed, label, created, usable, revoked) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 	ON CONFLICT(name) DO UPDATE SET account = excluded.account, scopes = excluded.scopes, kind = excluded.kind, secret = excluded.secret, allowed = excluded.allowed, label = excluded.label,
 	created = excluded.created, usable = excluded.usable, revoked = excluded.revoked`
 	putBook = `INSERT INTO book(account, asset, tag, address, label, added, usable, removed) VALUES($1, $2, $3, $4, $5, $6, $7, $8)

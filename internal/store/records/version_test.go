@@ -19,7 +19,7 @@ func TestRecordsOfVersion1AreBroughtUp(t *testing.T) {
 		if err := r.Write(t.Context(), 1, 1, events); err != nil {
 			t.Fatal(err)
 		}
-		old := []string{"ALTER TABLE assets DROP COLUMN withdraw_day_max", "DROP TABLE tickets"}
+		old := []string{"ALTER TABLE accounts DROP COLUMN own", "ALTER TABLE assets DROP COLUMN withdraw_day_max", "DROP TABLE tickets"}
 		var err error
 		if db, is := r.db.(*sqlite); is {
 			_, err = db.writer.ExecContext(t.Context(), strings.Join(append(old, "PRAGMA user_version=1"), ";"))
