@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the build, the tests and the demo need and this machine lacks. Safe to run again: it does only what is
 # missing, says what it does, and where it may not install, says what to type. With the argument "referees" it installs
-# also what scripts/referees runs: Electrum, and packages of npm into that folder.
+# also what scripts/referees runs: Electrum, and packages of npm into that folder. With the argument "browser" it installs
+# also Chromium, which scripts/browser drives.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -40,6 +41,7 @@ softhsm_module || want="$want softhsm2"
 command -v ssh-keygen >/dev/null 2>&1 || want="$want openssh-client"
 command -v curl >/dev/null 2>&1 || want="$want curl ca-certificates"
 postgres_server || want="$want postgresql"
+[ "${1:-}" != browser ] || command -v chromium >/dev/null 2>&1 || want="$want chromium"
 [ -z "$referees" ] || /usr/bin/python3 -I -c 'import electrum' 2>/dev/null || want="$want electrum"
 
 if [ -n "$want" ]; then

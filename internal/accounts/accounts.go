@@ -32,6 +32,13 @@ type Rules struct {
 	KeyDelay       exchange.Millis // until a new key with ScopeWithdraw may withdraw
 	WithdrawalsMax int             // of one account in any 60 seconds
 	AttemptsMax    int             // of one key in 60 seconds; one more freezes the key
+
+	// Passkeys, which an exchange has from its beginning or not at all.
+	PasskeyRP       string          // the host that passkeys are bound to; empty: there are none, and all else here is zero
+	PasskeyOrigins  string          // of pages that may ask for them, with a space between
+	PasskeyRequired bool            // withdrawal keys and addresses need one; a one-time code does not do
+	EnrolLife       exchange.Millis // until an enrolment code ends
+	ResetDelay      exchange.Millis // after passkeys were taken away, until anything new counts for withdrawals
 }
 
 // DefaultRules returns what an exchange has that sets nothing else.
@@ -41,7 +48,7 @@ func DefaultRules() Rules {
 
 // valid reports whether the rules are ones that a book can go by.
 func (r Rules) valid() bool {
-	return r.AddressDelay >= 0 && r.KeyDelay >= 0 && r.WithdrawalsMax > 0 && r.WithdrawalsMax <= 10_000 && r.AttemptsMax > 0
+	return r.AddressDelay >= 0 && r.KeyDelay >= 0 && r.WithdrawalsMax > 0 && r.WithdrawalsMax <= 10_000 && r.AttemptsMax > 0 && r.validPasskeys()
 }
 
 // Opener opens what a Sealer sealed. The engine's segment alone has one.
@@ -129,8 +136,11 @@ type Book struct {
 	odd    map[exchange.Account]int // places of the accounts whose number is not their place plus one
 	names  map[string]int           // places
 	keys   map[string]*key
-	usual  exchange.DefaultFees
-	free   exchange.Account // no number below it can be given to a new account
+	// What few accounts have: their passkeys, and whose a credential is.
+	factors     map[exchange.Account]*factors
+	credentials map[string]exchange.Account
+	usual       exchange.DefaultFees
+	free        exchange.Account // no number below it can be given to a new account
 	// tickets are the newest ones; issued numbers them for good.
 	tickets []exchange.TicketInfo
 	issued  uint64
@@ -144,7 +154,8 @@ func New(o Options) *Book {
 	if !o.Rules.valid() {
 		panic(fmt.Sprintf("accounts: rules that no book can go by: %+v", o.Rules)) // a mistake in the program, not in a command
 	}
-	return &Book{rules: o.Rules, opener: o.Opener, odd: map[exchange.Account]int{}, names: map[string]int{}, keys: map[string]*key{}, free: 1}
+	return &Book{rules: o.Rules, opener: o.Opener, odd: map[exchange.Account]int{}, names: map[string]int{}, keys: map[string]*key{}, free: 1,
+		factors: map[exchange.Account]*factors{}, credentials: map[string]exchange.Account{}}
 }
 
 func (b *Book) at(place int) *account { return &b.chunks[place/chunkSize][place%chunkSize] }

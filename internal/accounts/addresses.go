@@ -18,26 +18,37 @@ func (e *address) info(id exchange.Account) exchange.AddressInfo {
 }
 
 // AddAddress puts an address into the account's withdrawal book. It needs a one-time code, and can be paid to only after
-// the rules' delay. Whether the text is an address of the asset's network is the engine's to know.
+// the rules' delay; where the rules require a passkey, see Approve. Whether the text is an address of the asset's network is the engine's to know.
 func (b *Book) AddAddress(id exchange.Account, body exchange.AddressBody, now exchange.Millis) (exchange.AddressInfo, exchange.Code) {
+	info, no := b.addAddress(id, body, now, b.secondFactor(body.Code, now))
+	return info, no.code()
+}
+
+// addAddress puts it in; factor says whether the account's customer wants it.
+func (b *Book) addAddress(id exchange.Account, body exchange.AddressBody, now exchange.Millis, factor func(*account) *Refusal) (exchange.AddressInfo, *Refusal) {
 	a := b.find(id)
+	code := exchange.Done
 	switch {
 	case a == nil:
-		return exchange.AddressInfo{}, exchange.UnknownAccount
+		code = exchange.UnknownAccount
 	case body.Asset == 0 || !isAddress(body.Address) || !isLabel(body.Label):
-		return exchange.AddressInfo{}, exchange.Malformed
+		code = exchange.Malformed
 	case a.state != exchange.AccountActive:
-		return exchange.AddressInfo{}, exchange.NotAllowed
+		code = exchange.NotAllowed
 	case a.entry(body.Asset, body.Address) >= 0:
-		return exchange.AddressInfo{}, exchange.AlreadyExists
+		code = exchange.AlreadyExists
 	case a.more != nil && len(a.more.addresses) >= addressesMax:
-		return exchange.AddressInfo{}, exchange.OverLimit
-	case !b.spendCode(a, body.Code, now):
-		return exchange.AddressInfo{}, exchange.SecondFactorWrong
+		code = exchange.OverLimit
 	}
-	entry := address{asset: body.Asset, text: body.Address, label: body.Label, added: now, usable: now + b.rules.AddressDelay}
+	if code != exchange.Done {
+		return exchange.AddressInfo{}, refused(code)
+	}
+	if no := factor(a); no != nil {
+		return exchange.AddressInfo{}, no
+	}
+	entry := address{asset: body.Asset, text: body.Address, label: body.Label, added: now, usable: max(now+b.rules.AddressDelay, b.factorsOf(id).calm)}
 	a.holdings().addresses = append(a.more.addresses, entry)
-	return entry.info(id), exchange.Done
+	return entry.info(id), nil
 }
 
 // RemoveAddress takes an address out of the account's withdrawal book, at once and without a code: whoever fears a thief

@@ -33,22 +33,28 @@ type key struct {
 }
 
 // AddKey makes an API key. With ScopeWithdraw it needs an allow-list and a one-time code, and may withdraw only after
-// the rules' delay.
+// the rules' delay. Where the rules require a passkey no code does, and the code is EvidenceRefused: see Approve.
 func (b *Book) AddKey(id exchange.Account, body exchange.KeyBody, now exchange.Millis) (exchange.KeyInfo, exchange.Code) {
+	info, no := b.addKey(id, body, now, b.secondFactor(body.Code, now))
+	return info, no.code()
+}
+
+// addKey makes a key; factor says whether its customer wants it, where that is asked.
+func (b *Book) addKey(id exchange.Account, body exchange.KeyBody, now exchange.Millis, factor func(*account) *Refusal) (exchange.KeyInfo, *Refusal) {
 	a := b.find(id)
 	if a == nil {
-		return exchange.KeyInfo{}, exchange.UnknownAccount
+		return exchange.KeyInfo{}, refused(exchange.UnknownAccount)
 	}
 	blocks, ok := parseBlocks(body.Allowed)
 	withdraws := body.Scopes&exchange.ScopeWithdraw != 0
 	if !ok || !b.isKey(id, body) || withdraws && len(blocks) == 0 {
-		return exchange.KeyInfo{}, exchange.Malformed
+		return exchange.KeyInfo{}, refused(exchange.Malformed)
 	}
 	if a.state != exchange.AccountActive {
-		return exchange.KeyInfo{}, exchange.NotAllowed
+		return exchange.KeyInfo{}, refused(exchange.NotAllowed)
 	}
 	if b.keys[body.Key] != nil {
-		return exchange.KeyInfo{}, exchange.AlreadyExists
+		return exchange.KeyInfo{}, refused(exchange.AlreadyExists)
 	}
 	live := 0
 	for _, k := range a.holdings().keys {
@@ -57,20 +63,20 @@ func (b *Book) AddKey(id exchange.Account, body exchange.KeyBody, now exchange.M
 		}
 	}
 	if live >= keysMax || len(a.more.keys) >= keysEverMax {
-		return exchange.KeyInfo{}, exchange.OverLimit
+		return exchange.KeyInfo{}, refused(exchange.OverLimit)
 	}
 	usable := now
 	if withdraws {
-		if !b.spendCode(a, body.Code, now) {
-			return exchange.KeyInfo{}, exchange.SecondFactorWrong
+		if no := factor(a); no != nil {
+			return exchange.KeyInfo{}, no
 		}
-		usable += b.rules.KeyDelay
+		usable = max(now+b.rules.KeyDelay, b.factorsOf(id).calm)
 	}
 	k := &key{info: exchange.KeyInfo{Key: body.Key, Account: id, Scopes: body.Scopes, Kind: body.Kind, Secret: slices.Clone(body.Secret),
 		Allowed: blocks, Label: body.Label, Created: now, Usable: usable}}
 	a.more.keys = append(a.more.keys, k)
 	b.keys[body.Key] = k
-	return k.record(), exchange.Done
+	return k.record(), nil
 }
 
 // isKey reports whether a body describes a key. The secret of an hmac key must open for this key and account, so that

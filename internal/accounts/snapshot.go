@@ -21,7 +21,7 @@ const (
 
 // Snapshot writes the book: the same book gives the same bytes.
 func (b *Book) Snapshot(w io.Writer) error {
-	if _, err := io.WriteString(w, snapshotMagic); err != nil {
+	if _, err := io.WriteString(w, b.magic()); err != nil {
 		return err
 	}
 	if err := writePart(w, b.appendHeader(make([]byte, 4))); err != nil {
@@ -34,7 +34,10 @@ func (b *Book) Snapshot(w io.Writer) error {
 			return err
 		}
 	}
-	return writePart(w, b.appendTickets(part[:4]))
+	if err := writePart(w, b.appendTickets(part[:4])); err != nil {
+		return err
+	}
+	return b.writePasskeys(w, part)
 }
 
 // writePart fills in the length that the first four bytes are kept for.
@@ -126,7 +129,7 @@ func (k *key) append(out []byte) []byte {
 // Snapshot wrote are refused with exchange.ErrBytes.
 func Restore(r io.Reader, opener Opener) (*Book, error) {
 	magic := make([]byte, len(snapshotMagic))
-	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != snapshotMagic {
+	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != snapshotMagic && string(magic) != snapshotMagic2 {
 		return nil, fmt.Errorf("accounts snapshot: %w", exchange.ErrBytes)
 	}
 	header, err := readPart(r, nil)
@@ -160,6 +163,11 @@ func Restore(r io.Reader, opener Opener) (*Book, error) {
 	}
 	if !b.restoreTickets(part) {
 		return nil, fmt.Errorf("accounts snapshot: tickets: %w", exchange.ErrBytes)
+	}
+	if string(magic) == snapshotMagic2 {
+		if err := b.readPasskeys(r, part); err != nil {
+			return nil, err
+		}
 	}
 	return b, nil
 }

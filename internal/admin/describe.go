@@ -69,6 +69,12 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 			verb = "FREEZES"
 		}
 		say(verb, "account %d", i.Freeze.Account)
+	case i.Reset != nil:
+		say("TAKES AWAY", "every passkey of account %d, whose customer lost them", i.Reset.Account)
+		if i.Reset.Codes {
+			say("AND", "its secret of one-time codes")
+		}
+		say("UNTIL", "the longer cool-down ends, nothing is paid to what is new in its book")
 	case i.Unban != "":
 		say("FORGIVES", "the address %q, which sent too many requests", i.Unban)
 	case i.Wallet != nil:

@@ -124,7 +124,7 @@ func readChange(raw []byte) (exchange.ChangeIntent, error) {
 	}
 	actions := 0
 	for _, set := range []bool{intent.Asset != nil, intent.Market != nil, intent.Fees != nil, intent.Balance != nil, intent.Roster != nil, intent.Freeze != nil, intent.Wallet != nil,
-		intent.Unban != "", intent.Default != nil} {
+		intent.Unban != "", intent.Reset != nil, intent.Default != nil} {
 		if set {
 			actions++
 		}

@@ -208,6 +208,8 @@ func (s *State) perform(c *exchange.Command, o *exchange.Outcome) {
 		o.Code = s.change(c, o)
 	case exchange.AccountOpen, exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign:
 		o.Code = s.customer(c, o)
+	case exchange.PasskeyOffer, exchange.PasskeyEnrol, exchange.Approve:
+		o.Code = s.passkey(c, o)
 	}
 }
 
@@ -215,11 +217,11 @@ func (s *State) perform(c *exchange.Command, o *exchange.Outcome) {
 func Allowed(kind exchange.Kind, segment string) bool {
 	switch kind {
 	case exchange.Place, exchange.Cancel, exchange.CancelAll, exchange.Replace, exchange.Amend, exchange.WithdrawRequest,
-		exchange.DepositAssign:
+		exchange.DepositAssign, exchange.PasskeyEnrol, exchange.Approve:
 		return segment == "gateway"
 	case exchange.Deposit, exchange.WithdrawSettle, exchange.WithdrawRelease:
 		return segment == "wallet"
-	case exchange.Adjust, exchange.Change, exchange.AccountOpen:
+	case exchange.Adjust, exchange.Change, exchange.AccountOpen, exchange.PasskeyOffer:
 		return segment == "admin"
 	case exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove:
 		return segment == "gateway" || segment == "admin"

@@ -39,6 +39,8 @@ func (s *State) Answer(q exchange.Question) (exchange.Answer, bool) {
 		return a, live
 	case q.Key != nil:
 		s.keyAnswer(q.Key.Key, &a)
+	case q.Security != nil:
+		s.security(q.Security, &a)
 	case q.Withdraws != nil && q.Withdraws.Account == 0:
 		s.held(q.Withdraws, &a)
 	case q.Status != nil:

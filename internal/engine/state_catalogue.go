@@ -118,6 +118,8 @@ func (s *State) carryOut(grant approvals.Grant, o *exchange.Outcome) exchange.Co
 		return s.settled(code, info)
 	case intent.Default != nil:
 		return s.setDefault(*intent.Default)
+	case intent.Reset != nil:
+		return s.resetFactors(*intent.Reset)
 	case intent.Unban != "":
 		return unbanned(intent.Unban, o)
 	case intent.Freeze != nil:

@@ -291,14 +291,14 @@ func TestAFrozenAccountCancelsAndNothingElse(t *testing.T) {
 func TestEverySegmentSendsOnlyItsOwnKinds(t *testing.T) {
 	want := map[string][]exchange.Kind{
 		"gateway": {exchange.Place, exchange.Cancel, exchange.CancelAll, exchange.Replace, exchange.Amend, exchange.WithdrawRequest, exchange.KeyAdd, exchange.KeyRevoke,
-			exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign},
+			exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign, exchange.PasskeyEnrol, exchange.Approve},
 		"wallet": {exchange.Deposit, exchange.WithdrawSettle, exchange.WithdrawRelease},
-		"admin":  {exchange.Adjust, exchange.AccountOpen, exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.Change},
+		"admin":  {exchange.Adjust, exchange.AccountOpen, exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.Change, exchange.PasskeyOffer},
 		"engine": {exchange.Tick},
 		"":       nil, "mallory": nil,
 	}
 	for segment, kinds := range want {
-		for kind := exchange.Kind(0); kind < exchange.Change+3; kind++ {
+		for kind := exchange.Kind(0); kind < exchange.Approve+3; kind++ {
 			if engine.Allowed(kind, segment) != slices.Contains(kinds, kind) {
 				t.Errorf("kind %d from %q", kind, segment)
 			}

@@ -271,14 +271,11 @@ func (s *State) customer(c *exchange.Command, o *exchange.Outcome) exchange.Code
 		info, code := s.accounts.RemoveAddress(c.Account, body)
 		return s.toldIf(code, exchange.AddressRecord, info)
 	}
-	if body.Asset == 0 || int(body.Asset) >= len(s.assets) || s.assets[body.Asset].Network == "" {
-		return exchange.UnknownAsset
-	}
-	if _, err := bitcoin.AddressScript(spend.Network(s.assets[body.Asset].Network), body.Address); err != nil {
-		return malformed(o, err)
+	if code := s.payable(&body, o); code != exchange.Done {
+		return code
 	}
 	info, code := s.accounts.AddAddress(c.Account, body, s.now)
-	return s.toldIf(code, exchange.AddressRecord, info)
+	return s.toldIf(s.withPasskeys(o, code), exchange.AddressRecord, info)
 }
 
 func (s *State) openAccount(c *exchange.Command, o *exchange.Outcome) exchange.Code {
@@ -306,5 +303,5 @@ func (s *State) key(c *exchange.Command, o *exchange.Outcome) exchange.Code {
 		return s.toldIf(code, exchange.KeyRecord, info)
 	}
 	info, code := s.accounts.AddKey(c.Account, body, s.now)
-	return s.toldIf(code, exchange.KeyRecord, info)
+	return s.toldIf(s.withPasskeys(o, code), exchange.KeyRecord, info)
 }
