@@ -85,7 +85,18 @@ func (c *call) rates(a *exchange.AccountInfo) {
 		w.close('}')
 	}
 	rate("standardCommissionForOrder", maker, taker)
+	rate("specialCommissionForOrder", 0, 0)
 	rate("taxCommissionForOrder", 0, 0)
+}
+
+// discount says that fees are paid in no asset of the house.
+func (w *writer) discount() {
+	w.object("discount")
+	w.flag("enabledForAccount", false)
+	w.flag("enabledForSymbol", false)
+	w.text("discountAsset", "")
+	w.scaled("discount", 0, 8)
+	w.close('}')
 }
 
 func (s *Server) account(c *call) *problem {
@@ -161,12 +172,7 @@ func (s *Server) commission(c *call) *problem {
 		w.close('}')
 		maker, taker = 0, 0
 	}
-	w.object("discount")
-	w.flag("enabledForAccount", false)
-	w.flag("enabledForSymbol", false)
-	w.text("discountAsset", "")
-	w.scaled("discount", 0, 8)
-	w.close('}')
+	w.discount()
 	w.close('}')
 	return nil
 }

@@ -63,11 +63,11 @@ func (s *Server) inTime(c *call) *problem {
 	switch {
 	case c.q.fault != nil:
 		return c.q.fault
-	case window > windowMax:
-		return refuse(-1131, "recvWindow must be less than or equal to 30000.")
+	case window > windowSent:
+		return refuse(-1131, "recvWindow must be less than 60000")
 	case c.timestamp > c.now+skewMax:
 		return aheadOfTime()
-	case c.now-c.timestamp > window:
+	case c.now-c.timestamp > min(window, windowMax):
 		return badWindow()
 	}
 	return nil

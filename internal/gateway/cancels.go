@@ -117,14 +117,16 @@ func (s *Server) endedAll(c *call) []exchange.OrderView {
 	return views
 }
 
-// cancelReplace is atomic here, which Binance's is not: when the new order is refused, the old one stays.
+// cancelReplace that stops on failure is atomic here, which Binance's is not: when the new order is refused, the old one
+// stays. Whoever allows failure wants both halves tried, whatever becomes of the other.
 func (s *Server) cancelReplace(c *call) *problem {
 	q := &c.q
 	m, resp := c.readOrder(exchange.Replace)
+	either := false
 	switch q.must(pCancelReplaceMode) {
 	case "STOP_ON_FAILURE":
 	case "ALLOW_FAILURE":
-		q.fail(refuse(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid: both halves are done or neither, so only STOP_ON_FAILURE is taken."))
+		either = true
 	default:
 		q.fail(invalid(pCancelReplaceMode))
 	}
@@ -133,9 +135,13 @@ func (s *Server) cancelReplace(c *call) *problem {
 	if q.fault != nil {
 		return q.fault
 	}
+	if either {
+		return s.cancelAndPlace(c, m, resp)
+	}
 	if p := s.do(c); p != nil {
 		return s.notReplaced(c, p)
 	}
+	s.completeFills(c, m, resp)
 	old := s.ended(c, c.outcome[0].Replaced)
 	w := &c.w
 	w.open('{')
@@ -232,10 +238,11 @@ func (s *Server) amendOrder(c *call) *problem {
 	w.scaled("quoteOrderQty", after.QuoteMax, m.notional())
 	w.scaled("cumulativeQuoteQty", after.Quote, m.notional())
 	w.text("status", statusName(after.Status))
-	w.text("timeInForce", forceName(after.Force))
+	w.text("timeInForce", forceName(after.Type, after.Force))
 	w.text("type", typeName(after.Type, after.Force))
 	w.text("side", sideName(after.Side))
-	w.number("workingTime", int64(after.Created))
+	since, _ := works(&after)
+	w.number("workingTime", int64(since))
 	w.text("selfTradePreventionMode", selfTradeName(after.SelfTrade))
 	w.close('}')
 	w.close('}')

@@ -62,7 +62,8 @@ func TestControl083TimestampsCountForThirtySecondsAndOnce(t *testing.T) {
 		code   int
 	}{
 		{-30_000 * time.Millisecond, "30000", 0}, {-30_001 * time.Millisecond, "30000", -1021}, {-5_001 * time.Millisecond, "5000", -1021}, {-5_000 * time.Millisecond, "5000", 0},
-		{5_000 * time.Millisecond, "5000", 0}, {5_001 * time.Millisecond, "5000", -1021}, {-time.Second, "30001", -1131}, {-time.Second, "60000", -1131},
+		{5_000 * time.Millisecond, "5000", 0}, {5_001 * time.Millisecond, "5000", -1021}, {-30_000 * time.Millisecond, "60000", 0}, {-30_001 * time.Millisecond, "60000", -1021},
+		{-time.Second, "60001", -1131},
 	} {
 		if a := at(c.offset, c.window); a.code() != c.code {
 			t.Errorf("%v of %s: %s", c.offset, c.window, a.body)

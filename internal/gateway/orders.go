@@ -236,23 +236,13 @@ func (c *call) placed(m *market, resp respType) {
 	if resp == respACK {
 		return
 	}
-	w.scaled("price", o.Price, m.tick())
-	w.scaled("origQty", o.Qty, m.lot())
-	w.scaled("executedQty", out.Executed, m.lot())
-	w.scaled("origQuoteOrderQty", o.Quote, m.notional())
-	w.scaled("cummulativeQuoteQty", out.Quote, m.notional())
-	w.text("status", statusName(out.Status))
-	w.text("timeInForce", forceName(o.Force))
-	w.text("type", typeName(o.Type, o.Force))
-	w.text("side", sideName(o.Side))
-	if o.Stop > 0 {
-		w.scaled("stopPrice", o.Stop, m.tick())
-	}
-	if o.Show > 0 {
-		w.scaled("icebergQty", o.Show, m.lot())
-	}
-	w.number("workingTime", workingTime(o.Type, out.At))
+	view := exchange.OrderView{Type: o.Type, Force: o.Force, Side: o.Side, SelfTrade: o.SelfTrade, Status: out.Status, Price: o.Price, Stop: o.Stop, Qty: o.Qty, Show: o.Show,
+		QuoteMax: o.Quote, Executed: out.Executed, Quote: out.Quote, Created: out.At, Changed: out.At}
+	w.orderNumbers(m, &view)
+	since, _ := works(&view)
+	w.number("workingTime", int64(since))
 	w.text("selfTradePreventionMode", selfTradeName(o.SelfTrade))
+	w.prevented(m, &view)
 	if resp != respFull {
 		return
 	}
@@ -271,14 +261,6 @@ func (c *call) placed(m *market, resp respType) {
 	w.close(']')
 }
 
-// workingTime is when an order began to work; -1 while it waits for its stop.
-func workingTime(t exchange.OrderType, at exchange.Millis) int64 {
-	if t == exchange.Stop || t == exchange.StopLimit {
-		return -1
-	}
-	return int64(at)
-}
-
 // testOrder checks all that placeOrder checks before the engine sees it, and places nothing.
 func (s *Server) testOrder(c *call) *problem {
 	m, _ := c.readOrder(exchange.Place)
@@ -293,6 +275,7 @@ func (s *Server) testOrder(c *call) *problem {
 			return p
 		}
 		c.rates(answer.Account)
+		c.w.discount()
 	}
 	c.w.close('}')
 	_ = m

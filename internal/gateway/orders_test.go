@@ -58,7 +58,7 @@ func TestControl025OrdersAreRefusedWithTheDocumentedCodes(t *testing.T) {
 		{"price=50000.001", -1013}, {"price=0.123456789", -1111}, {"price=0", -1013}, {"quantity=", -1105},
 		{"stopPrice=49000", -1106}, {"quoteOrderQty=10", -1106}, {"icebergQty=1", -1013}, {"trailingDelta=5", -1104}, {"newOrderRespType=MAX", -1136},
 		{"selfTradePreventionMode=DECREMENT", -1130}, {"newClientOrderId=with space", -1100}, {"newClientOrderId=" + strings.Repeat("a", 37), -1100},
-		{"recvWindow=30001", -1131}, {"recvWindow=-1", -1100}, {"recvWindow=5000.5", -1100}, {"strategyId=1", -1104},
+		{"recvWindow=60001", -1131}, {"recvWindow=-1", -1100}, {"recvWindow=5000.5", -1100}, {"strategyId=1", -1104},
 	} {
 		q := url.Values{}
 		for k, v := range base {

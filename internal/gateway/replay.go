@@ -11,6 +11,7 @@ import (
 // Bounds of time. A signed request counts from skewMax before its timestamp until windowMax after it.
 const (
 	windowMax     = 30_000 // milliseconds
+	windowSent    = 60_000 // what a client may ask for; it gets windowMax at most
 	windowDefault = 5_000
 	skewMax       = 5_000
 )

@@ -36,8 +36,8 @@ func (w *writer) executionReport(m *market, e *exchange.Event, t *exchange.Trade
 	}
 	w.text("S", sideName(o.Side))
 	w.text("o", typeName(o.Type, o.Force))
-	w.text("f", forceName(o.Force))
-	w.scaled("q", o.Qty, m.lot())
+	w.text("f", forceName(o.Type, o.Force))
+	w.scaled("q", quantity(o.Qty, o.Executed), m.lot())
 	w.scaled("p", o.Price, m.tick())
 	w.scaled("P", o.Stop, m.tick())
 	w.scaled("F", o.Show, m.lot())
@@ -65,14 +65,26 @@ func (w *writer) executionReport(m *market, e *exchange.Event, t *exchange.Trade
 	}
 	w.number("T", int64(e.At))
 	w.number("I", int64(e.Seq))
-	w.flag("w", !o.Status.Ended())
+	change := changed{e.Seq, e.At, *o}
+	view := change.view()
+	since, working := works(&view)
+	if o.Cause == exchange.CauseTriggered {
+		since, working = e.At, true
+	}
+	w.flag("w", working && !o.Status.Ended())
 	w.flag("m", maker)
 	w.flag("M", false)
 	w.number("O", int64(o.Created))
 	w.scaled("Z", o.Quote, m.notional())
 	w.scaled("Q", o.QuoteMax, m.notional())
-	w.number("W", int64(o.Created))
+	if working {
+		w.number("W", int64(since))
+	}
 	w.text("V", selfTradeName(o.SelfTrade))
+	if o.Cause == exchange.CausePrevented {
+		w.scaled("A", max(o.Qty-o.Executed, 0), m.lot())
+		w.scaled("B", max(o.Qty-o.Executed, 0), m.lot())
+	}
 	w.close('}')
 }
 
