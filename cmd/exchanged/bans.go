@@ -38,7 +38,7 @@ const bansEvery = time.Second
 
 const (
 	unbanAgain = 5 * time.Second
-	unbansMax  = 1000 // changes that are looked through, newest first
+	unbansMax  = 1000 // of one page
 )
 
 // counters are the segments that may keep a table of requests.
@@ -126,18 +126,42 @@ func (b *bans) hear(ctx context.Context) {
 		return
 	}
 	now := time.Now().UnixMilli()
-	a, err := askEngine(ctx, b.conn, b.subject, exchange.Question{Unbans: &exchange.HistoryQuestion{Limit: unbansMax}})
+	list, err := b.forgiven(func(q exchange.HistoryQuestion) ([]exchange.UnbanInfo, error) {
+		a, err := askEngine(ctx, b.conn, b.subject, exchange.Question{Unbans: &q})
+		return a.Unbans, err
+	})
 	if err != nil {
 		b.log.Warn("the engine does not say who was forgiven", "error", err)
 		return // the next second asks again
 	}
-	for _, u := range a.Unbans {
+	for _, u := range list {
 		if address, err := netip.ParseAddr(u.Address); err == nil && b.table.Unban(address, u.At) {
 			b.log.Info("unban", "address", address)
 		}
 	}
 	if now-told > unbanAgain.Milliseconds() {
 		b.told.CompareAndSwap(told, 0)
+	}
+}
+
+// forgiven asks page after page for everybody who was forgiven since the oldest sentence of the table. What came before
+// that concerns nobody who is banned. A page that is not full is the last one; an unban that comes between two pages
+// moves the others back, so one may be read twice and none is missed.
+func (b *bans) forgiven(ask func(exchange.HistoryQuestion) ([]exchange.UnbanInfo, error)) (list []exchange.UnbanInfo, err error) {
+	var since exchange.Millis
+	if sentences := b.table.Sentences(); len(sentences) == 0 {
+		return nil, nil
+	} else {
+		since = sentences[0].Since
+	}
+	for {
+		page, err := ask(exchange.HistoryQuestion{Since: since, Limit: unbansMax, Offset: len(list)})
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, page...); len(page) < unbansMax {
+			return list, nil
+		}
 	}
 }
 

@@ -42,10 +42,14 @@ func (k *exchangeDesk) Engine(ctx context.Context) (admin.EngineStatus, error) {
 	if err != nil {
 		return admin.EngineStatus{}, err
 	}
+	closed, err := k.folder.closings()
+	if err != nil {
+		return admin.EngineStatus{}, err
+	}
 	bus := k.conn.Stats()
 	out := admin.EngineStatus{Seq: s.Seq, Hash: hex.EncodeToString(s.Hash[:]), Queue: s.Queue, Records: s.Records, Snapshot: s.Snapshot, Follower: s.Follower,
 		Stopped: s.Stopped, Accounts: s.Accounts, Open: s.OpenCount, Changes: s.Changes, Assets: []admin.Asset{}, Markets: []admin.Market{}, Tickets: s.Tickets,
-		BusForged: bus.Forged + bus.Replayed}
+		Unclosed: unclosed(s.Tickets, closed), BusForged: bus.Forged + bus.Replayed}
 	if f := catalogue.Fees; f != nil {
 		out.Maker, out.Taker = f.MakerPPM, f.TakerPPM
 	}
@@ -86,16 +90,6 @@ func (k *exchangeDesk) Withdrawals(ctx context.Context, account uint64) ([]admin
 			Address: w.Address, State: state, TxID: w.TxID, Created: timeOf(w.Created)})
 	}
 	return out, nil
-}
-
-// Tickets lists what the engine did by itself and people have to look at.
-func (k *exchangeDesk) Tickets(ctx context.Context) ([]admin.Ticket, error) {
-	a, err := k.ask(ctx, exchange.Question{Tickets: &exchange.HistoryQuestion{Limit: 500}})
-	out := []admin.Ticket{}
-	for _, t := range a.Tickets {
-		out = append(out, admin.Ticket{Number: t.Number, Account: uint64(t.Account), Key: t.Key, Why: t.Why, At: timeOf(t.At)})
-	}
-	return out, err
 }
 
 // Accounts lists the customers' accounts.

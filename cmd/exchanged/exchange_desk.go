@@ -33,8 +33,10 @@ type exchangeDesk struct {
 	files  bool // approvals by keys in files count: nothing here is worth anything
 	log    *slog.Logger
 	now    func() time.Time
+	note   func(ctx context.Context, kind string, detail any) error // into the events, for ever
 
-	mu sync.Mutex // of the files of changes
+	mu      sync.Mutex // of the files of changes
+	closing sync.Mutex // of the files of closed tickets
 }
 
 // How long people have to approve a change, and how many changes are kept.

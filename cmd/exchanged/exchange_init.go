@@ -37,6 +37,7 @@ import (
 //	exchange/gateway/bans       who sent too many requests, where the gateway counts for itself, 0600
 //	exchange/limits/bans        the same, where the segment limits counts
 //	exchange/admin/changes/     changes that wait for approvals
+//	exchange/admin/tickets/     who closed which ticket, when and why; never changed
 //	exchange/SEGMENT/alerts.jsonl   what people were told, and .sent: how far the receiver knows of it, 0600
 //	exchange/alerts.jsonl       the same of the supervisor
 const exchangeDir = "exchange"

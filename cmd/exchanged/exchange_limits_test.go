@@ -197,7 +197,68 @@ func TestControl079ATicketIsSeenByPeople(t *testing.T) {
 		}
 	}
 	until(t, "the ticket in the records", func() bool { return strings.Contains(b.mustCommand("tickets", "list"), key.Key) })
-	if _, out, errs := b.command("status", "--json"); !strings.Contains(out, `"tickets":1`) {
+	if _, out, errs := b.command("status", "--json"); !strings.Contains(out, `"tickets":1`) || !strings.Contains(out, `"unclosed":1`) {
 		t.Error(out, errs)
+	}
+	b.closesTickets(key.Key)
+}
+
+// closesTickets closes the one ticket there is: a person's act with a reason, which nothing takes back.
+func (b *bourse) closesTickets(key string) {
+	b.t.Helper()
+	for _, args := range [][]string{{"1"}, {"1", "--note", ""}, {"1", "--note", strings.Repeat("x", 201)}, {"2", "--note", "there is none"}, {"0", "--note", "none"}, {"1/../2", "--note", "path"},
+		{"everybody", "--note", "no address"}} {
+		if code, _, errs := b.command(append([]string{"tickets", "close"}, args...)...); code != console.Usage {
+			b.t.Errorf("%v: exit %d %s", args, code, errs)
+		}
+	}
+	b.mustCommand("tickets", "close", "1", "--note", "a stolen key; the customer has a new one")
+	if code, _, errs := b.command("tickets", "close", "1", "--note", "again"); code != console.Usage || !strings.Contains(errs, "operator") {
+		b.t.Errorf("exit %d %s", code, errs)
+	}
+	if out := b.mustCommand("tickets", "list"); strings.Contains(out, key) {
+		b.t.Error(out)
+	}
+	if out := b.mustCommand("tickets", "list", "--all"); !strings.Contains(out, key) || !strings.Contains(out, "a stolen key") || !strings.Contains(out, "operator") {
+		b.t.Error(out)
+	}
+	if _, out, errs := b.command("status", "--json"); !strings.Contains(out, `"tickets":1`) || !strings.Contains(out, `"unclosed":0`) {
+		b.t.Error(out, errs)
+	}
+	b.end()
+	if out := b.mustCommand("events", "list"); strings.Count(out, "ticket-closed") != 1 || !strings.Contains(out, "a stolen key") {
+		b.t.Error(out)
+	}
+	b.mustCommand("events", "verify")
+}
+
+// Control 81: an address that is blocked for good is a ticket. Closing it says that somebody looked; the block stands until
+// two people end it, and the next block is a ticket again.
+func TestControl081ATicketOfABlockIsClosedAndTheBlockStands(t *testing.T) {
+	b := newBourse(t)
+	blocked := func(since time.Time) {
+		kept := limits.AppendSentences(nil, []limits.Sentence{{Block: netip.MustParsePrefix("203.0.113.7/32"), Level: 6, Why: limits.WhyRepeatedly, Since: exchange.Millis(since.UnixMilli())}})
+		if err := os.WriteFile(folder(b.dir).bansPath(bus.Gateway), kept, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	blocked(b.time.Add(-time.Hour))
+	b.begin()
+	b.market()
+	if out := b.mustCommand("tickets", "list"); !strings.Contains(out, "203.0.113.7") {
+		t.Fatal(out)
+	}
+	b.mustCommand("tickets", "close", "203.0.113.7", "--note", "a scraper; stays out")
+	if out := b.mustCommand("tickets", "list"); strings.Contains(out, "203.0.113.7") {
+		t.Error(out)
+	}
+	if out := b.mustCommand("limits", "list"); !strings.Contains(out, "for good") {
+		t.Error(out)
+	}
+	b.end()
+	blocked(time.Now().Add(time.Hour))
+	b.begin()
+	if out := b.mustCommand("tickets", "list"); !strings.Contains(out, "203.0.113.7") {
+		t.Error(out)
 	}
 }

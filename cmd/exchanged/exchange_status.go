@@ -19,6 +19,7 @@ type exchangeStatus struct {
 	Accounts int             `json:"accounts"`
 	Open     int             `json:"open_orders"`
 	Tickets  uint64          `json:"tickets"`  // how many there ever were
+	Unclosed uint64          `json:"unclosed"` // of them
 	Segments []segmentStatus `json:"segments"` // processes of this folder's supervisor
 }
 
@@ -38,7 +39,7 @@ func askExchange(ctx context.Context, client *admin.Client, c config, at folder)
 		return out, []string{"exchange: " + err.Error()}
 	}
 	out.Seq, out.Hash, out.Records, out.Snapshot, out.Accounts, out.Open = s.Seq, s.Hash, s.Records, s.Snapshot, s.Accounts, s.Open
-	out.Tickets = s.Tickets
+	out.Tickets, out.Unclosed = s.Tickets, s.Unclosed
 	if s.Stopped != "" {
 		return out, []string{"the engine takes nothing: " + s.Stopped}
 	}
@@ -65,8 +66,8 @@ func sayExchange(a *app, e *exchangeStatus) error {
 		return nil
 	}
 	a.Say("exchange at command %d, %d accounts, %d open orders; records at %d, snapshot at %d", e.Seq, e.Accounts, e.Open, e.Records, e.Snapshot)
-	if e.Tickets > 0 {
-		a.Say("%d tickets: exchanged tickets list", e.Tickets)
+	if e.Unclosed > 0 {
+		a.Say("%d tickets that nobody closed: exchanged tickets list", e.Unclosed)
 	}
 	var rows [][]string
 	for _, s := range e.Segments {

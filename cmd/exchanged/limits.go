@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -9,40 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/limits"
 )
-
-func newTicketsCmd(a *app) *cobra.Command {
-	list := &cobra.Command{Use: "list", Short: "List the API keys that a flood of withdrawals ended, newest first",
-		Long: "The engine ends a key that keeps asking for withdrawals, and tells a ticket: somebody has to look at it, and the customer\n" +
-			"needs a new key (exchanged account key add).",
-		Example: "  exchanged tickets list --data /srv/coldsign", Args: command.Arguments(0, 0),
-		RunE: func(*cobra.Command, []string) error { return runTickets(a) }}
-	return command.Group("tickets", "What the exchange did by itself and people have to look at", list)
-}
-
-func runTickets(a *app) error {
-	client, _, err := a.engineNow()
-	if err != nil {
-		return err
-	}
-	list, err := client.Tickets(context.Background())
-	if err != nil {
-		return explained(err)
-	}
-	if a.json {
-		return a.JSON(admin.SchemaTickets, withoutSchema(list))
-	}
-	rows := [][]string{}
-	for _, t := range list.Tickets {
-		rows = append(rows, []string{strconv.FormatUint(t.Number, 10), t.At.Format(time.RFC3339), strconv.FormatUint(t.Account, 10), t.Key, t.Why})
-	}
-	return console.Table(a.Out, []string{"NUMBER", "AT", "ACCOUNT", "KEY", "WHY"}, rows)
-}
 
 func newLimitsCmd(a *app) *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List the addresses that sent too many requests",

@@ -23,7 +23,7 @@ func (s *site) openTreasury(ctx context.Context) (work, error) {
 	}
 	d.alerts = s.alerts
 	d.exchange = &exchangeDesk{folder: s.folder, roster: d.roster, conn: staff, admin: bus.NewBatcher(staff, "cmd.admin", bus.BatchOptions{}),
-		files: s.config.network.IsTest(), log: s.log.With("segment", "admin"), now: s.app.Now}
+		files: s.config.network.IsTest(), log: s.log.With("segment", "admin"), now: s.app.Now, note: d.records.Note}
 	works := []work{func(ctx context.Context) error { return d.serve(ctx, s.app) }}
 	if s.config.Exchange.Deposits.Wallet == "" {
 		return s.ending(works, d, staff), nil

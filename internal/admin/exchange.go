@@ -19,6 +19,7 @@ const (
 	SchemaWithdrawals = "coldsign.withdrawals/v1"
 	SchemaOperation   = "coldsign.operation/v1"
 	SchemaTickets     = "coldsign.tickets/v1"
+	SchemaTicketClose = "coldsign.ticket-close/v1"
 )
 
 // changeMax is the longest change: a wallet or a roster file with its frame.
@@ -63,6 +64,7 @@ type EngineStatus struct {
 	Assets    []Asset  `json:"assets"`
 	Markets   []Market `json:"markets"`
 	Tickets   uint64   `json:"tickets"`    // how many there ever were
+	Unclosed  uint64   `json:"unclosed"`   // of them
 	BusForged uint64   `json:"bus_forged"` // messages that the staff's own connection refused
 	Maker     uint32   `json:"maker_ppm"`  // of accounts that have no fees of their own
 	Taker     uint32   `json:"taker_ppm"`
@@ -165,21 +167,6 @@ type Withdrawal struct {
 	Created time.Time `json:"created_at"`
 }
 
-// Tickets lists what people have to look at, newest first.
-type Tickets struct {
-	Schema  string   `json:"schema"`
-	Tickets []Ticket `json:"tickets"`
-}
-
-// Ticket is something that the engine did by itself: it ended an API key because of a flood of withdrawals.
-type Ticket struct {
-	Number  uint64    `json:"number"`
-	Account uint64    `json:"account"`
-	Key     string    `json:"key"`
-	Why     string    `json:"why"`
-	At      time.Time `json:"at"`
-}
-
 // Operating asks the engine's segment for something that changes nothing: verify or snapshot.
 type Operating struct {
 	Kind string `json:"kind"`
@@ -217,7 +204,8 @@ type CustomerDesk interface {
 type EngineDesk interface {
 	Engine(ctx context.Context) (EngineStatus, error)
 	Withdrawals(ctx context.Context, account uint64) ([]Withdrawal, error)
-	Tickets(ctx context.Context) ([]Ticket, error)
+	Tickets(ctx context.Context) (Tickets, error)
+	CloseTicket(ctx context.Context, by Actor, ticket, note string) (Closing, error)
 	Operate(ctx context.Context, by Actor, kind string) (Operation, error)
 }
 
@@ -235,6 +223,7 @@ func (s *Server) exchangeRoutes() map[string]route {
 		"POST /v1/operations":                      s.operate,
 		"GET /v1/withdrawals":                      s.withdrawals,
 		"GET /v1/tickets":                          s.tickets,
+		"POST /v1/tickets/{ticket}/close":          s.closeTicket,
 		"GET /v1/accounts":                         s.accounts,
 		"POST /v1/accounts":                        s.openAccount,
 		"POST /v1/accounts/{id}/keys":              s.addKey,
@@ -299,11 +288,6 @@ func (s *Server) withdrawals(r *http.Request, _ Actor) (any, error) {
 	}
 	list, err := s.Engine.Withdrawals(r.Context(), account)
 	return Withdrawals{SchemaWithdrawals, list}, err
-}
-
-func (s *Server) tickets(r *http.Request, _ Actor) (any, error) {
-	list, err := s.Engine.Tickets(r.Context())
-	return Tickets{SchemaTickets, list}, err
 }
 
 func (s *Server) accounts(r *http.Request, _ Actor) (any, error) {
@@ -403,11 +387,6 @@ func (c *Client) Operate(ctx context.Context, kind string) (out Operation, err e
 // Withdrawals lists those of an account; of account zero, all that wait.
 func (c *Client) Withdrawals(ctx context.Context, account uint64) (out Withdrawals, err error) {
 	return out, c.get(ctx, "/v1/withdrawals?account="+strconv.FormatUint(account, 10), &out)
-}
-
-// Tickets lists what people have to look at.
-func (c *Client) Tickets(ctx context.Context) (out Tickets, err error) {
-	return out, c.get(ctx, "/v1/tickets", &out)
 }
 
 // Accounts lists accounts.

@@ -41,7 +41,12 @@ func (d *desk) Engine(context.Context) (EngineStatus, error) { return EngineStat
 func (d *desk) Withdrawals(_ context.Context, account uint64) ([]Withdrawal, error) {
 	return []Withdrawal{{Account: account}}, d.fail
 }
-func (d *desk) Tickets(context.Context) ([]Ticket, error) { return []Ticket{{Number: 3}}, d.fail }
+func (d *desk) Tickets(context.Context) (Tickets, error) {
+	return Tickets{Tickets: []Ticket{{Number: 3}}, Addresses: []Closing{}}, d.fail
+}
+func (d *desk) CloseTicket(_ context.Context, by Actor, ticket, note string) (Closing, error) {
+	return Closing{Ticket: ticket, By: by.Person, Note: note}, d.note(by)
+}
 func (d *desk) Operate(_ context.Context, by Actor, _ string) (Operation, error) {
 	return Operation{Last: 9}, d.note(by)
 }
@@ -100,6 +105,9 @@ func TestEveryEndpointOfAnExchangeAnswersAnEnrolledPerson(t *testing.T) {
 	}
 	if l, err := c.Tickets(ctx); err != nil || len(l.Tickets) != 1 || l.Tickets[0].Number != 3 || l.Schema != SchemaTickets {
 		t.Errorf("tickets: %+v, %v", l, err)
+	}
+	if k, err := c.CloseTicket(ctx, "2001:db8::/64", "looked at it"); err != nil || k.Ticket != "2001:db8::/64" || k.Note != "looked at it" || k.By == "" || k.Schema != SchemaTicketClose {
+		t.Errorf("close: %+v, %v", k, err)
 	}
 	if l, err := c.Accounts(ctx); err != nil || len(l.Accounts) != 1 || l.Schema != SchemaAccounts {
 		t.Errorf("accounts: %+v, %v", l, err)

@@ -218,7 +218,7 @@ const (
 	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND created >= $3 AND created <= $4 AND (client = $5 OR $5 = '') ORDER BY number DESC LIMIT $6 OFFSET $7`
 	ticketsOf = `SELECT number, account, name, why, at FROM tickets
 	WHERE (account = $1 OR $1 = 0) AND at >= $2 AND at <= $3 ORDER BY number DESC LIMIT $4 OFFSET $5`
-	changesSince       = `SELECT serial, intent, at FROM changes WHERE at >= $1 AND at <= $2 ORDER BY serial DESC LIMIT $3 OFFSET $4`
+	changesSince       = `SELECT serial, intent, at FROM changes WHERE at >= $1 AND at <= $2 ORDER BY serial DESC`
 	depositAddressesOf = `SELECT asset, place, account, address, at FROM deposit_addresses
 	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND at >= $3 AND at <= $4 ORDER BY at DESC, asset, place DESC LIMIT $5 OFFSET $6`
 )
@@ -285,11 +285,16 @@ func (a *answer) tickets(q *exchange.HistoryQuestion) error {
 	})
 }
 
-// unbans answers whom people forgave, among the changes that the question's limit reaches.
+// unbans answers whom people forgave, newest first. Every change of the time is looked at, however many others lie
+// between: limit and offset count unbans, because a change that was passed over would leave somebody banned whom two
+// people forgave. Changes are made by people, so they are few.
 func (a *answer) unbans(q *exchange.HistoryQuestion) error {
 	since, until, limit, offset := bounds(q)
-	rows, err := a.tx.QueryContext(a.ctx, changesSince, since, until, limit, offset)
+	rows, err := a.tx.QueryContext(a.ctx, changesSince, since, until)
 	return each(rows, err, func() error {
+		if len(a.Unbans) >= limit {
+			return nil
+		}
 		var serial uint64
 		var intent []byte
 		var at exchange.Millis
@@ -301,7 +306,11 @@ func (a *answer) unbans(q *exchange.HistoryQuestion) error {
 			return err
 		}
 		change, err := exchange.DecodeBody[exchange.ChangeIntent](intent)
-		if err == nil && change.Unban != "" {
+		switch {
+		case err != nil || change.Unban == "":
+		case offset > 0:
+			offset--
+		default:
 			a.Unbans = append(a.Unbans, exchange.UnbanInfo{Address: change.Unban, At: at})
 		}
 		return err
