@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"internal/seal", "internal/wallet", "internal/chain/bitcoin", "internal/approvals", "internal/bundle", "internal/transport",
 		"internal/policy", "internal/review", "internal/exchange"},
 	{"internal/matching", "internal/ledger", "internal/accounts", "internal/limits", "internal/engine", "internal/treasury", "cmd/coldsign/internal/keystore", "cmd/coldsign/internal/home", "cmd/coldsign/internal/signing"},
-	{"hsm", "internal/console", "internal/command", "internal/node", "internal/store", "internal/store/journal", "internal/store/records", "internal/bus",
+	{"hsm", "internal/console", "internal/command", "internal/node", "internal/store/encrypted", "internal/store", "internal/store/journal", "internal/store/records", "internal/bus",
 		"internal/gateway", "internal/admin"},
 	{"cmd/coldsign", "cmd/warmctl", "cmd/exchanged"},
 }
@@ -41,6 +41,8 @@ var beside = map[string][]string{
 	"cmd/coldsign/internal/home":    {"cmd/coldsign/internal/keystore"},
 	"cmd/coldsign/internal/signing": {"cmd/coldsign/internal/home", "cmd/coldsign/internal/keystore"},
 	"internal/engine":               {"internal/matching", "internal/ledger", "internal/accounts"},
+	"internal/store":                {"internal/store/encrypted"},
+	"internal/store/records":        {"internal/store/encrypted"},
 	"internal/gateway":              {"internal/bus"},
 	"internal/command":              {"internal/console"},
 	"internal/admin":                nil,

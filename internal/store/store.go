@@ -24,29 +24,23 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/spend"
-	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/driver"
-	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // registers the encrypting file system by its name
-	"golang.org/x/sys/unix"
+	"github.com/coldsign/coldsign/internal/store/encrypted"
 )
 
 const (
-	keyBytes    = 32
+	keyBytes    = encrypted.KeyBytes
 	readersMax  = 4
 	fileName    = "records.db"
 	lockName    = "lock"
-	pragmaShort = "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON"
-	pragmaWrite = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"
-	pragmaRead  = "PRAGMA query_only=ON"
+	pragmaWrite = "PRAGMA foreign_keys=ON; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"
+	pragmaRead  = "PRAGMA foreign_keys=ON; PRAGMA query_only=ON"
 )
 
 // Options say which records to open.
@@ -91,59 +85,33 @@ func (s *Store) connect(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	path := filepath.Join(o.Dir, fileName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
+	if err := encrypted.Create(path); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	if s.writer, err = encrypted.Open(encrypted.Options{Path: path, Key: o.Key, Pragmas: pragmaWrite, Most: 1}); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	if s.writer, err = openPool(path, o.Key, pragmaWrite); err != nil {
-		return err
-	}
-	s.writer.SetMaxOpenConns(1)
 	if err := s.writer.PingContext(ctx); err != nil {
 		return explainOpen(err, path)
 	}
 	if err := s.migrate(ctx); err != nil {
 		return explainOpen(err, path)
 	}
-	// SQLite makes its own files with the mode of the umask. They hold no plain text, and still are nobody else's.
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Chmod(path+suffix, 0o600); err != nil {
-			return fmt.Errorf("records: %w", err)
-		}
+	if err := encrypted.Protect(ctx, s.writer, path); err != nil {
+		return fmt.Errorf("records: %w", err)
 	}
-	if s.reader, err = openPool(path, o.Key, pragmaRead); err != nil {
-		return err
+	if s.reader, err = encrypted.Open(encrypted.Options{Path: path, Key: o.Key, Pragmas: pragmaRead, Most: readersMax}); err != nil {
+		return fmt.Errorf("records: %w", err)
 	}
-	s.reader.SetMaxOpenConns(readersMax)
 	if err := s.inspect(ctx); err != nil {
 		return explainOpen(err, path)
 	}
 	return nil
 }
 
-// openPool gives every new connection its key before anything is read. The key goes in as a PRAGMA, which takes no
-// parameter: hexadecimal digits of our own making are the one text in this room that joins SQL.
-func openPool(path string, key []byte, pragmas string) (*sql.DB, error) {
-	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "vfs=adiantum"}
-	// The caller may wipe its key; later connections need one.
-	unlock := "PRAGMA hexkey='" + hex.EncodeToString(key) + "'"
-	return driver.Open(source.String(), func(c *sqlite3.Conn) error {
-		if err := c.Exec(unlock); err != nil {
-			return errors.New("records: the file system refuses the key") // the driver's error would quote the statement
-		}
-		if err := c.Exec(pragmaShort); err != nil {
-			return err
-		}
-		return c.Exec(pragmas)
-	})
-}
-
 // explainOpen turns SQLite's "not a database" into what it means here, where the key is known to be right.
 func explainOpen(err error, path string) error {
-	if errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
+	if encrypted.IsDamaged(err) {
 		return spend.Distrust("store-damaged", path, "whole records", "bytes that no database has", "the operator restores the records from a backup")
 	}
 	return fmt.Errorf("records %s: %w", path, err)
@@ -179,21 +147,17 @@ func (s *Store) inspect(ctx context.Context) error {
 	return err
 }
 
-// takeLock holds an advisory lock on a file of its own until the process ends, however it ends.
+// takeLock holds the records until the process ends, however it ends.
 func takeLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	lock, err := encrypted.Lock(path)
+	if errors.Is(err, encrypted.ErrLocked) {
+		return nil, spend.Refuse("store-in-use", path, "records that no other daemon has open", "a running daemon on the same records",
+			"stop the other daemon first, or give this one a data directory of its own")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("records: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, spend.Refuse("store-in-use", path, "records that no other daemon has open", "a running daemon on the same records",
-				"stop the other daemon first, or give this one a data directory of its own")
-		}
-		return nil, fmt.Errorf("records lock %s: %w", path, err)
-	}
-	return f, nil
+	return lock, nil
 }
 
 // Close ends the connections and gives up the lock.

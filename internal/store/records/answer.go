@@ -42,6 +42,9 @@ func (r *Records) Answer(ctx context.Context, q exchange.Question) (exchange.Ans
 			return exchange.Answer{Code: exchange.Busy}, err
 		}
 	}
+	if !everybodys(q) {
+		r.settle(ctx)
+	}
 	a := answer{ctx: ctx, seal: r.seal}
 	err := r.db.view(ctx, func(tx *sql.Tx) (err error) {
 		a.tx = tx

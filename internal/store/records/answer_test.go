@@ -252,7 +252,7 @@ func claimDepositsWithdrawalsAndAddresses(t *testing.T, b *bench) {
 	r, s := b.open(), newStory(t, 14)
 	s.write(t, r)
 	seq := s.State.Seq() + 1
-	if err := r.Write(b.ctx, seq, s.Now, rare(s)); err != nil {
+	if err := tell(b.ctx, r, seq, s.Now, rare(s)); err != nil {
 		t.Fatal(err)
 	}
 	a := ask(t, r, exchange.Question{After: seq, Deposits: &exchange.HistoryQuestion{Account: 1, Asset: 1, Offset: 1, Limit: 1}})

@@ -40,6 +40,9 @@ func (r *Records) Backup(ctx context.Context, w io.Writer, random io.Reader) ([3
 	if _, err := w.Write(append([]byte(backupMagic), salt...)); err != nil {
 		return [32]byte{}, fmt.Errorf("records: backup: %w", err)
 	}
+	if err := r.Flush(ctx); err != nil {
+		return [32]byte{}, err
+	}
 	out := &chunkWriter{w: w, aead: aead}
 	hash := sha256.New()
 	err = r.db.view(ctx, func(tx *sql.Tx) error { return stream(ctx, tx, io.MultiWriter(hash, out)) })
@@ -60,6 +63,10 @@ func (r *Records) Restore(ctx context.Context, in io.Reader) ([32]byte, error) {
 	if err != nil {
 		return [32]byte{}, err
 	}
+	r.Flush(ctx) // a failure is as good: nothing of this stays
+	r.forgive()
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	// Only records that never took anything are at zero.
 	if err := r.db.commit(ctx, []call{{query: updateProgress, args: []any{int64(unfinished), int64(0), int64(0)}}}); err != nil {
 		return [32]byte{}, fmt.Errorf("restore needs empty records: %w", err)
@@ -79,7 +86,7 @@ func (r *Records) Restore(ctx context.Context, in io.Reader) ([32]byte, error) {
 	if err := r.db.commit(ctx, []call{{query: updateProgress, args: []any{seq, at, int64(unfinished)}}}); err != nil {
 		return [32]byte{}, err
 	}
-	got, err := r.Hash(ctx)
+	got, err := r.hash(ctx)
 	if err == nil && got != [32]byte(hash.Sum(nil)) {
 		err = fmt.Errorf("records: restored ones have hash %x, the backup %x", got, hash.Sum(nil))
 	}

@@ -38,14 +38,21 @@ func (r *Records) Rebuild(ctx context.Context, j engine.Journal, o engine.StateO
 	if err == nil && state.Seq() > 0 {
 		err = r.Write(ctx, state.Seq(), state.Now(), events)
 	}
+	if err == nil {
+		err = r.Flush(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("records: made again up to command %d: %w", state.Seq(), err)
 	}
 	return state, nil
 }
 
-// empty takes every row out.
+// empty takes every row out, and forgets what was told.
 func (r *Records) empty(ctx context.Context) error {
+	r.Flush(ctx) // a failure is as good: nothing of this stays
+	r.forgive()
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	var number int64
 	err := r.db.view(ctx, func(tx *sql.Tx) error {
 		var at int64
@@ -59,6 +66,7 @@ func (r *Records) empty(ctx context.Context) error {
 		calls = append(calls, call{query: t.delete})
 	}
 	r.known = false
+	r.written.Store(0)
 	return r.db.commit(ctx, calls)
 }
 

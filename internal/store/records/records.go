@@ -24,13 +24,15 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/store/encrypted"
 )
 
 const (
-	keyBytes = 32
+	keyBytes = encrypted.KeyBytes
 	version  = 3 // of the tables
 	// waitMax is how long an answer waits for the command that the question names; after that it is Busy.
 	waitMax = 2 * time.Second
@@ -47,17 +49,26 @@ type Options struct {
 	Read bool
 }
 
-// Records is the open database. Write is for one goroutine; everything else may be called from several.
+// Records is the open database. Write, Rebuild and Restore are for one goroutine; everything else may be called from
+// several.
 type Records struct {
-	db     database
-	seal   sealer
-	charts map[chart]*candle // the newest candle of each market and span, so that a trade needs no read
-	seq    uint64            // as last written
-	at     exchange.Millis
-	known  bool // seq, at and charts are those of the tables
+	db   database
+	seal sealer
 
-	moving sync.Mutex
-	moved  chan struct{} // closed when records were written
+	gathering gathering
+	life      context.Context // of transactions: it outlives those who tell
+	kill      context.CancelFunc
+
+	writing sync.Mutex        // held by whoever makes a transaction
+	charts  map[chart]*candle // the newest candle of each market and span, so that a trade needs no read
+	seq     uint64            // as last written
+	known   bool              // seq and charts are those of the tables
+	written atomic.Uint64     // seq, for those who do not make transactions
+
+	moving  sync.Mutex
+	moved   chan struct{} // closed when records were written, or not
+	closing sync.Once
+	read    bool
 }
 
 // database is what SQLite and PostgreSQL have in common here.
@@ -92,7 +103,9 @@ func Open(ctx context.Context, o Options) (*Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Records{seal: seal, charts: map[chart]*candle{}, moved: make(chan struct{})}
+	r := &Records{seal: seal, charts: map[chart]*candle{}, moved: make(chan struct{}), read: o.Read}
+	r.gathering.wake, r.gathering.ended = make(chan struct{}, 1), make(chan struct{})
+	r.life, r.kill = context.WithCancel(context.WithoutCancel(ctx))
 	if o.URL != "" {
 		r.db, err = openPostgres(ctx, o)
 	} else {
@@ -102,8 +115,9 @@ func Open(ctx context.Context, o Options) (*Records, error) {
 		return nil, err
 	}
 	if err := r.check(ctx, o.Read); err != nil {
-		return nil, errors.Join(explainOpen(err, o.Dir), r.Close())
+		return nil, errors.Join(explainOpen(err, o.Dir), r.db.close())
 	}
+	go r.writeAlways() // until Close
 	return r, nil
 }
 
@@ -131,11 +145,26 @@ func (r *Records) check(ctx context.Context, read bool) error {
 	return nil
 }
 
-// Close ends the connections.
-func (r *Records) Close() error { return r.db.close() }
+// Close writes what was told and ends the connections.
+func (r *Records) Close() error {
+	var err error
+	r.closing.Do(func() { err = errors.Join(r.endWriting(), r.db.close()) })
+	return err
+}
 
-// Last returns the sequence number of the last command whose events were taken.
+// Last writes what was told and returns the sequence number of the last command whose events are in the tables: from
+// there on events are to be told, also after a failure.
 func (r *Records) Last(ctx context.Context) (uint64, error) {
+	if err := r.Flush(ctx); err != nil {
+		if ctx.Err() != nil {
+			return 0, err
+		}
+		r.forgive()
+	}
+	return r.last(ctx)
+}
+
+func (r *Records) last(ctx context.Context) (uint64, error) {
 	var seq uint64
 	err := r.db.view(ctx, func(tx *sql.Tx) (err error) {
 		seq, _, err = progress(ctx, tx)
@@ -163,15 +192,24 @@ func (r *Records) wake() {
 	r.moved = make(chan struct{})
 }
 
+// nextMove is closed when the next transaction ended.
+func (r *Records) nextMove() <-chan struct{} {
+	r.moving.Lock()
+	defer r.moving.Unlock()
+	return r.moved
+}
+
 // await waits until the records know a command, and reports whether they do.
 func (r *Records) await(ctx context.Context, seq uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, waitMax)
 	defer cancel()
 	for {
-		r.moving.Lock()
-		moved := r.moved
-		r.moving.Unlock()
-		last, err := r.Last(ctx)
+		moved := r.nextMove()
+		r.call(seq)
+		if r.written.Load() >= seq {
+			return true, nil
+		}
+		last, err := r.last(ctx) // another process may write
 		switch {
 		case ctx.Err() != nil:
 			return false, nil

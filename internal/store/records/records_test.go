@@ -2,7 +2,6 @@ package records
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"errors"
 	"io/fs"
@@ -144,19 +143,19 @@ func claimEventsAreTakenOnceHoweverOftenTheyAreTold(t *testing.T, b *bench) {
 	all := bytes.Join(s.events, nil)
 	middle := len(s.frames) / 2
 	for range 2 {
-		if err := r.Write(b.ctx, s.frames[middle].First+uint64(s.frames[middle].Count)-1, s.frames[middle].At, bytes.Join(s.events[:middle+1], nil)); err != nil {
+		if err := tell(b.ctx, r, s.frames[middle].First+uint64(s.frames[middle].Count)-1, s.frames[middle].At, bytes.Join(s.events[:middle+1], nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 { // from the beginning again, and then to the end
-		if err := r.Write(b.ctx, s.State.Seq(), s.Now, all); err != nil {
+		if err := tell(b.ctx, r, s.State.Seq(), s.Now, all); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := r.Compare(b.ctx, s.State); err != nil {
 		t.Error(err)
 	}
-	if err := r.Write(b.ctx, s.State.Seq()+1, s.Now, []byte("no event")); !errors.Is(err, exchange.ErrBytes) {
+	if err := tell(b.ctx, r, s.State.Seq()+1, s.Now, []byte("no event")); !errors.Is(err, exchange.ErrBytes) {
 		t.Error(err)
 	}
 	if err := r.Compare(b.ctx, s.State); err != nil {
@@ -166,15 +165,15 @@ func claimEventsAreTakenOnceHoweverOftenTheyAreTold(t *testing.T, b *bench) {
 
 func claimAFailedWriteLeavesNothingAndTheNextOneGoesOn(t *testing.T, b *bench) {
 	r, s := b.open(), newStory(t, 3).steps(30)
-	if err := r.Write(b.ctx, s.frames[20].First, s.frames[20].At, append(bytes.Join(s.events[:20], nil), "no event"...)); !errors.Is(err, exchange.ErrBytes) {
+	if err := tell(b.ctx, r, s.frames[20].First, s.frames[20].At, append(bytes.Join(s.events[:20], nil), "no event"...)); !errors.Is(err, exchange.ErrBytes) {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(b.ctx)
-	cancel()
-	if err := r.Write(ctx, s.State.Seq(), s.Now, bytes.Join(s.events, nil)); err == nil {
-		t.Fatal("a cancelled write is done")
+	// What was told with it is lost as well, so nothing may be taken that comes behind.
+	rest, next := s.frames[21:], bytes.Join(s.events[21:], nil)
+	if err := r.Write(b.ctx, s.State.Seq(), s.Now, next); !errors.Is(err, exchange.ErrBytes) {
+		t.Fatalf("%d frames are taken behind a gap: %v", len(rest), err)
 	}
-	s.write(t, r)
+	s.write(t, r) // asks how far they know first
 	if err := r.Compare(b.ctx, s.State); err != nil {
 		t.Error(err)
 	}
@@ -198,17 +197,20 @@ func claimASecondWriterIsStopped(t *testing.T, b *bench) {
 	s.step()
 	next := s.frames[len(s.frames)-1]
 	seq, events := next.First+uint64(next.Count)-1, s.events[len(s.events)-1]
-	if err := other.Write(b.ctx, half.First+uint64(half.Count)-1, half.At, nil); err != nil { // it learns where the tables are
+	if err := tell(b.ctx, other, half.First+uint64(half.Count)-1, half.At, nil); err != nil { // it learns where the tables are
 		t.Fatal(err)
 	}
-	if err := r.Write(b.ctx, seq, next.At, events); err != nil {
+	if err := tell(b.ctx, r, seq, next.At, events); err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Write(b.ctx, seq, next.At, events); !errors.Is(err, ErrOther) {
+	if err := tell(b.ctx, other, seq, next.At, events); !errors.Is(err, ErrOther) {
 		t.Error("both writers go on:", err)
 	}
-	if err := other.Write(b.ctx, seq, next.At, events); err != nil {
-		t.Error("it does not learn:", err)
+	if last, err := other.Last(b.ctx); err != nil || last != seq {
+		t.Error("it does not learn:", last, err)
+	}
+	if err := tell(b.ctx, other, seq, next.At, events); err != nil {
+		t.Error("what is known already is no reason to fail:", err)
 	}
 	if err := r.Compare(b.ctx, s.State); err != nil {
 		t.Error(err)
@@ -238,7 +240,7 @@ func claimRecordsOutliveTheProcess(t *testing.T, b *bench) {
 	if hash(t, reader) != hash(t, r) {
 		t.Error("a reader sees something else")
 	}
-	if err := reader.Write(b.ctx, 1<<40, 0, nil); err == nil {
+	if err := tell(b.ctx, reader, 1<<40, 0, nil); err == nil {
 		t.Error("a reader writes")
 	}
 	other := b.options
@@ -254,7 +256,7 @@ func TestControl033NothingPersonalIsInTheFiles(t *testing.T) {
 		r, s := b.open(), newStory(t, 7).steps(20)
 		s.write(t, r)
 		events := rare(s)
-		if err := r.Write(b.ctx, s.State.Seq()+1, s.Now, events); err != nil {
+		if err := tell(b.ctx, r, s.State.Seq()+1, s.Now, events); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Contains(bytes.Join(append(s.events, events), nil), []byte(marker)) {
@@ -342,10 +344,13 @@ func TestPostgreSQLMayBeStartedAgain(t *testing.T) {
 		s.steps(10)
 		last := s.frames[len(s.frames)-1]
 		seq, events := last.First+uint64(last.Count)-1, bytes.Join(s.events, nil)
-		if err := r.Write(b.ctx, seq, last.At, events); err == nil {
+		if err := tell(b.ctx, r, seq, last.At, events); err == nil {
 			t.Error("a connection to a server that was ended still writes")
 		}
-		if err := r.Write(b.ctx, seq, last.At, events); err != nil {
+		if _, err := r.Last(b.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := tell(b.ctx, r, seq, last.At, events); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Compare(b.ctx, s.State); err != nil {

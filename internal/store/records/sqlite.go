@@ -3,18 +3,13 @@ package records
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 
 	"github.com/coldsign/coldsign/internal/spend"
-	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/driver"
-	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // registers the encrypting file system by its name
-	"golang.org/x/sys/unix"
+	"github.com/coldsign/coldsign/internal/store/encrypted"
 )
 
 const (
@@ -22,7 +17,6 @@ const (
 	lockName   = "history.lock"
 	readersMax = 4
 
-	pragmaShort = "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON"
 	// NORMAL: when the power fails, the last transactions may be missing, whole ones, and the journal tells them again.
 	pragmaWrite   = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=16000; PRAGMA cache_size=-65536"
 	pragmaRead    = "PRAGMA query_only=ON; PRAGMA cache_size=-16384"
@@ -47,7 +41,7 @@ func openSQLite(ctx context.Context, o Options) (*sqlite, error) {
 
 // explainOpen turns SQLite's "not a database" into what it means here: another key, or a damaged file.
 func explainOpen(err error, dir string) error {
-	if !errors.Is(err, sqlite3.NOTADB) && !errors.Is(err, sqlite3.CORRUPT) {
+	if !encrypted.IsDamaged(err) {
 		return err
 	}
 	return spend.Distrust("records-damaged", filepath.Join(dir, fileName), "whole records, encrypted with this key", "bytes that no such database has",
@@ -65,17 +59,12 @@ func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
 	if s.lock, err = takeLock(filepath.Join(o.Dir, lockName)); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
+	if err := encrypted.Create(path); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	if s.writer, err = encrypted.Open(encrypted.Options{Path: path, Key: o.Key, Pragmas: pragmaWrite, Most: 1}); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	if s.writer, err = openPool(path, o.Key, pragmaWrite); err != nil {
-		return err
-	}
-	s.writer.SetMaxOpenConns(1)
 	var found int
 	if err := s.writer.QueryRowContext(ctx, sqliteVersion).Scan(&found); err != nil {
 		return fmt.Errorf("records %s: %w", path, err)
@@ -95,19 +84,16 @@ func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
 			return fmt.Errorf("records %s: %w", path, err)
 		}
 	}
-	for _, suffix := range []string{"-wal", "-shm"} { // SQLite makes them with the mode of the umask
-		if err := os.Chmod(path+suffix, 0o600); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("records: %w", err)
-		}
+	if err := encrypted.Protect(ctx, s.writer, path); err != nil {
+		return fmt.Errorf("records: %w", err)
 	}
 	return s.connectReader(path, o.Key)
 }
 
 func (s *sqlite) connectReader(path string, key []byte) (err error) {
-	if s.reader, err = openPool(path, key, pragmaRead); err != nil {
-		return err
+	if s.reader, err = encrypted.Open(encrypted.Options{Path: path, Key: key, Pragmas: pragmaRead, Most: readersMax}); err != nil {
+		return fmt.Errorf("records: %w", err)
 	}
-	s.reader.SetMaxOpenConns(readersMax)
 	return nil
 }
 
@@ -116,35 +102,15 @@ func newer(where string, found int) error {
 }
 
 func takeLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	lock, err := encrypted.Lock(path)
+	if errors.Is(err, encrypted.ErrLocked) {
+		return nil, spend.Refuse("records-in-use", path, "records that nobody else writes", "a running process that writes them",
+			"stop the other one first, or give this one a directory of its own")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("records: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, spend.Refuse("records-in-use", path, "records that nobody else writes", "a running process that writes them",
-				"stop the other one first, or give this one a directory of its own")
-		}
-		return nil, fmt.Errorf("records lock %s: %w", path, err)
-	}
-	return f, nil
-}
-
-// openPool gives every new connection its key before anything is read. The key goes in as a PRAGMA, which takes no
-// parameter: hexadecimal digits of our own making are the one text in this room that joins SQL.
-func openPool(path string, key []byte, pragmas string) (*sql.DB, error) {
-	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "vfs=adiantum"}
-	unlock := "PRAGMA hexkey='" + hex.EncodeToString(key) + "'"
-	return driver.Open(source.String(), func(c *sqlite3.Conn) error {
-		if err := c.Exec(unlock); err != nil {
-			return errors.New("records: the file system refuses the key") // the driver's error would quote the statement
-		}
-		if err := c.Exec(pragmaShort); err != nil {
-			return err
-		}
-		return c.Exec(pragmas)
-	})
+	return lock, nil
 }
 
 func (s *sqlite) commit(ctx context.Context, calls []call) error {

@@ -202,6 +202,17 @@ func (s *story) write(t testing.TB, r *Records) {
 			events = nil
 		}
 	}
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tell writes events and waits until they are in the tables, or are not.
+func tell(ctx context.Context, r *Records, seq uint64, at exchange.Millis, events []byte) error {
+	if err := r.Write(ctx, seq, at, events); err != nil {
+		return err
+	}
+	return r.Flush(ctx)
 }
 
 // journal is the story as the journal has it.

@@ -28,6 +28,13 @@ const (
 
 // Hash is the SHA-256 over all records. It is equal wherever the same journal was followed with the same key.
 func (r *Records) Hash(ctx context.Context) ([32]byte, error) {
+	if err := r.Flush(ctx); err != nil {
+		return [32]byte{}, err
+	}
+	return r.hash(ctx)
+}
+
+func (r *Records) hash(ctx context.Context) ([32]byte, error) {
 	hash := sha256.New()
 	err := r.db.view(ctx, func(tx *sql.Tx) error { return stream(ctx, tx, hash) })
 	return [32]byte(hash.Sum(nil)), err

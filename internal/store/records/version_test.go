@@ -16,7 +16,7 @@ func TestRecordsOfVersion1AreBroughtUp(t *testing.T) {
 		asset := exchange.AssetInfo{ID: 1, Symbol: "BTC", Decimals: 8, Network: "bitcoin:regtest", WithdrawMin: enginetest.Units(5), WithdrawFee: enginetest.Units(5)}
 		ticket := exchange.TicketInfo{Number: 1, Account: 7, Key: "k", Why: "withdrawal flood", At: 5}
 		events := exchange.AppendRecord(exchange.AppendHead(nil, exchange.RecordChanged, 1, 1), exchange.AssetRecord, enginetest.Body(asset))
-		if err := r.Write(t.Context(), 1, 1, events); err != nil {
+		if err := tell(t.Context(), r, 1, 1, events); err != nil {
 			t.Fatal(err)
 		}
 		old := []string{"ALTER TABLE accounts DROP COLUMN own", "ALTER TABLE assets DROP COLUMN withdraw_day_max", "DROP TABLE tickets"}
@@ -35,7 +35,7 @@ func TestRecordsOfVersion1AreBroughtUp(t *testing.T) {
 			t.Errorf("%+v %v", a.Assets, err)
 		}
 		events = exchange.AppendRecord(exchange.AppendHead(nil, exchange.RecordChanged, 2, 5), exchange.TicketRecord, enginetest.Body(ticket))
-		if err := r.Write(t.Context(), 2, 5, events); err != nil {
+		if err := tell(t.Context(), r, 2, 5, events); err != nil {
 			t.Fatal(err)
 		}
 		for account, want := range map[exchange.Account]int{0: 1, 7: 1, 8: 0} {

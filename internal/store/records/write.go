@@ -41,37 +41,53 @@ func (b *batch) add(query string, args ...any) {
 	b.calls = append(b.calls, call{query: query, args: args})
 }
 
-// Write takes the events of all commands up to seq that were not taken before; at is the time of the last frame. After
-// an error nothing was taken, or, when the connection broke, perhaps everything: the next Write looks first.
-func (r *Records) Write(ctx context.Context, seq uint64, at exchange.Millis, events []byte) error {
+// put writes what was told in one transaction, together with the sequence number. After an error nothing was written,
+// or, when the connection broke, perhaps everything: the next one looks first.
+func (r *Records) put(ctx context.Context, told gathered) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	if err := r.learn(ctx); err != nil {
 		return err
 	}
-	if seq <= r.seq {
+	last := told.pieces[len(told.pieces)-1]
+	if last.seq <= r.seq {
 		return nil // told again
 	}
 	b := &batch{seal: r.seal, orders: map[orderKey]*orderRow{}, balances: map[balanceKey]exchange.BalanceRecord{}, charts: r.charts, dirty: map[chartRow]*candle{}}
-	b.add(updateProgress, int64(seq), int64(at), int64(r.seq))
+	b.add(updateProgress, int64(last.seq), int64(last.at), int64(r.seq))
 	r.known = false // until the tables have it: the charts in memory move first
-	var e exchange.Event
-	for rest := events; len(rest) > 0; {
-		var err error
-		if rest, err = e.Read(rest); err != nil {
-			return fmt.Errorf("records: events of %d commands: %w", seq-r.seq, err)
+	known, rest := r.seq, told.events
+	for _, p := range told.pieces {
+		size := p.end - (len(told.events) - len(rest))
+		if err := b.takeAll(rest[:size], known); err != nil {
+			return fmt.Errorf("records: events up to command %d: %w", p.seq, err)
 		}
-		if e.Seq <= r.seq {
-			continue // the follower gave more than was asked for
-		}
-		if err := b.take(&e); err != nil {
-			return fmt.Errorf("records: event of command %d: %w", e.Seq, err)
-		}
+		known, rest = max(known, p.seq), rest[size:]
 	}
 	b.finish()
 	if err := r.db.commit(ctx, b.calls); err != nil {
 		return err
 	}
-	r.seq, r.at, r.known = seq, at, true
-	r.wake()
+	r.seq, r.known = last.seq, true
+	r.written.Store(last.seq)
+	return nil
+}
+
+// takeAll takes the events of commands beyond those that are known: the follower may give more than was asked for.
+func (b *batch) takeAll(events []byte, known uint64) error {
+	var e exchange.Event
+	for len(events) > 0 {
+		rest, err := e.Read(events)
+		if err != nil {
+			return err
+		}
+		if e.Seq > known {
+			if err := b.take(&e); err != nil {
+				return fmt.Errorf("command %d: %w", e.Seq, err)
+			}
+		}
+		events = rest
+	}
 	return nil
 }
 
@@ -82,12 +98,14 @@ func (r *Records) learn(ctx context.Context) error {
 	}
 	clear(r.charts)
 	err := r.db.view(ctx, func(tx *sql.Tx) (err error) {
-		if r.seq, r.at, err = progress(ctx, tx); err != nil {
+		if r.seq, _, err = progress(ctx, tx); err != nil {
 			return err
 		}
 		return readCharts(ctx, tx, r.charts)
 	})
-	r.known = err == nil
+	if r.known = err == nil; r.known {
+		r.written.Store(r.seq)
+	}
 	return err
 }
 
