@@ -6,9 +6,10 @@ import (
 	"github.com/coldsign/coldsign/internal/exchange"
 )
 
-// mirrorLevels is how many levels of each side are asked for. What lies beyond them is not known until the book is
-// asked for again, and is never told.
-const mirrorLevels = 4096
+// mirrorLevels is how many levels of each side are asked for: as many as the engine tells at a time, and as a client may
+// ask for. Behind them the mirror knows nothing, so a picture that would reach there is the engine's own. The streams of
+// changes tell every level, because an event holds the whole quantity of its price.
+const mirrorLevels = 5000
 
 // mirrorLow is how many known levels are too few when there are more beyond them.
 const mirrorLow = 1024
@@ -26,13 +27,15 @@ type book struct {
 	mu      sync.Mutex
 	known   bool   // it was loaded once
 	live    bool   // events are applied as they come; otherwise they wait
-	syncing bool   // somebody asks for it
+	syncing bool   // somebody asks for it because events were missed
+	refills bool   // somebody asks for it because it is short; nothing was missed
 	after   uint64 // what the answer must know
 	base    uint64 // what the last answer knew
 	seq     uint64
 	bids    side
 	asks    side
 	waiting []frameLevels
+	each    delta // of depth@0ms
 	fast    delta // of depth@100ms
 	slow    delta // of depth
 	top     [2]exchange.LevelRecord
@@ -59,10 +62,10 @@ func (s *side) worse(a, b int64) bool {
 	return a < b
 }
 
-// set changes one level; a price behind the edge is not known and stays so, which it reports.
-func (s *side) set(l exchange.LevelRecord) bool {
+// set changes one level; a price behind the edge is not known and stays so.
+func (s *side) set(l exchange.LevelRecord) {
 	if s.edge != 0 && s.worse(l.Price, s.edge) {
-		return false
+		return
 	}
 	lo, hi := 0, len(s.levels)
 	for lo < hi {
@@ -84,8 +87,10 @@ func (s *side) set(l exchange.LevelRecord) bool {
 		copy(s.levels[lo+1:], s.levels[lo:])
 		s.levels[lo] = l
 	}
-	return true
 }
+
+// short reports whether there are more levels than are known, and few that are.
+func (s *side) short() bool { return s.edge != 0 && len(s.levels) < mirrorLow }
 
 func (s *side) qty(price int64) int64 {
 	lo, hi := 0, len(s.levels)
@@ -131,14 +136,20 @@ func (b *book) side(s exchange.Side) *side {
 // delta is what changed in a book since it was last told.
 type delta struct {
 	on    bool
-	from  uint64             // the first number of the next update
-	moved map[int64]struct{} // price, and the side in the lowest bit
+	from  uint64          // the first number of the next update
+	moved map[int64]int64 // what a price has now; in the key's lowest bit the side
 }
 
 func (d *delta) note(l exchange.LevelRecord) {
 	if d.on {
-		d.moved[l.Price<<1|int64(l.Side)] = struct{}{}
+		d.moved[l.Price<<1|int64(l.Side)] = l.Qty
 	}
+}
+
+// forget begins behind a number: those who listened begin anew.
+func (d *delta) forget(seq uint64) {
+	d.from = seq + 1
+	clear(d.moved)
 }
 
 // listen starts or stops counting. The first update that is told begins behind what a picture taken now knows.
@@ -146,29 +157,67 @@ func (d *delta) listen(on bool, seq uint64) {
 	if on == d.on {
 		return
 	}
-	d.on, d.from = on, seq+1
+	d.on = on
 	if d.moved == nil {
-		d.moved = make(map[int64]struct{})
+		d.moved = make(map[int64]int64)
 	}
-	clear(d.moved)
+	d.forget(seq)
 }
 
-// apply takes the levels of one frame. It reports whether the book has become too short to be told.
+func (b *book) deltas() [3]*delta { return [...]*delta{&b.each, &b.fast, &b.slow} }
+
+// apply takes the levels of one frame. It reports whether the book has become short, so that the caller has to ask for
+// it again.
 func (b *book) apply(last uint64, levels []exchange.LevelRecord) (short bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.live {
+	if !b.live || b.refills {
 		if len(b.waiting) < waitingMax {
 			b.waiting = append(b.waiting, frameLevels{last, append([]exchange.LevelRecord(nil), levels...)})
 		} else {
 			b.after = max(b.after, last) // too much was missed: what is asked for must know it
 			b.waiting = b.waiting[:0]
 		}
+	}
+	if !b.live {
 		return false
 	}
 	b.take(last, levels)
-	short = b.bids.edge != 0 && len(b.bids.levels) < mirrorLow || b.asks.edge != 0 && len(b.asks.levels) < mirrorLow
-	return short
+	if b.refills || !b.bids.short() && !b.asks.short() {
+		return false
+	}
+	b.refills, b.after = true, max(b.after, last)
+	return true
+}
+
+// refill takes an answer for a book that is short. Every frame that the answer knows was heard, and those behind it wait.
+// It reports false when the answer is older than what is needed by now.
+func (b *book) refill(a *exchange.Answer) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.refills {
+		return true // events were missed meanwhile, and that is being mended
+	}
+	if a.Seq < b.after {
+		return false
+	}
+	b.bids.load(a.Bids)
+	b.asks.load(a.Asks)
+	for _, f := range b.waiting {
+		if f.last > a.Seq {
+			for _, l := range f.levels {
+				b.side(l.Side).set(l) // the streams have told it
+			}
+		}
+	}
+	b.refills, b.waiting = false, nil
+	return true
+}
+
+func (b *book) refilled() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refills, b.waiting = false, nil
 }
 
 // waitingMax is how many frames wait for an answer before they are given up and asked for.
@@ -179,10 +228,8 @@ func (b *book) take(last uint64, levels []exchange.LevelRecord) {
 		return
 	}
 	for _, l := range levels {
-		if b.side(l.Side).set(l) {
-			b.fast.note(l)
-			b.slow.note(l)
-		}
+		b.side(l.Side).set(l)
+		b.noteAll(l)
 	}
 	b.seq = last
 }
@@ -194,7 +241,7 @@ func (b *book) lose(upTo uint64) bool {
 	if b.live && b.base >= upTo {
 		return false
 	}
-	b.live, b.after = false, max(b.after, upTo)
+	b.live, b.refills, b.after = false, false, max(b.after, upTo)
 	b.waiting = b.waiting[:0]
 	if b.syncing {
 		return false
@@ -224,7 +271,14 @@ func (b *book) load(a *exchange.Answer) (done, torn bool) {
 	b.asks.load(a.Asks)
 	torn = torn || b.known && (b.bids.edge != 0 || b.asks.edge != 0)
 	for i, now := range [...]*side{&b.bids, &b.asks} {
-		b.noteDifference(&old[i], now, exchange.Side(i))
+		if !torn {
+			b.noteDifference(&old[i], now, exchange.Side(i))
+		}
+	}
+	if torn {
+		for _, d := range b.deltas() {
+			d.forget(a.Seq)
+		}
 	}
 	b.base, b.seq, b.known, b.live, b.syncing = a.Seq, a.Seq, true, true, false
 	for _, f := range b.waiting {
@@ -238,17 +292,21 @@ func (b *book) load(a *exchange.Answer) (done, torn bool) {
 func (b *book) noteDifference(old, now *side, s exchange.Side) {
 	for _, l := range old.levels {
 		if now.qty(l.Price) != l.Qty {
-			l.Side = s
-			b.fast.note(l)
-			b.slow.note(l)
+			l.Side, l.Qty = s, now.qty(l.Price)
+			b.noteAll(l)
 		}
 	}
 	for _, l := range now.levels {
 		if old.qty(l.Price) == 0 {
 			l.Side = s
-			b.fast.note(l)
-			b.slow.note(l)
+			b.noteAll(l)
 		}
+	}
+}
+
+func (b *book) noteAll(l exchange.LevelRecord) {
+	for _, d := range b.deltas() {
+		d.note(l)
 	}
 }
 
@@ -262,23 +320,27 @@ func (b *book) best() (bid, ask exchange.LevelRecord) {
 	return b.bids.best(), b.asks.best()
 }
 
-// depth writes a picture of n levels, and reports whether there is one.
-func (b *book) depth(w *writer, m *market, n int) bool {
+// depth writes a picture of n levels, and reports whether there is one. whole is false, and nothing is written, when it
+// would need levels that are not known here.
+func (b *book) depth(w *writer, m *market, n int) (known, whole bool) {
 	if b == nil {
-		return false
+		return false, false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.known {
-		return false
+	if !b.known || !b.bids.reaches(n) || !b.asks.reaches(n) {
+		return b.known, false
 	}
 	w.open('{')
 	w.number("lastUpdateId", int64(b.seq))
 	w.levels("bids", &b.bids, m, n)
 	w.levels("asks", &b.asks, m, n)
 	w.close('}')
-	return true
+	return true, true
 }
+
+// reaches reports whether the n best levels are known.
+func (s *side) reaches(n int) bool { return s.edge == 0 || len(s.levels) >= n }
 
 func (w *writer) levels(name string, s *side, m *market, n int) {
 	w.array(name)

@@ -95,6 +95,8 @@ func streamTable() string {
 			told = "at once"
 		case strings.HasSuffix(name, "@100ms"):
 			told = "every 100 ms"
+		case strings.HasSuffix(name, "@0ms"):
+			told = "at once"
 		}
 		fmt.Fprintf(&out, "| `<symbol>@%s` | %s |\n", name, told)
 	}

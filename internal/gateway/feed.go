@@ -100,15 +100,23 @@ func (s *Server) takeEvent(e *exchange.Event) {
 // settle applies a frame's levels to a book and tells its best prices when they moved.
 func (s *Server) settle(b *book, last uint64) {
 	if b.apply(last, b.frame) {
-		s.missedBook(b, last)
+		s.work.Go(func() { s.refill(b) })
 	}
 	b.frame = b.frame[:0]
+	m := s.catalogue.Load().byID[b.id]
+	if m == nil {
+		return
+	}
+	if t := b.topics.of[onDepth0]; t.heard() {
+		if msg := b.update(&b.each, m, s.o.Clock().UnixMilli()); msg != nil {
+			t.publish(msg)
+		}
+	}
 	if !b.topics.of[onBookTicker].heard() {
 		return
 	}
-	m := s.catalogue.Load().byID[b.id]
 	bid, ask := b.best()
-	if m == nil || b.top == [2]exchange.LevelRecord{bid, ask} {
+	if b.top == [2]exchange.LevelRecord{bid, ask} {
 		return
 	}
 	b.top = [2]exchange.LevelRecord{bid, ask}
@@ -289,13 +297,35 @@ func (s *Server) resync(b *book) {
 		if err == nil && answer.Code == exchange.Done {
 			done, torn := b.load(&answer)
 			if torn {
-				for _, kind := range [...]topicKind{onDepth, onDepth1000, onDepth100} {
+				for _, kind := range [...]topicKind{onDepth, onDepth1000, onDepth100, onDepth0} {
 					b.topics.of[kind].drop("the book was asked for anew and is deeper than what is known of it: take a new snapshot")
 				}
 			}
 			if done {
 				return
 			}
+		}
+		select {
+		case <-s.closing.Done():
+		case <-time.After(resyncPause):
+		}
+	}
+}
+
+// refill asks for a book that has become short, of which nothing was missed: its streams go on meanwhile. The answer is
+// taken when all that it knows was heard here too, so that pictures and streams stay at the same command.
+func (s *Server) refill(b *book) {
+	for s.closing.Err() == nil {
+		ctx, cancel := context.WithTimeout(s.closing, s.o.Timeout)
+		answer, err := s.o.Engine.Ask(ctx, exchange.Question{After: b.wanted(), Depth: &exchange.DepthQuestion{Market: b.id, Limit: mirrorLevels}})
+		heard := err == nil && answer.Code == exchange.Done && s.recent.wait(ctx, answer.Seq)
+		cancel()
+		if heard && b.refill(&answer) {
+			return
+		}
+		if err == nil && !heard {
+			b.refilled() // the next frame that finds it short begins again
+			return
 		}
 		select {
 		case <-s.closing.Done():

@@ -171,9 +171,31 @@ func (s *Server) depth(c *call) *problem {
 	if c.q.fault != nil {
 		return c.q.fault
 	}
-	if !s.books.of(m.ID).depth(&c.w, m, n) {
+	b := s.books.of(m.ID)
+	known, whole := b.depth(&c.w, m, n)
+	switch {
+	case whole:
+		return nil
+	case !known:
 		return notReady()
 	}
+	answer, p := s.ask(c, exchange.Question{After: b.number(), Depth: &exchange.DepthQuestion{Market: m.ID, Limit: n}})
+	if p != nil {
+		return p
+	}
+	c.w.open('{')
+	c.w.number("lastUpdateId", int64(answer.Seq))
+	for _, side := range [...]struct {
+		name   string
+		levels []exchange.LevelRecord
+	}{{"bids", answer.Bids}, {"asks", answer.Asks}} {
+		c.w.array(side.name)
+		for _, l := range side.levels {
+			c.w.level(l.Price, l.Qty, m)
+		}
+		c.w.close(']')
+	}
+	c.w.close('}')
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"sort"
 	"sync"
 	"time"
@@ -58,22 +59,29 @@ func (r *recent) reach(seq uint64) {
 
 // of returns what a command did to orders of an account, and false when its events did not come in time.
 func (r *recent) of(c *call, seq uint64, account exchange.Account) ([]changed, bool) {
-	timeout := time.NewTimer(recentWait)
-	defer timeout.Stop()
+	ctx, cancel := context.WithTimeout(c.ctx, recentWait)
+	defer cancel()
+	if !r.wait(ctx, seq) {
+		return nil, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.collect(seq, account), true
+}
+
+// wait waits until the events of a command were read, and reports whether they were.
+func (r *recent) wait(ctx context.Context, seq uint64) bool {
 	for {
 		r.mu.Lock()
 		known, moved := r.known >= seq, r.moved
-		if known {
-			defer r.mu.Unlock()
-			return r.collect(seq, account), true
-		}
 		r.mu.Unlock()
+		if known {
+			return true
+		}
 		select {
 		case <-moved:
-		case <-timeout.C:
-			return nil, false
-		case <-c.ctx.Done():
-			return nil, false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }

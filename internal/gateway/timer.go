@@ -103,10 +103,9 @@ func (b *book) update(d *delta, m *market, at int64) []byte {
 	w.number("u", int64(b.seq))
 	for side, name := range [...]string{"b", "a"} {
 		w.array(name)
-		for key := range d.moved {
+		for key, qty := range d.moved {
 			if key&1 == int64(side) {
-				price := key >> 1
-				w.level(price, b.side(exchange.Side(side)).qty(price), m)
+				w.level(key>>1, qty, m)
 			}
 		}
 		w.close(']')
@@ -129,7 +128,7 @@ func (s *Server) tellPictures(b *book, m *market, slow bool) {
 			continue
 		}
 		var w writer
-		if b.depth(&w, m, p.n) && b.number() != t.toldSeq {
+		if _, whole := b.depth(&w, m, p.n); whole && b.number() != t.toldSeq {
 			t.toldSeq = b.number()
 			t.publish(w.b)
 		}

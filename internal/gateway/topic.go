@@ -18,6 +18,7 @@ const (
 	onDepth
 	onDepth1000
 	onDepth100
+	onDepth0
 	onDepth5
 	onDepth10
 	onDepth20
@@ -28,7 +29,7 @@ const (
 )
 
 // topicNames are the streams' names behind the symbol.
-var topicNames = [topicKinds]string{"trade", "aggTrade", "bookTicker", "ticker", "miniTicker", "depth", "depth@1000ms", "depth@100ms", "depth5", "depth10",
+var topicNames = [topicKinds]string{"trade", "aggTrade", "bookTicker", "ticker", "miniTicker", "depth", "depth@1000ms", "depth@100ms", "depth@0ms", "depth5", "depth10",
 	"depth20", "depth5@100ms", "depth10@100ms", "depth20@100ms"}
 
 // topic is one stream and who listens to it.
@@ -160,6 +161,7 @@ func (b *book) attend() {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.each.listen(b.topics.of[onDepth0].heard(), b.seq)
 	b.fast.listen(b.topics.of[onDepth100].heard(), b.seq)
 	b.slow.listen(b.topics.of[onDepth].heard() || b.topics.of[onDepth1000].heard(), b.seq)
 }
