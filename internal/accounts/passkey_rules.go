@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"io"
 	"net/url"
 	"strings"
 )
@@ -56,4 +57,23 @@ func Site(text string) (host, origin string, ok bool) {
 	}
 	host, origin = strings.ToLower(u.Hostname()), strings.ToLower(u.Scheme+"://"+u.Host)
 	return host, origin, host != "" && u.Path == "" && u.RawQuery == "" && u.User == nil && u.Fragment == "" && originOf(origin, host)
+}
+
+// enrolmentAlphabet is Crockford's: no letter that people take for another one or for a digit.
+const enrolmentAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// NewEnrolmentCode draws an enrolment code of 100 bits, in groups of four.
+func NewEnrolmentCode(random io.Reader) (string, error) {
+	var raw [20]byte
+	if _, err := io.ReadFull(random, raw[:]); err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for i, b := range raw {
+		if i > 0 && i%4 == 0 {
+			out.WriteByte('-')
+		}
+		out.WriteByte(enrolmentAlphabet[b%32])
+	}
+	return out.String(), nil
 }
