@@ -31,7 +31,7 @@ type site struct {
 	PayTo   string `json:"payTo"`   // an address of the payer's book
 	Symbol  string `json:"symbol"`  // BTCUSDT
 	Unified string `json:"unified"` // BTC/USDT
-	Updates int    `json:"updates"` // depth updates to follow
+	Updates int    `json:"updates"` // messages of the fastest depth stream to follow
 }
 
 // access is a key: a secret for HMAC, or a private key in PEM for Ed25519.
@@ -44,7 +44,7 @@ type access struct {
 func main() {
 	given := flag.String("site", "", "file that describes an exchange that runs; default: one is started here")
 	folder := flag.String("folder", "scripts/clients", "where the programs of npm are")
-	updates := flag.Int("updates", 10_000, "depth updates to follow")
+	updates := flag.Int("updates", 10_000, "messages of the fastest depth stream to follow")
 	program := flag.String("exchanged", "", "daemon to start: engine and gateway as segments with a bus between them; default: one process")
 	only := flag.String("only", "ccxt.mjs,connector.mjs,depth.mjs", "programs to run")
 	flag.Parse()
