@@ -21,7 +21,7 @@ var sqlCalls = []string{"Exec", "ExecContext", "Query", "QueryContext", "QueryRo
 
 // sqlExceptions are the statements that may be made at run time, by function and variable, each with its reason.
 var sqlExceptions = map[string]string{
-	"openPool unlock": "PRAGMA hexkey takes no parameter; the key goes in as hexadecimal digits of our own making",
+	"unlocked unlock": "PRAGMA hexkey takes no parameter; the key goes in as hexadecimal digits of our own making",
 }
 
 // sqlRoom is one package, as far as its own source tells: imports are not followed, and need not be, because a constant

@@ -32,6 +32,7 @@ import (
 
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/store/encrypted"
+	"github.com/ncruces/go-sqlite3"
 )
 
 const (
@@ -88,7 +89,7 @@ func (s *Store) connect(ctx context.Context, o Options) (err error) {
 	if err := encrypted.Create(path); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	if s.writer, err = encrypted.Open(encrypted.Options{Path: path, Key: o.Key, Pragmas: pragmaWrite, Most: 1}); err != nil {
+	if s.writer, err = encrypted.Open(encrypted.Options{Path: path, Key: o.Key, Begin: beginWrite, Most: 1}); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
 	if err := s.writer.PingContext(ctx); err != nil {
@@ -97,10 +98,10 @@ func (s *Store) connect(ctx context.Context, o Options) (err error) {
 	if err := s.migrate(ctx); err != nil {
 		return explainOpen(err, path)
 	}
-	if err := encrypted.Protect(ctx, s.writer, path); err != nil {
+	if err := encrypted.Protect(path); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	if s.reader, err = encrypted.Open(encrypted.Options{Path: path, Key: o.Key, Pragmas: pragmaRead, Most: readersMax}); err != nil {
+	if s.reader, err = encrypted.Open(encrypted.Options{Path: path, Key: o.Key, Begin: beginRead, Most: readersMax}); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
 	if err := s.inspect(ctx); err != nil {
@@ -108,6 +109,10 @@ func (s *Store) connect(ctx context.Context, o Options) (err error) {
 	}
 	return nil
 }
+
+func beginWrite(c *sqlite3.Conn) error { return c.Exec(pragmaWrite) }
+
+func beginRead(c *sqlite3.Conn) error { return c.Exec(pragmaRead) }
 
 // explainOpen turns SQLite's "not a database" into what it means here, where the key is known to be right.
 func explainOpen(err error, path string) error {

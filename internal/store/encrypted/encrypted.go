@@ -10,7 +10,6 @@
 package encrypted
 
 import (
-	"context"
 	"database/sql"
 	"encoding/hex"
 	"errors"
@@ -30,16 +29,16 @@ const KeyBytes = 32
 
 const (
 	// system is the name by which SQLite finds the file system of this room.
-	system = "coldsign"
-	short  = "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON"
+	system     = "coldsign"
+	everywhere = "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON"
 )
 
 // Options say which file to open.
 type Options struct {
-	Path    string
-	Key     []byte // 32 bytes; the caller may wipe it afterwards
-	Pragmas string // what every connection is told beside what holds for all encrypted files; a constant
-	Most    int    // connections at a time
+	Path  string
+	Key   []byte                    // 32 bytes; the caller may wipe it afterwards
+	Begin func(*sqlite3.Conn) error // tells every new connection what does not hold for all encrypted files
+	Most  int                       // connections at a time
 }
 
 // ErrLocked says that a process that still runs holds the lock.
@@ -47,7 +46,11 @@ var ErrLocked = errors.New("another process has it open")
 
 // Open opens a pool of connections to a file, which Create made. Nothing is read before the first question.
 func Open(o Options) (*sql.DB, error) {
-	pool, err := openPool(o)
+	source, begin, err := unlocked(o)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := driver.Open(source, begin)
 	if err != nil {
 		return nil, err
 	}
@@ -55,25 +58,41 @@ func Open(o Options) (*sql.DB, error) {
 	return pool, nil
 }
 
-// openPool gives every new connection its key before anything is read. The key goes in as a PRAGMA, which takes no
-// parameter: hexadecimal digits of our own making are the one text in this room that joins SQL.
-func openPool(o Options) (*sql.DB, error) {
+// Connect opens one connection, without database/sql around it, for one goroutine at a time.
+func Connect(o Options) (*sqlite3.Conn, error) {
+	source, begin, err := unlocked(o)
+	if err != nil {
+		return nil, err
+	}
+	c, err := sqlite3.Open(source)
+	if err != nil {
+		return nil, err
+	}
+	if err := begin(c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// unlocked returns where a file is, and what gives a new connection its key before anything is read. The key goes in as
+// a PRAGMA, which takes no parameter: hexadecimal digits of our own making are the one text in this room that joins SQL.
+func unlocked(o Options) (source string, begin func(*sqlite3.Conn) error, err error) {
 	if len(o.Key) != KeyBytes {
-		return nil, fmt.Errorf("a key of %d bytes, where %d are needed", len(o.Key), KeyBytes)
+		return "", nil, fmt.Errorf("a key of %d bytes, where %d are needed", len(o.Key), KeyBytes)
 	}
 	// The same file system again, if it is known already. It keeps nothing of its own.
 	vfs.Register(system, frameSystem{vfs.Find("adiantum")})
-	source := url.URL{Scheme: "file", OmitHost: true, Path: o.Path, RawQuery: "vfs=" + system}
+	where := url.URL{Scheme: "file", OmitHost: true, Path: o.Path, RawQuery: "vfs=" + system}
 	unlock := "PRAGMA hexkey='" + hex.EncodeToString(o.Key) + "'"
-	return driver.Open(source.String(), func(c *sqlite3.Conn) error {
+	return where.String(), func(c *sqlite3.Conn) error {
 		if err := c.Exec(unlock); err != nil {
 			return errors.New("the file system refuses the key") // the driver's error would quote the statement
 		}
-		if err := c.Exec(short); err != nil {
+		if err := c.Exec(everywhere); err != nil {
 			return err
 		}
-		return c.Exec(o.Pragmas)
-	})
+		return o.Begin(c)
+	}, nil
 }
 
 // Create makes an empty file that nobody else may read, where there is none.
@@ -86,11 +105,9 @@ func Create(path string) error {
 }
 
 // Protect takes away the rights that SQLite gave to others for the files that it made itself, with the mode of the
-// umask. They hold no plain text, and still are nobody else's.
-func Protect(ctx context.Context, pool *sql.DB, path string) error {
-	if err := pool.PingContext(ctx); err != nil {
-		return err
-	}
+// umask. They hold no plain text, and still are nobody else's. The database must have been read or written before: only
+// then are they there.
+func Protect(path string) error {
 	for _, suffix := range []string{"-wal", "-shm"} {
 		if err := os.Chmod(path+suffix, 0o600); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

@@ -24,7 +24,7 @@ func key(name string) []byte {
 
 func open(t *testing.T, path, name, pragmas string) *sql.DB {
 	t.Helper()
-	pool, err := Open(Options{Path: path, Key: key(name), Pragmas: pragmas, Most: 1})
+	pool, err := Open(Options{Path: path, Key: key(name), Begin: func(c *sqlite3.Conn) error { return c.Exec(pragmas) }, Most: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestAnotherKeyAndASecondProcessAreRefused(t *testing.T) {
 	if _, err := writer.Exec(makeNotes); err != nil {
 		t.Fatal(err)
 	}
-	if err := Protect(t.Context(), writer, path); err != nil {
+	if err := Protect(path); err != nil {
 		t.Fatal(err)
 	}
 	for _, suffix := range []string{"-wal", "-shm"} {

@@ -11,7 +11,7 @@ import (
 // blackHole takes every row.
 type blackHole struct{}
 
-func (blackHole) commit(context.Context, []call) error            { return nil }
+func (blackHole) commit(context.Context, []call, ...rows) error   { return nil }
 func (blackHole) view(context.Context, func(*sql.Tx) error) error { return nil }
 func (blackHole) close() error                                    { return nil }
 

@@ -102,7 +102,7 @@ func (p *postgres) connect(ctx context.Context) (err error) {
 }
 
 // commit sends all statements at once and reads their results: two ways over the network for a whole batch.
-func (p *postgres) commit(ctx context.Context, calls []call) error {
+func (p *postgres) commit(ctx context.Context, calls []call, many ...rows) error {
 	if p.read {
 		return errors.New("records: opened for reading")
 	}
@@ -118,8 +118,13 @@ func (p *postgres) commit(ctx context.Context, calls []call) error {
 	for _, c := range calls {
 		batch.Queue(c.query, c.args...)
 	}
+	for _, r := range many {
+		if len(r.values) > 0 {
+			batch.Queue(r.bulk, r.columns()...)
+		}
+	}
 	results := tx.SendBatch(ctx, batch)
-	for i := range calls {
+	for i := range batch.Len() {
 		tag, err := results.Exec()
 		if err != nil {
 			return errors.Join(fmt.Errorf("records: %w", err), results.Close())

@@ -2,6 +2,7 @@ package records
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -144,7 +145,7 @@ func (r *Records) compareAccount(ctx context.Context, s *engine.State, id exchan
 	}
 	live, _ := s.Answer(exchange.Question{Orders: &exchange.OrdersQuestion{Account: id, Open: true}})
 	slices.SortFunc(live.Orders, func(x, y exchange.OrderView) int {
-		return compare(uint64(x.Market), uint64(y.Market), uint64(x.Order), uint64(y.Order))
+		return cmp.Or(cmp.Compare(x.Market, y.Market), cmp.Compare(x.Order, y.Order))
 	})
 	for i := range max(len(own), len(live.Orders)) {
 		if i >= len(own) || i >= len(live.Orders) {

@@ -73,9 +73,9 @@ type Records struct {
 
 // database is what SQLite and PostgreSQL have in common here.
 type database interface {
-	// commit runs the calls in one transaction. The first one must change exactly one row, else nothing is changed and
-	// the error is errMoved.
-	commit(ctx context.Context, calls []call) error
+	// commit runs the calls and then puts the rows, in one transaction. The first call must change exactly one row, else
+	// nothing is changed and the error is ErrOther.
+	commit(ctx context.Context, calls []call, many ...rows) error
 	// view reads one unchanging state.
 	view(ctx context.Context, do func(tx *sql.Tx) error) error
 	close() error

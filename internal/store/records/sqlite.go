@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/store/encrypted"
+	"github.com/ncruces/go-sqlite3"
 )
 
 const (
@@ -26,13 +28,15 @@ const (
 
 // sqlite is the records in one encrypted file of a directory.
 type sqlite struct {
-	writer, reader *sql.DB
-	lock           *os.File
-	prepared       map[string]*sql.Stmt
+	reader   *sql.DB
+	lock     *os.File
+	using    sync.Mutex // held while the connection below is used
+	writer   *sqlite3.Conn
+	prepared map[string]*sqlite3.Stmt
 }
 
 func openSQLite(ctx context.Context, o Options) (*sqlite, error) {
-	s := &sqlite{prepared: map[string]*sql.Stmt{}}
+	s := &sqlite{prepared: map[string]*sqlite3.Stmt{}}
 	if err := s.connect(ctx, o); err != nil {
 		return nil, errors.Join(explainOpen(err, o.Dir), s.close())
 	}
@@ -62,11 +66,11 @@ func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
 	if err := encrypted.Create(path); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	if s.writer, err = encrypted.Open(encrypted.Options{Path: path, Key: o.Key, Pragmas: pragmaWrite, Most: 1}); err != nil {
-		return fmt.Errorf("records: %w", err)
+	if s.writer, err = encrypted.Connect(encrypted.Options{Path: path, Key: o.Key, Begin: beginWrite}); err != nil {
+		return fmt.Errorf("records %s: %w", path, err)
 	}
-	var found int
-	if err := s.writer.QueryRowContext(ctx, sqliteVersion).Scan(&found); err != nil {
+	found, err := s.version()
+	if err != nil {
 		return fmt.Errorf("records %s: %w", path, err)
 	}
 	if found > version {
@@ -80,18 +84,33 @@ func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
 			continue
 		}
 		found = step.to
-		if _, err := s.writer.ExecContext(ctx, step.sql); err != nil {
+		if err := s.writer.Exec(step.sql); err != nil {
 			return fmt.Errorf("records %s: %w", path, err)
 		}
 	}
-	if err := encrypted.Protect(ctx, s.writer, path); err != nil {
+	if err := encrypted.Protect(path); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
 	return s.connectReader(path, o.Key)
 }
 
+func beginWrite(c *sqlite3.Conn) error { return c.Exec(pragmaWrite) }
+
+func beginRead(c *sqlite3.Conn) error { return c.Exec(pragmaRead) }
+
+// version returns which tables there are, zero for none.
+func (s *sqlite) version() (int, error) {
+	stmt, _, err := s.writer.Prepare(sqliteVersion)
+	if err != nil {
+		return 0, err
+	}
+	stmt.Step()
+	found := stmt.ColumnInt(0)
+	return found, errors.Join(stmt.Err(), stmt.Close())
+}
+
 func (s *sqlite) connectReader(path string, key []byte) (err error) {
-	if s.reader, err = encrypted.Open(encrypted.Options{Path: path, Key: key, Pragmas: pragmaRead, Most: readersMax}); err != nil {
+	if s.reader, err = encrypted.Open(encrypted.Options{Path: path, Key: key, Begin: beginRead, Most: readersMax}); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
 	return nil
@@ -113,42 +132,98 @@ func takeLock(path string) (*os.File, error) {
 	return lock, nil
 }
 
-func (s *sqlite) commit(ctx context.Context, calls []call) error {
+// commit takes no notice of a context: what it waits for is this machine's disk.
+func (s *sqlite) commit(_ context.Context, calls []call, many ...rows) (err error) {
 	if s.writer == nil {
 		return errors.New("records: opened for reading")
 	}
-	// Prepared before the transaction takes the one connection: the pool has no other.
-	for _, c := range calls {
-		if s.prepared[c.query] != nil {
-			continue
+	s.using.Lock()
+	defer s.using.Unlock()
+	defer func() {
+		if err != nil && !errors.Is(err, ErrOther) {
+			err = fmt.Errorf("records: %w", err)
 		}
-		stmt, err := s.writer.PrepareContext(ctx, c.query)
-		if err != nil {
-			return fmt.Errorf("records: %w", err)
-		}
-		s.prepared[c.query] = stmt
-	}
-	tx, err := s.writer.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
+	}()
+	tx, err := s.writer.BeginImmediate()
 	if err != nil {
-		return fmt.Errorf("records: %w", err)
+		return err
 	}
-	defer tx.Rollback()              // after a commit it does nothing
-	ctx = context.WithoutCancel(ctx) // watching a context costs more than most of the statements
-	var last string
-	var stmt *sql.Stmt
+	defer tx.End(&err)
 	for i, c := range calls {
-		if c.query != last {
-			last, stmt = c.query, tx.StmtContext(ctx, s.prepared[c.query])
-		}
-		result, err := stmt.ExecContext(ctx, c.args...)
+		stmt, err := s.statement(c.query)
 		if err != nil {
-			return fmt.Errorf("records: %w", err)
+			return err
 		}
-		if n, err := result.RowsAffected(); i == 0 && (err != nil || n != 1) {
-			return errors.Join(ErrOther, err)
+		if err := errors.Join(bind(stmt, c.args), stmt.Exec()); err != nil {
+			return err
+		}
+		if i == 0 && s.writer.Changes() != 1 {
+			return ErrOther
 		}
 	}
-	return tx.Commit()
+	for _, r := range many {
+		if err := s.putAll(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sqlite) putAll(r rows) error {
+	if len(r.values) == 0 {
+		return nil
+	}
+	stmt, err := s.statement(r.put)
+	if err != nil {
+		return err
+	}
+	for at := 0; at < len(r.values); at += len(r.kinds) {
+		for i := range len(r.kinds) {
+			if v := &r.values[at+i]; r.kinds[i] == 'i' {
+				err = stmt.BindInt64(i+1, v.number)
+			} else {
+				err = stmt.BindText(i+1, v.text)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if err := stmt.Exec(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statement prepares a statement once.
+func (s *sqlite) statement(query string) (*sqlite3.Stmt, error) {
+	if stmt := s.prepared[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, _, err := s.writer.PrepareFlags(query, sqlite3.PREPARE_PERSISTENT)
+	if err == nil {
+		s.prepared[query] = stmt
+	}
+	return stmt, err
+}
+
+func bind(stmt *sqlite3.Stmt, args []any) (err error) {
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case int64:
+			err = stmt.BindInt64(i+1, v)
+		case string:
+			err = stmt.BindText(i+1, v)
+		case []byte:
+			err = stmt.BindBlob(i+1, v)
+		default:
+			err = fmt.Errorf("a value of type %T", arg)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *sqlite) view(ctx context.Context, do func(tx *sql.Tx) error) error {
@@ -162,13 +237,14 @@ func (s *sqlite) view(ctx context.Context, do func(tx *sql.Tx) error) error {
 
 func (s *sqlite) close() error {
 	var errs []error
-	for _, stmt := range s.prepared {
-		errs = append(errs, stmt.Close())
+	if s.reader != nil {
+		errs = append(errs, s.reader.Close())
 	}
-	for _, pool := range []*sql.DB{s.reader, s.writer} {
-		if pool != nil {
-			errs = append(errs, pool.Close())
+	if s.writer != nil { // the last to go: it folds the log into the file
+		for _, stmt := range s.prepared {
+			errs = append(errs, stmt.Close())
 		}
+		errs = append(errs, s.writer.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

@@ -246,8 +246,11 @@ type counter struct {
 	rows, commits int
 }
 
-func (c *counter) commit(ctx context.Context, calls []call) error {
+func (c *counter) commit(ctx context.Context, calls []call, many ...rows) error {
 	c.rows += len(calls)
+	for _, r := range many {
+		c.rows += r.count()
+	}
 	c.commits++
-	return c.database.commit(ctx, calls)
+	return c.database.commit(ctx, calls, many...)
 }

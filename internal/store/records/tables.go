@@ -21,10 +21,10 @@ func tables() []table {
 		{"withdrawals", "iiiaabtibbii", allWithdrawals, putWithdrawal, deleteWithdrawals},
 		{"changes", "ibbi", allChanges, putChange, deleteChanges},
 		{"tickets", "iitti", allTickets, putTicket, deleteTickets},
-		{"orders", "iiiiiiiiiiiiiiiiiit", allOrders, putOrder, deleteOrders},
-		{"trades", "iiiiiiiiaiiiai", allTrades, putTrade, deleteTrades},
-		{"candles", "iiiiiiiiaiiaii", allCandles, putCandle, deleteCandles},
-		{"balances", "iiaa", allBalances, putBalance, deleteBalances},
+		{"orders", ordersKinds, allOrders, putOrder, deleteOrders},
+		{"trades", tradesKinds, allTrades, putTrade, deleteTrades},
+		{"candles", candlesKinds, allCandles, putCandle, deleteCandles},
+		{"balances", balancesKinds, allBalances, putBalance, deleteBalances},
 	}
 }
 
@@ -180,17 +180,29 @@ const (
 	ON CONFLICT(serial) DO UPDATE SET intent = excluded.intent, approvers = excluded.approvers, at = excluded.at`
 	putTicket = `INSERT INTO tickets(number, account, name, why, at) VALUES($1, $2, $3, $4, $5)
 	ON CONFLICT(number) DO UPDATE SET account = excluded.account, name = excluded.name, why = excluded.why, at = excluded.at`
-	putOrder = `INSERT INTO orders(market, id, account, side, kind, force, self_trade, status, price, stop, qty, shown, quote_max, executed, quote, expire, created, changed, client)
-	VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+	putOrder   = insertOrder + `VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)` + changeOrder
+	bulkOrders = insertOrder + `SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+	$11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::text[])` + changeOrder
+	insertOrder = `INSERT INTO orders(market, id, account, side, kind, force, self_trade, status, price, stop, qty, shown, quote_max, executed, quote, expire, created, changed, client) `
+	changeOrder = `
 	ON CONFLICT(market, id) DO UPDATE SET status = excluded.status, price = excluded.price, stop = excluded.stop, qty = excluded.qty, shown = excluded.shown, quote_max = excluded.quote_max,
 	executed = excluded.executed, quote = excluded.quote, expire = excluded.expire, changed = excluded.changed`
-	putTrade = `INSERT INTO trades(market, id, price, qty, taker_side, at, taker_order, taker_account, taker_fee, taker_asset, maker_order, maker_account, maker_fee, maker_asset)
-	VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
-	putCandle = `INSERT INTO candles(market, span, start, first, high, low, last, volume, quote, trades, buy_lots, buy_quote, first_trade, last_trade)
-	VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+	putTrade   = insertTrade + `VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+	bulkTrades = insertTrade + `SELECT a, b, c, d, e, f, g, h, i::numeric, j, k, l, m::numeric, n FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+	$7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n)`
+	insertTrade = `INSERT INTO trades(market, id, price, qty, taker_side, at, taker_order, taker_account, taker_fee, taker_asset, maker_order, maker_account, maker_fee, maker_asset) `
+
+	putCandle   = insertCandle + `VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)` + changeCandle
+	bulkCandles = insertCandle + `SELECT a, b, c, d, e, f, g, h, i::numeric, j, k, l::numeric, m, n FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+	$7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n)` + changeCandle
+	insertCandle = `INSERT INTO candles(market, span, start, first, high, low, last, volume, quote, trades, buy_lots, buy_quote, first_trade, last_trade) `
+	changeCandle = `
 	ON CONFLICT(market, span, start) DO UPDATE SET first = excluded.first, high = excluded.high, low = excluded.low, last = excluded.last, volume = excluded.volume, quote = excluded.quote,
 	trades = excluded.trades, buy_lots = excluded.buy_lots, buy_quote = excluded.buy_quote, first_trade = excluded.first_trade, last_trade = excluded.last_trade`
-	putBalance = `INSERT INTO balances(account, asset, available, held) VALUES($1, $2, $3, $4)
+	putBalance    = insertBalance + `VALUES($1, $2, $3, $4)` + changeBalance
+	bulkBalances  = insertBalance + `SELECT a, b, c::numeric, d::numeric FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) AS t(a, b, c, d)` + changeBalance
+	insertBalance = `INSERT INTO balances(account, asset, available, held) `
+	changeBalance = `
 	ON CONFLICT(account, asset) DO UPDATE SET available = excluded.available, held = excluded.held`
 
 	deleteAssets           = `DELETE FROM assets`

@@ -22,7 +22,7 @@ func TestRecordsOfVersion1AreBroughtUp(t *testing.T) {
 		old := []string{"ALTER TABLE accounts DROP COLUMN own", "ALTER TABLE assets DROP COLUMN withdraw_day_max", "DROP TABLE tickets"}
 		var err error
 		if db, is := r.db.(*sqlite); is {
-			_, err = db.writer.ExecContext(t.Context(), strings.Join(append(old, "PRAGMA user_version=1"), ";"))
+			err = db.writer.Exec(strings.Join(append(old, "PRAGMA user_version=1"), ";"))
 		} else {
 			_, err = r.db.(*postgres).writer.Exec(t.Context(), strings.Join(append(old, "UPDATE version SET number = 1"), ";"))
 		}

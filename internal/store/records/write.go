@@ -1,6 +1,7 @@
 package records
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -16,6 +17,7 @@ import (
 type batch struct {
 	seal     sealer
 	calls    []call
+	trades   rows
 	orders   map[orderKey]*orderRow
 	balances map[balanceKey]exchange.BalanceRecord
 	charts   map[chart]*candle
@@ -53,7 +55,7 @@ func (r *Records) put(ctx context.Context, told gathered) error {
 	if last.seq <= r.seq {
 		return nil // told again
 	}
-	b := &batch{seal: r.seal, orders: map[orderKey]*orderRow{}, balances: map[balanceKey]exchange.BalanceRecord{}, charts: r.charts, dirty: map[chartRow]*candle{}}
+	b := &batch{seal: r.seal, trades: tradesRows(), orders: map[orderKey]*orderRow{}, balances: map[balanceKey]exchange.BalanceRecord{}, charts: r.charts, dirty: map[chartRow]*candle{}}
 	b.add(updateProgress, int64(last.seq), int64(last.at), int64(r.seq))
 	r.known = false // until the tables have it: the charts in memory move first
 	known, rest := r.seq, told.events
@@ -64,8 +66,7 @@ func (r *Records) put(ctx context.Context, told gathered) error {
 		}
 		known, rest = max(known, p.seq), rest[size:]
 	}
-	b.finish()
-	if err := r.db.commit(ctx, b.calls); err != nil {
+	if err := r.db.commit(ctx, b.calls, b.finish()...); err != nil {
 		return err
 	}
 	r.seq, r.known = last.seq, true
@@ -130,9 +131,9 @@ func (b *batch) take(e *exchange.Event) error {
 }
 
 func (b *batch) trade(t *exchange.TradeRecord, at exchange.Millis) error {
-	b.add(putTrade, int64(t.Market), int64(t.Trade), t.Price, t.Qty, int64(t.TakerSide), int64(at),
-		int64(t.Taker.Order), int64(t.Taker.Account), amount(t.Taker.Fee), int64(t.Taker.FeeAsset),
-		int64(t.Maker.Order), int64(t.Maker.Account), amount(t.Maker.Fee), int64(t.Maker.FeeAsset))
+	b.trades.add(number(t.Market), number(t.Trade), number(t.Price), number(t.Qty), number(t.TakerSide), number(at),
+		number(t.Taker.Order), number(t.Taker.Account), text(amount(t.Taker.Fee)), number(t.Taker.FeeAsset),
+		number(t.Maker.Order), number(t.Maker.Account), text(amount(t.Maker.Fee)), number(t.Maker.FeeAsset))
 	for _, span := range spans() {
 		c := b.charts[chart{t.Market, span}]
 		if start := at - at%span; c == nil || c.Open != start {
@@ -148,40 +149,30 @@ func (b *batch) trade(t *exchange.TradeRecord, at exchange.Millis) error {
 }
 
 // finish adds the last words, in the order of their keys, which the tables like best.
-func (b *batch) finish() {
+func (b *batch) finish() []rows {
+	orders, candles, balances := ordersRows(), candlesRows(), balancesRows()
 	for _, key := range slices.SortedFunc(maps.Keys(b.orders), func(x, y orderKey) int {
-		return compare(uint64(x.market), uint64(y.market), uint64(x.order), uint64(y.order))
+		return cmp.Or(cmp.Compare(x.market, y.market), cmp.Compare(x.order, y.order))
 	}) {
 		o, changed := &b.orders[key].record, b.orders[key].changed
-		b.add(putOrder, int64(o.Market), int64(o.Order), int64(o.Account), int64(o.Side), int64(o.Type), int64(o.Force), int64(o.SelfTrade), int64(o.Status),
-			o.Price, o.Stop, o.Qty, o.Show, o.QuoteMax, o.Executed, o.Quote, int64(o.Expire), int64(o.Created), int64(changed), o.Client.String())
+		orders.add(number(o.Market), number(o.Order), number(o.Account), number(o.Side), number(o.Type), number(o.Force), number(o.SelfTrade), number(o.Status),
+			number(o.Price), number(o.Stop), number(o.Qty), number(o.Show), number(o.QuoteMax), number(o.Executed), number(o.Quote), number(o.Expire), number(o.Created),
+			number(changed), text(o.Client.String()))
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(b.balances), func(x, y balanceKey) int {
-		return compare(uint64(x.account), uint64(y.account), uint64(x.asset), uint64(y.asset))
+		return cmp.Or(cmp.Compare(x.account, y.account), cmp.Compare(x.asset, y.asset))
 	}) {
 		balance := b.balances[key]
-		b.add(putBalance, int64(key.account), int64(key.asset), amount(balance.Available), amount(balance.Held))
+		balances.add(number(key.account), number(key.asset), text(amount(balance.Available)), text(amount(balance.Held)))
 	}
 	for _, row := range slices.SortedFunc(maps.Keys(b.dirty), func(x, y chartRow) int {
-		return compare(uint64(x.market), uint64(y.market), uint64(x.span), uint64(y.span), uint64(x.start), uint64(y.start))
+		return cmp.Or(cmp.Compare(x.market, y.market), cmp.Compare(x.span, y.span), cmp.Compare(x.start, y.start))
 	}) {
 		c := b.dirty[row]
-		b.add(putCandle, int64(row.market), int64(row.span), int64(row.start), c.Prices[0], c.Prices[1], c.Prices[2], c.Prices[3],
-			c.Volume, amount(c.Quote), c.Trades, c.BuyLots, amount(c.BuyQuote), int64(c.firstTrade), int64(c.lastTrade))
+		candles.add(number(row.market), number(row.span), number(row.start), number(c.Prices[0]), number(c.Prices[1]), number(c.Prices[2]), number(c.Prices[3]),
+			number(c.Volume), text(amount(c.Quote)), number(c.Trades), number(c.BuyLots), text(amount(c.BuyQuote)), number(c.firstTrade), number(c.lastTrade))
 	}
-}
-
-// compare compares pairs, the first difference deciding.
-func compare(pairs ...uint64) int {
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i] != pairs[i+1] {
-			if pairs[i] < pairs[i+1] {
-				return -1
-			}
-			return 1
-		}
-	}
-	return 0
+	return []rows{orders, b.trades, balances, candles}
 }
 
 // amount writes an amount as exactly 39 digits, so that text sorts as the number does.
