@@ -30,7 +30,7 @@ func newAccountCmd(a *app) *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List accounts", Example: "  exchanged account list --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runAccountList(a) }}
 	return command.Group("account", "Customers' accounts", create, list, freezeCmd(a, "freeze", "Propose that an account can only cancel and read", exchange.AccountFrozen),
-		freezeCmd(a, "thaw", "Propose that a frozen account can act again", exchange.AccountActive), feesCmd(a), adjustCmd(a), newAPIKeyCmd(a), newAddressCmd(a))
+		freezeCmd(a, "thaw", "Propose that a frozen account can act again", exchange.AccountActive), feesCmd(a), adjustCmd(a), newAPIKeyCmd(a), newAddressCmd(a), newEnrolCmd(a), newResetCmd(a))
 }
 
 // number reads an account's number.
@@ -105,6 +105,7 @@ func freezeCmd(a *app, verb, short string, state exchange.AccountState) *cobra.C
 			return a.proposeNow(exchange.ChangeIntent{Note: note, Freeze: &exchange.StateChange{Account: n, State: state}})
 		}}
 	cmd.Flags().StringVar(&note, "note", "", "why, in a few words")
+	cmd.ValidArgsFunction = a.completesAccounts()
 	return cmd
 }
 
@@ -147,6 +148,7 @@ func feesCmd(a *app) *cobra.Command {
 	cmd.Flags().Uint32Var(&f.MakerPPM, "maker", 0, "parts per million for orders that rest")
 	cmd.Flags().Uint32Var(&f.TakerPPM, "taker", 0, "parts per million for orders that take")
 	cmd.Flags().BoolVar(&usual, "default", false, "take the account's own fees back")
+	cmd.ValidArgsFunction = a.completesAccounts(everybody)
 	cmd.Flags().StringVar(&note, "note", "", "why, in a few words")
 	return cmd
 }
@@ -182,6 +184,7 @@ func adjustCmd(a *app) *cobra.Command {
 			return a.propose(client, exchange.ChangeIntent{Note: note, Balance: &exchange.Adjustment{Account: n, Asset: exchange.Asset(asset.ID), Amount: amount.Units(), Debit: take}})
 		}}
 	cmd.Flags().BoolVar(&take, "take", false, "take from the account instead")
+	cmd.ValidArgsFunction = a.completesAdjustment()
 	cmd.Flags().StringVar(&note, "note", "", "why, in a few words; people read it when they approve")
 	return cmd
 }
@@ -193,8 +196,8 @@ func newAPIKeyCmd(a *app) *cobra.Command {
 		Use:   "add ACCOUNT",
 		Short: "Make an API key, and show its secret once",
 		Long: "An hmac key's secret is drawn by the exchange, stored sealed, and shown once. Of an ed25519 key only the public half comes\n" +
-			"here, and there is no secret to lose. A key with scope withdraw needs --from and a one-time code of the customer, and\n" +
-			"counts only after its cool-down.",
+			"here, and there is no secret to lose. A key with scope withdraw is made by the customer, with a passkey on the gateway's\n" +
+			"page /security; only an exchange that takes one-time codes too makes it here, with --from and --code.",
 		Example: "  exchanged account key add 17 --scope read,trade --data /srv/coldsign\n" +
 			"  exchanged account key add 17 --kind ed25519 --public BASE64 --scope read,trade --from 198.51.100.7 --data /srv/coldsign",
 		Args: command.Arguments(1, 1),
@@ -268,7 +271,8 @@ func runKeyRevoke(a *app, account, key string) error {
 func newAddressCmd(a *app) *cobra.Command {
 	var label, code string
 	add := &cobra.Command{Use: "add ACCOUNT ASSET ADDRESS", Short: "Put an address into an account's withdrawal book",
-		Long:    "Needs a one-time code of the customer, and can be paid to only after its cool-down.",
+		Long: "The customer adds addresses with a passkey on the gateway's page /security; only an exchange that takes one-time codes too\n" +
+			"adds them here, with --code. An address can be paid to only after its cool-down.",
 		Example: "  exchanged account address add 17 BTC bcrt1q... --code 123456 --data /srv/coldsign", Args: command.Arguments(3, 3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return runAddress(a, args[0], admin.AddressChanging{Asset: args[1], Address: args[2], Label: label, Code: code})

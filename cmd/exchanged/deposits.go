@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
@@ -39,6 +40,43 @@ type depositor struct {
 	assigned uint32
 	derived  uint32 // scripts of indexes below it are looked for
 	said     string
+
+	mu      sync.Mutex
+	waiting []waitingDeposit // as of the last look, for people
+}
+
+// waitingDeposit is a payment that is not credited yet, as people may see it.
+type waitingDeposit struct {
+	outpoint              string // transaction, colon, output
+	output, index, height uint32
+	seen, need            uint32 // confirmations
+	value                 int64
+	asset                 exchange.Asset
+	given                 bool   // the address was given to somebody
+	refusal               string // of the engine, when it refused it last
+}
+
+// notCredited lists what waits, the newest block first.
+func (d *depositor) notCredited() []waitingDeposit {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waiting
+}
+
+// publish lets people see what waits now.
+func (d *depositor) publish() {
+	var out []waitingDeposit
+	for place := len(d.sink.blocks) - 1; place >= 0; place-- {
+		for _, p := range d.sink.blocks[place].found {
+			if !p.ended {
+				out = append(out, waitingDeposit{outpoint: fmt.Sprintf("%s:%d", p.txid, p.output), output: p.output, index: p.index, height: d.sink.height + 1 + uint32(place),
+					seen: uint32(len(d.sink.blocks) - place), need: d.rules.needs(money.Sats(p.value)), value: p.value, asset: d.asset, given: p.index < d.assigned, refusal: p.refusal})
+			}
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting = out
 }
 
 // newDepositor reads how far deposits are credited.
@@ -150,6 +188,7 @@ func (d *depositor) tick(ctx context.Context) (more bool, err error) {
 	if d.sink.settle(d.rules.deepest()) {
 		err = errors.Join(err, d.writeBase())
 	}
+	d.publish()
 	return progress.More, err
 }
 
@@ -208,7 +247,10 @@ func (d *depositor) creditAll(ctx context.Context) (refused error) {
 			if err != nil {
 				return err
 			}
-			p.tried = now
+			p.tried, p.refusal = now, ""
+			if refusal != nil {
+				p.refusal = refusal.Error()
+			}
 			refused = errors.Join(refused, refusal)
 		}
 	}

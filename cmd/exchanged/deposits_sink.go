@@ -33,15 +33,16 @@ type heldBlock struct {
 
 // payment is an output to one of the wallet's receive addresses, with the evidence that its block holds it.
 type payment struct {
-	txid   chainhash.Hash
-	raw    []byte
-	output uint32
-	value  int64
-	index  uint32
-	place  uint32
-	branch [][]byte
-	ended  bool   // credited, or nothing will come of it
-	tried  moment // when it was refused last
+	txid    chainhash.Hash
+	raw     []byte
+	output  uint32
+	value   int64
+	index   uint32
+	place   uint32
+	branch  [][]byte
+	ended   bool   // credited, or nothing will come of it
+	tried   moment // when it was refused last
+	refusal string // why
 }
 
 // moment is what a refusal may depend on: the chain's tip, and how many addresses were given.

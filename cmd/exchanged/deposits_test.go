@@ -2,15 +2,19 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 	"pgregory.net/rapid"
 
+	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
@@ -146,4 +150,90 @@ func TestMerkleBranchesLeadToTheRoot(t *testing.T) {
 			t.Fatalf("transaction %d of %d does not lead to the root", place, len(txs))
 		}
 	})
+}
+
+// deposits lists deposits as a command prints them.
+func (b *bourse) deposits(args ...string) (list []admin.Deposit) {
+	b.t.Helper()
+	var got admin.Deposits
+	if err := json.Unmarshal([]byte(b.mustCommand(append([]string{"deposits", "list", "--json"}, args...)...)), &got); err != nil {
+		b.t.Fatal(err)
+	}
+	return got.Deposits
+}
+
+// An operator sees a payment from its first block on, whose it is, and what it waits for.
+func TestDepositsAreSeenBeforeTheyCount(t *testing.T) {
+	b, w := payer(t)
+	one := b.customer("one")
+	two := b.customer("two")
+	one.address()
+	two.address()
+	small, large := paying(w, 1, map[uint32]int64{0: 5e7}), paying(w, 2, map[uint32]int64{1: 2e8, 7: 1e6})
+	b.mine(small, large)
+	until(t, "three payments", func() bool {
+		list := b.deposits()
+		return len(list) == 3 && list[0].Account+list[1].Account+list[2].Account == 3
+	})
+	output := fmt.Sprintf("%s:0", large.TxHash())
+	show := func() (d admin.Deposit) {
+		if err := json.Unmarshal([]byte(b.mustCommand("deposits", "show", output, "--json")), &d); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := show()
+	if d.Account != two.account || d.Amount.Value != "2.00000000" || d.State != admin.DepositConfirming || d.Confirmations != 1 || d.Need != 4 || d.Height != 1 ||
+		d.Address != must(w.Derive(wallet.Receive, 1)).Address || !strings.Contains(d.Waiting, "1 of 4") {
+		t.Errorf("%+v", d)
+	}
+	if text := b.mustCommand("deposits", "show", fmt.Sprintf("%s:1", large.TxHash())); !strings.Contains(text, "nobody was given deposit address 7") {
+		t.Errorf("of an address that nobody has:\n%s", text)
+	}
+	b.mine()
+	until(t, "the small deposit", func() bool { return one.free("BTC") == "0.50000000" })
+	until(t, "its record", func() bool { return len(b.deposits("--state", "credited")) == 1 })
+	if list := b.deposits("1"); len(list) != 1 || list[0].State != admin.DepositCredited || list[0].Number != 1 || list[0].CreditedAt.IsZero() {
+		t.Errorf("of the customer: %+v", list)
+	}
+	if text := b.mustCommand("deposits", "list"); !strings.Contains(text, "confirming 2/4") || !strings.Contains(text, "credited") {
+		t.Errorf("the list:\n%s", text)
+	}
+	if list := b.deposits("--state", "confirming", "--asset", "BTC"); len(list) != 2 {
+		t.Errorf("that wait: %+v", list)
+	}
+	b.mine()
+	b.mine()
+	until(t, "the large deposit", func() bool { return show().State == admin.DepositCredited })
+	for args, want := range map[string]console.Code{"deposits list 0": console.Usage, "deposits list --state lost": console.Usage, "deposits list --asset DOGE": console.Usage,
+		"deposits show x": console.Usage, "deposits show " + strings.Repeat("0f", 32) + ":0": console.Usage} {
+		if code, _, text := b.command(strings.Fields(args)...); code != want || !strings.Contains(text, "hint") {
+			t.Errorf("%s: %d %s", args, code, text)
+		}
+	}
+}
+
+// A withdrawal that is asked for is held, and its command says for whom it waits.
+func TestAWithdrawalSaysWhatItWaitsFor(t *testing.T) {
+	b, w := payer(t)
+	one := b.customer("one")
+	b.mustChange("account", "adjust", "house", "1", "BTC")
+	b.mustChange("account", "adjust", "1", "1", "BTC")
+	to := must(w.Derive(wallet.Receive, 9)).Address
+	b.mustCommand("account", "address", "add", "1", "BTC", to, "--code", one.code(-1))
+	one.withdraw(to)
+	for _, args := range []string{"withdrawals list", "withdrawals list 1", "withdrawals show 1"} {
+		until(t, args, func() bool { _, out, _ := b.command(strings.Fields(args)...); return strings.Contains(out, to) })
+	}
+	text := b.mustCommand("withdrawals", "show", "1")
+	for _, want := range []string{"0.00200000 BTC, fee 0.00010000 in it", to, "held", "waits for", "the treasury"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	for _, args := range []string{"withdrawals show 2", "withdrawals show x", "withdrawals list x"} {
+		if code, _, errs := b.command(strings.Fields(args)...); code != console.Usage {
+			t.Errorf("%s: %d %s", args, code, errs)
+		}
+	}
 }

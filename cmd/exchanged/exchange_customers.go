@@ -69,29 +69,6 @@ func (k *exchangeDesk) Engine(ctx context.Context) (admin.EngineStatus, error) {
 	return out, nil
 }
 
-// Withdrawals lists what an account asked for.
-func (k *exchangeDesk) Withdrawals(ctx context.Context, account uint64) ([]admin.Withdrawal, error) {
-	a, err := k.ask(ctx, exchange.Question{Withdraws: &exchange.HistoryQuestion{Account: exchange.Account(account), Limit: 500}})
-	if err != nil {
-		return nil, err
-	}
-	catalogue, err := k.ask(ctx, exchange.Question{Catalogue: &struct{}{}})
-	if err != nil {
-		return nil, err
-	}
-	assets := map[exchange.Asset]money.Asset{}
-	for _, info := range catalogue.Assets {
-		assets[info.ID] = money.Asset{Symbol: info.Symbol, Decimals: info.Decimals}
-	}
-	out := []admin.Withdrawal{}
-	for _, w := range a.Withdraws {
-		state := map[exchange.WithdrawalState]string{exchange.WithdrawalHeld: "held", exchange.WithdrawalSettled: "settled", exchange.WithdrawalCancelled: "cancelled"}[w.State]
-		out = append(out, admin.Withdrawal{Number: w.Number, Account: uint64(w.Account), Amount: admin.AmountOf(money.New(assets[w.Asset], w.Amount)),
-			Address: w.Address, State: state, TxID: w.TxID, Created: timeOf(w.Created)})
-	}
-	return out, nil
-}
-
 // Accounts lists the customers' accounts.
 func (k *exchangeDesk) Accounts(ctx context.Context) ([]admin.Account, error) {
 	a, err := k.ask(ctx, exchange.Question{Accounts: &exchange.DirectoryQuestion{}})

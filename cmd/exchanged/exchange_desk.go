@@ -35,6 +35,8 @@ type exchangeDesk struct {
 	now    func() time.Time
 	note   func(ctx context.Context, kind string, detail any) error // into the events, for ever
 
+	deposits *depositor // nil where none are taken
+
 	mu      sync.Mutex // of the files of changes
 	closing sync.Mutex // of the files of closed tickets
 }

@@ -35,6 +35,8 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	prints("exchange", "nats")
 	w := walletOf("DEPOSITS-1", spend.Hot, cosigners("d", "e", "f"))
 	b.mustCommand("wallet", "add", b.file("deposits", w.Marshal()))
+	b.configure(`wallet: ""                 # registered`, `wallet: DEPOSITS-1         # registered`)
+	b.configure("confirmations: []", `confirmations: [{need: 1}]`)
 	b.begin()
 	for _, line := range b.lines {
 		documented(line)
@@ -43,7 +45,9 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	b.mustChange("asset", "add", "BTC", "--network", "regtest", "--withdraw-min", "0.001", "--withdraw-fee", "0.0001", "--withdraw-day-max", "2")
 	b.mustChange("asset", "add", "USDT", "--decimals", "6")
 	b.mustChange("market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--price-max", "1000000", "--qty-max", "1000")
+	b.mustChange("exchange", "deposits", "DEPOSITS-1")
 	customer := b.customer("one")
+	customer.address()
 	b.mustChange("account", "adjust", "house", "10", "BTC")
 	b.mustChange("account", "adjust", "1", "10", "BTC")
 	prints("account", "create", "two")
@@ -55,6 +59,13 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	prints("account", "address", "add", "1", "BTC", to, "--code", customer.code(-1))
 	customer.withdraw(to)
 	prints("withdrawals", "list")
+	prints("withdrawals", "show", "1")
+	in1, in2 := paying(w, 1, map[uint32]int64{0: 5e7}), paying(w, 2, map[uint32]int64{5: 1e6})
+	b.mine(in1, in2)
+	until(t, "both payments", func() bool { list := b.deposits(); return len(list) == 2 && list[1].State == admin.DepositCredited })
+	prints("deposits", "list")
+	prints("deposits", "show", fmt.Sprintf("%s:0", in1.TxHash()))
+	documented(b.mustCommand("deposits", "show", fmt.Sprintf("%s:0", in2.TxHash()), "--json"))
 	prints("tickets", "list")
 	prints("tickets", "close", "203.0.113.7", "--note", "looked at it")
 	prints("alerts", "list")
@@ -64,7 +75,7 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	prints("account", "address", "remove", "1", "BTC", to)
 	for _, args := range [][]string{{"asset", "add", "ETH"}, {"asset", "list"}, {"market", "list"}, {"market", "halt", "BTCUSDT"}, {"market", "resume", "BTCUSDT"},
 		{"market", "auction", "BTCUSDT"}, {"market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--price-max", "9", "--qty-max", "9"},
-		{"account", "freeze", "1"}, {"account", "thaw", "1"}, {"account", "fees", "1"}, {"account", "adjust", "1", "1", "BTC"}, {"exchange", "deposits", "DEPOSITS-1"},
+		{"account", "freeze", "1"}, {"account", "thaw", "1"}, {"account", "fees", "1", "--default"}, {"account", "adjust", "1", "1", "BTC"}, {"exchange", "deposits", "DEPOSITS-1"},
 		{"snapshot"}, {"journal", "verify"}, {"journal", "replay"}} {
 		prints(args...)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -122,40 +121,6 @@ func runJournalReplay(a *app, to uint64) error {
 	a.Say("%d commands in %d frames replayed, up to command %d", done.Commands, done.Frames, state.Seq())
 	_, err = fmt.Fprintf(a.Out, "%x\n", hash)
 	return err
-}
-
-func newWithdrawalsCmd(a *app) *cobra.Command {
-	list := &cobra.Command{Use: "list [ACCOUNT]", Short: "List the withdrawals that wait for the treasury, or all of an account",
-		Long:    "A withdrawal that a customer asked for is on hold, and waits, until the treasury pays it or gives it back.",
-		Example: "  exchanged withdrawals list --data /srv/coldsign\n  exchanged withdrawals list 17 --data /srv/coldsign",
-		Args:    command.Arguments(0, 1), RunE: func(_ *cobra.Command, args []string) error { return runWithdrawals(a, args) }}
-	return command.Group("withdrawals", "What customers asked to have paid out", list)
-}
-
-func runWithdrawals(a *app, args []string) error {
-	n, err := exchange.Account(0), error(nil)
-	if len(args) > 0 {
-		n, err = number(args[0])
-	}
-	if err != nil {
-		return err
-	}
-	client, _, err := a.engineNow()
-	if err != nil {
-		return err
-	}
-	list, err := client.Withdrawals(context.Background(), uint64(n))
-	if err != nil {
-		return explained(err)
-	}
-	if a.json {
-		return a.JSON(admin.SchemaWithdrawals, withoutSchema(list))
-	}
-	rows := [][]string{}
-	for _, w := range list.Withdrawals {
-		rows = append(rows, []string{strconv.FormatUint(w.Number, 10), strconv.FormatUint(w.Account, 10), w.Amount.Value + " " + w.Amount.Asset, w.Address, w.State})
-	}
-	return console.Table(a.Out, []string{"NUMBER", "ACCOUNT", "AMOUNT", "ADDRESS", "STATE"}, rows)
 }
 
 // runExchangeRoster proposes the roster that an exchange begins with: it is applied at once, because nobody could approve it.

@@ -53,6 +53,9 @@ func newMarketCmd(a *app) *cobra.Command {
 	f.IntVar(&o.ordersMax, "orders-max", 200, "open orders of one account at most")
 	f.BoolVar(&o.closed, "auction", false, "open it with an auction: limit orders collect until it is resumed")
 	f.StringVar(&o.note, "note", "", "why, in a few words; people read it when they approve")
+	_ = add.RegisterFlagCompletionFunc("base", a.completes(assetSymbols))
+	_ = add.RegisterFlagCompletionFunc("quote", a.completes(assetSymbols))
+	add.ValidArgsFunction = a.completes(marketSymbols)
 	list := &cobra.Command{Use: "list", Short: "List the markets", Example: "  exchanged market list --data /srv/coldsign", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runMarketList(a) }}
 	return command.Group("market", "Markets of the exchange", add, list,
@@ -66,6 +69,7 @@ func stateCmd(a *app, verb, short string, state exchange.MarketState) *cobra.Com
 	cmd := &cobra.Command{Use: verb + " SYMBOL", Short: short, Long: short + "." + twoPeople, Example: "  exchanged market " + verb + " BTCUSDT --data /srv/coldsign",
 		Args: command.Arguments(1, 1), RunE: func(_ *cobra.Command, args []string) error { return runMarketState(a, args[0], state, note) }}
 	cmd.Flags().StringVar(&note, "note", "", "why, in a few words")
+	cmd.ValidArgsFunction = a.completes(marketSymbols)
 	return cmd
 }
 

@@ -125,7 +125,7 @@ func runDaemon(ctx context.Context, a *app, log *slog.Logger) error {
 func (d *daemon) serve(ctx context.Context, a *app) error {
 	server := &admin.Server{Views: desk{d}, TopUps: desk{d}, Bundles: desk{d}, Plans: desk{d}, Changes: desk{d}, Staff: d.folder, Log: d.log, Now: d.now}
 	if d.exchange != nil {
-		server.Exchange, server.Customers, server.Engine = d.exchange, d.exchange, d.exchange
+		server.Exchange, server.Customers, server.Engine, server.Funds = d.exchange, d.exchange, d.exchange, d.exchange
 	}
 	authority, errCA := console.ReadFile(d.folder.path("tls", "ca.crt"), keyMax)
 	cert, errCert := console.ReadFile(d.folder.path("tls", "server.crt"), keyMax)

@@ -404,7 +404,12 @@ func asks(subject string, q exchange.Question) bool {
 	case "qry.limits":
 		return q.Unbans != nil
 	case "qry.gateway":
-		return q.Accounts == nil && q.Tickets == nil && (q.Withdraws == nil || q.Withdraws.Account != 0)
+		for _, of := range []*exchange.HistoryQuestion{q.Deposits, q.Withdraws, q.Addresses} {
+			if of != nil && of.Everybodys() {
+				return false
+			}
+		}
+		return q.Accounts == nil && q.Tickets == nil
 	case "qry.admin":
 		return q.Key == nil
 	case "qry.wallet":

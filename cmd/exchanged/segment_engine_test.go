@@ -7,11 +7,26 @@ import (
 
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/engine"
+	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
 // A write that failed because the database server was restarted ended the whole exchange: its exit code was that of a
 // refusal, which the supervisor takes for final.
+// A gateway that fell asks about one customer at a time: nothing that lists, or finds, those of others.
+func TestAGatewayMayNotAskBeyondOneAccount(t *testing.T) {
+	for _, h := range []exchange.HistoryQuestion{{}, {Account: 7, Number: 1}, {Account: 7, Output: "00:1"}} {
+		for _, q := range []exchange.Question{{Deposits: &h}, {Withdraws: &h}, {Addresses: &h}} {
+			if asks("qry.gateway", q) || asks("qry.public", q) || !asks("qry.admin", q) {
+				t.Errorf("%+v", h)
+			}
+		}
+	}
+	if own := (exchange.HistoryQuestion{Account: 7}); !asks("qry.gateway", exchange.Question{Deposits: &own}) {
+		t.Error("a customer's own deposits are refused")
+	}
+}
+
 func TestAnEngineIsStartedAgainAfterAWriteThatFailedAndNotBesideAnother(t *testing.T) {
 	lost := fmt.Errorf("%w: %w", spend.Refuse("journal-write-failed", "after command 7", "a durable write", "an error", "start the engine again"), errors.New("57P01"))
 	taken := fmt.Errorf("%w: %w", engine.ErrSuperseded, spend.Refuse("journal-superseded", "after command 7", "one engine", "two", "end one"))

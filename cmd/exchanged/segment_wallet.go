@@ -22,8 +22,9 @@ func (s *site) openTreasury(ctx context.Context) (work, error) {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.alerts = s.alerts
-	d.exchange = &exchangeDesk{folder: s.folder, roster: d.roster, conn: staff, admin: bus.NewBatcher(staff, "cmd.admin", bus.BatchOptions{}),
+	desk := &exchangeDesk{folder: s.folder, roster: d.roster, conn: staff, admin: bus.NewBatcher(staff, "cmd.admin", bus.BatchOptions{}),
 		files: s.config.network.IsTest(), log: s.log.With("segment", "admin"), now: s.app.Now, note: d.records.Note}
+	d.exchange = desk
 	works := []work{func(ctx context.Context) error { return d.serve(ctx, s.app) }}
 	if s.config.Exchange.Deposits.Wallet == "" {
 		return s.ending(works, d, staff), nil
@@ -39,6 +40,7 @@ func (s *site) openTreasury(ctx context.Context) (work, error) {
 		conn.Close()
 		return nil, errors.Join(err, d.store.Close())
 	}
+	desk.deposits = deposits
 	return s.ending(append(works, deposits.run(s.config.Poll)), d, staff, conn), nil
 }
 

@@ -16,7 +16,6 @@ const (
 	SchemaAccount     = "coldsign.account/v1"
 	SchemaAccounts    = "coldsign.accounts/v1"
 	SchemaKey         = "coldsign.api-key/v1"
-	SchemaWithdrawals = "coldsign.withdrawals/v1"
 	SchemaOperation   = "coldsign.operation/v1"
 	SchemaTickets     = "coldsign.tickets/v1"
 	SchemaTicketClose = "coldsign.ticket-close/v1"
@@ -150,23 +149,6 @@ type AddressChanging struct {
 	Remove  bool   `json:"remove"`
 }
 
-// Withdrawals lists withdrawals.
-type Withdrawals struct {
-	Schema      string       `json:"schema"`
-	Withdrawals []Withdrawal `json:"withdrawals"`
-}
-
-// Withdrawal is one request of a customer.
-type Withdrawal struct {
-	Number  uint64    `json:"number"`
-	Account uint64    `json:"account"`
-	Amount  Amount    `json:"amount"` // with the fee
-	Address string    `json:"address"`
-	State   string    `json:"state"` // held, settled, cancelled
-	TxID    string    `json:"txid,omitempty"`
-	Created time.Time `json:"created_at"`
-}
-
 // Operating asks the engine's segment for something that changes nothing: verify or snapshot.
 type Operating struct {
 	Kind string `json:"kind"`
@@ -198,12 +180,12 @@ type CustomerDesk interface {
 	AddKey(ctx context.Context, by Actor, account uint64, k KeyAdding) (Key, error)
 	RevokeKey(ctx context.Context, by Actor, account uint64, key string) (Key, error)
 	ChangeAddress(ctx context.Context, by Actor, account uint64, c AddressChanging) error
+	EnrolAccount(ctx context.Context, by Actor, account uint64) (Enrolment, error)
 }
 
 // EngineDesk looks at the engine.
 type EngineDesk interface {
 	Engine(ctx context.Context) (EngineStatus, error)
-	Withdrawals(ctx context.Context, account uint64) ([]Withdrawal, error)
 	Tickets(ctx context.Context) (Tickets, error)
 	CloseTicket(ctx context.Context, by Actor, ticket, note string) (Closing, error)
 	Operate(ctx context.Context, by Actor, kind string) (Operation, error)
@@ -221,7 +203,10 @@ func (s *Server) exchangeRoutes() map[string]route {
 		"POST /v1/changes/{id}/approvals":          s.approveChange,
 		"GET /v1/engine":                           s.engine,
 		"POST /v1/operations":                      s.operate,
+		"GET /v1/deposits":                         s.deposits,
+		"GET /v1/deposits/{output}":                s.deposit,
 		"GET /v1/withdrawals":                      s.withdrawals,
+		"GET /v1/withdrawals/{number}":             s.withdrawal,
 		"GET /v1/tickets":                          s.tickets,
 		"POST /v1/tickets/{ticket}/close":          s.closeTicket,
 		"GET /v1/accounts":                         s.accounts,
@@ -229,6 +214,7 @@ func (s *Server) exchangeRoutes() map[string]route {
 		"POST /v1/accounts/{id}/keys":              s.addKey,
 		"POST /v1/accounts/{id}/keys/{key}/revoke": s.revokeKey,
 		"POST /v1/accounts/{id}/addresses":         s.changeAddress,
+		"POST /v1/accounts/{id}/enrolment":         s.enrolAccount,
 	}
 }
 
@@ -276,18 +262,6 @@ func (s *Server) operate(r *http.Request, by Actor) (any, error) {
 	done, err := s.Engine.Operate(r.Context(), by, o.Kind)
 	done.Schema, done.Kind = SchemaOperation, o.Kind
 	return done, err
-}
-
-func (s *Server) withdrawals(r *http.Request, _ Actor) (any, error) {
-	account, err := uint64(0), error(nil)
-	if text := r.URL.Query().Get("account"); text != "0" {
-		account, err = accountNumber(text)
-	}
-	if err != nil {
-		return nil, err
-	}
-	list, err := s.Engine.Withdrawals(r.Context(), account)
-	return Withdrawals{SchemaWithdrawals, list}, err
 }
 
 func (s *Server) accounts(r *http.Request, _ Actor) (any, error) {
@@ -382,11 +356,6 @@ func (c *Client) Engine(ctx context.Context) (out EngineStatus, err error) {
 // Operate asks for a verification or a snapshot.
 func (c *Client) Operate(ctx context.Context, kind string) (out Operation, err error) {
 	return out, c.post(ctx, "/v1/operations", Operating{kind}, &out)
-}
-
-// Withdrawals lists those of an account; of account zero, all that wait.
-func (c *Client) Withdrawals(ctx context.Context, account uint64) (out Withdrawals, err error) {
-	return out, c.get(ctx, "/v1/withdrawals?account="+strconv.FormatUint(account, 10), &out)
 }
 
 // Accounts lists accounts.

@@ -28,6 +28,9 @@ func (d *desk) Accounts(context.Context) ([]Account, error) { return []Account{{
 func (d *desk) OpenAccount(_ context.Context, by Actor, o AccountOpening) (Account, error) {
 	return Account{ID: 1, Name: o.Name}, d.note(by)
 }
+func (d *desk) EnrolAccount(_ context.Context, by Actor, account uint64) (Enrolment, error) {
+	return Enrolment{Account: account, Code: by.Person}, nil
+}
 func (d *desk) AddKey(_ context.Context, by Actor, account uint64, k KeyAdding) (Key, error) {
 	return Key{Account: account, Key: k.Label}, d.note(by)
 }
@@ -40,6 +43,15 @@ func (d *desk) ChangeAddress(_ context.Context, by Actor, _ uint64, _ AddressCha
 func (d *desk) Engine(context.Context) (EngineStatus, error) { return EngineStatus{Seq: 9}, d.fail }
 func (d *desk) Withdrawals(_ context.Context, account uint64) ([]Withdrawal, error) {
 	return []Withdrawal{{Account: account}}, d.fail
+}
+func (d *desk) Withdrawal(_ context.Context, number uint64) (Withdrawal, error) {
+	return Withdrawal{Number: number}, d.fail
+}
+func (d *desk) Deposits(_ context.Context, q DepositQuery) ([]Deposit, error) {
+	if q.Output == strings.Repeat("00", 32)+":1" {
+		return nil, d.fail
+	}
+	return []Deposit{{Account: q.Account, Address: q.Asset + q.State, TxID: q.Output}}, d.fail
 }
 func (d *desk) Tickets(context.Context) (Tickets, error) {
 	return Tickets{Tickets: []Ticket{{Number: 3}}, Addresses: []Closing{}}, d.fail
@@ -59,7 +71,7 @@ func exchangeHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &Server{Views: h.desk, TopUps: h.desk, Bundles: h.desk, Plans: h.desk, Changes: h.desk, Exchange: h.desk, Customers: h.desk, Engine: h.desk, Staff: h.staff,
+	server := &Server{Views: h.desk, TopUps: h.desk, Bundles: h.desk, Plans: h.desk, Changes: h.desk, Exchange: h.desk, Customers: h.desk, Engine: h.desk, Funds: h.desk, Staff: h.staff,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: h.clock}
 	config, err := server.TLS(h.authority.CertPEM(), cert, key)
 	if err != nil {
@@ -103,6 +115,10 @@ func TestEveryEndpointOfAnExchangeAnswersAnEnrolledPerson(t *testing.T) {
 			t.Errorf("withdrawals: %+v, %v", w, err)
 		}
 	}
+	if w, err := c.Withdrawal(ctx, 9); err != nil || w.Number != 9 || w.Schema != SchemaWithdrawal {
+		t.Errorf("withdrawal: %+v, %v", w, err)
+	}
+	h.deposits(c)
 	if l, err := c.Tickets(ctx); err != nil || len(l.Tickets) != 1 || l.Tickets[0].Number != 3 || l.Schema != SchemaTickets {
 		t.Errorf("tickets: %+v, %v", l, err)
 	}
@@ -125,6 +141,9 @@ func TestEveryEndpointOfAnExchangeAnswersAnEnrolledPerson(t *testing.T) {
 		t.Errorf("address: %+v, %v", a, err)
 	}
 	var problem *Problem
+	if e, err := c.EnrolAccount(ctx, 7); err != nil || e.Account != 7 || e.Code == "" || e.Schema != SchemaEnrolment {
+		t.Error(e, err)
+	}
 	if _, err := c.AddKey(ctx, 0, KeyAdding{}); !errors.As(err, &problem) || problem.Code != "account-malformed" {
 		t.Errorf("account zero: %v", err)
 	}
@@ -187,5 +206,29 @@ func TestNumbersOfAChangeAreNamed(t *testing.T) {
 		if got := NameChange(i, catalogue); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// deposits asks the endpoints of deposits.
+func (h *house) deposits(c *Client) {
+	h.t.Helper()
+	ctx := context.Background()
+	if l, err := c.Deposits(ctx, DepositQuery{Account: 7, Asset: "BTC", State: DepositCredited}); err != nil || len(l.Deposits) != 1 || l.Deposits[0].Account != 7 ||
+		l.Deposits[0].Address != "BTC"+DepositCredited || l.Schema != SchemaDeposits {
+		h.t.Errorf("deposits: %+v, %v", l, err)
+	}
+	output := strings.Repeat("0f", 32) + ":0"
+	if one, err := c.Deposit(ctx, output); err != nil || one.TxID != output || one.Schema != SchemaDeposit {
+		h.t.Errorf("deposit: %+v, %v", one, err)
+	}
+	var problem *Problem
+	for wrong, code := range map[string]string{strings.Repeat("00", 32) + ":1": "not-found", strings.Repeat("0F", 32) + ":0": "output-malformed", strings.Repeat("0f", 32): "output-malformed",
+		strings.Repeat("0f", 32) + ":01": "output-malformed", strings.Repeat("0f", 32) + ":-1": "output-malformed"} {
+		if _, err := c.Deposit(ctx, wrong); !errors.As(err, &problem) || problem.Code != code {
+			h.t.Errorf("%s: %v", wrong, err)
+		}
+	}
+	if _, err := c.Deposits(ctx, DepositQuery{State: "lost"}); !errors.As(err, &problem) || problem.Code != "state-unknown" {
+		h.t.Errorf("a state that nothing has: %v", err)
 	}
 }

@@ -74,6 +74,7 @@ type Server struct {
 	Exchange  ExchangeDesk
 	Customers CustomerDesk
 	Engine    EngineDesk
+	Funds     FundsDesk
 }
 
 // CheckListen refuses an address that is not a literal loopback or private IP with a port: the staff API has no

@@ -41,6 +41,12 @@ func (s *State) Answer(q exchange.Question) (exchange.Answer, bool) {
 		s.keyAnswer(q.Key.Key, &a)
 	case q.Security != nil:
 		s.security(q.Security, &a)
+	case q.Withdraws != nil && q.Withdraws.Number != 0:
+		w, waits := s.waiting[q.Withdraws.Number]
+		if !waits {
+			return a, false
+		}
+		a.Withdraws = append(a.Withdraws, *w)
 	case q.Withdraws != nil && q.Withdraws.Account == 0:
 		s.held(q.Withdraws, &a)
 	case q.Status != nil:

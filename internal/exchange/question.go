@@ -74,7 +74,8 @@ type KeyQuestion struct {
 }
 
 // HistoryQuestion asks for records of an account, newest first. Withdrawals of account zero are those of all accounts
-// that wait for the treasury, oldest first.
+// that wait for the treasury, oldest first; deposits of account zero those of all accounts. With Number it is one record
+// of whatever account; only operators and the wallet may ask that.
 type HistoryQuestion struct {
 	Account Account `cbor:"1,keyasint"`
 	Asset   Asset   `cbor:"2,keyasint"` // zero: all
@@ -83,7 +84,12 @@ type HistoryQuestion struct {
 	Offset  int     `cbor:"5,keyasint"`
 	Limit   int     `cbor:"6,keyasint"`
 	Client  string  `cbor:"7,keyasint"`
+	Number  uint64  `cbor:"8,keyasint,omitempty"` // of a deposit or a withdrawal; of an address: its index plus one
+	Output  string  `cbor:"9,keyasint,omitempty"` // of a deposit: its transaction, a colon, and the output's place
 }
+
+// Everybodys reports whether it asks beyond one account.
+func (q *HistoryQuestion) Everybodys() bool { return q.Account == 0 || q.Number != 0 || q.Output != "" }
 
 // CandlesQuestion asks for candles of a market, oldest first.
 type CandlesQuestion struct {

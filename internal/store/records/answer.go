@@ -3,7 +3,10 @@ package records
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/coldsign/coldsign/internal/exchange"
 )
@@ -215,13 +218,19 @@ func (a *answer) book(id exchange.Account, asset exchange.Asset) error {
 }
 
 const (
-	depositsOf = `SELECT number, account, asset, amount, txid, output, address, height, at FROM deposits
-	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND at >= $3 AND at <= $4 ORDER BY number DESC LIMIT $5 OFFSET $6`
-	withdrawalsOf = `SELECT number, account, asset, amount, fee, address, client, state, txid, reason, created, changed FROM withdrawals
-	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND created >= $3 AND created <= $4 AND (client = $5 OR $5 = '') ORDER BY number DESC LIMIT $6 OFFSET $7`
-	ticketsOf = `SELECT number, account, name, why, at FROM tickets
+	depositColumns = `SELECT number, account, asset, amount, txid, output, address, height, at FROM deposits `
+	depositsOf     = depositColumns + `WHERE account = $1 AND (asset = $2 OR $2 = 0) AND at >= $3 AND at <= $4 ORDER BY number DESC LIMIT $5 OFFSET $6`
+	depositsOfAll  = depositColumns + `WHERE (asset = $1 OR $1 = 0) AND at >= $2 AND at <= $3 ORDER BY number DESC LIMIT $4 OFFSET $5`
+	depositNumber  = depositColumns + `WHERE number = $1`
+	depositOutputs = depositColumns + `WHERE output = $1 ORDER BY number DESC`
+
+	withdrawalColumns = `SELECT number, account, asset, amount, fee, address, client, state, txid, reason, created, changed FROM withdrawals `
+	withdrawalNumber  = withdrawalColumns + `WHERE number = $1`
+	withdrawalsOf     = withdrawalColumns + `WHERE account = $1 AND (asset = $2 OR $2 = 0) AND created >= $3 AND created <= $4 AND (client = $5 OR $5 = '') ORDER BY number DESC LIMIT $6 OFFSET $7`
+	ticketsOf         = `SELECT number, account, name, why, at FROM tickets
 	WHERE (account = $1 OR $1 = 0) AND at >= $2 AND at <= $3 ORDER BY number DESC LIMIT $4 OFFSET $5`
 	changesSince       = `SELECT serial, intent, at FROM changes WHERE at >= $1 AND at <= $2 ORDER BY serial DESC`
+	depositAddressAt   = `SELECT asset, place, account, address, at FROM deposit_addresses WHERE asset = $1 AND place = $2`
 	depositAddressesOf = `SELECT asset, place, account, address, at FROM deposit_addresses
 	WHERE account = $1 AND (asset = $2 OR $2 = 0) AND at >= $3 AND at <= $4 ORDER BY at DESC, asset, place DESC LIMIT $5 OFFSET $6`
 )
@@ -236,8 +245,7 @@ func bounds(q *exchange.HistoryQuestion) (since, until int64, limit, offset int)
 }
 
 func (a *answer) deposits(q *exchange.HistoryQuestion) error {
-	since, until, limit, offset := bounds(q)
-	rows, err := a.tx.QueryContext(a.ctx, depositsOf, int64(q.Account), int64(q.Asset), since, until, limit, offset)
+	rows, err := a.depositRows(q)
 	return each(rows, err, func() error {
 		var d exchange.DepositInfo
 		var txid, address []byte
@@ -249,14 +257,40 @@ func (a *answer) deposits(q *exchange.HistoryQuestion) error {
 			address, err = a.seal.open(field("deposits.address", d.Number), address)
 		}
 		d.TxID, d.Address = string(txid), string(address)
-		a.Deposits = append(a.Deposits, d)
+		if q.Output == "" || q.Output == fmt.Sprintf("%s:%d", d.TxID, d.Output) {
+			a.Deposits = append(a.Deposits, d)
+		}
 		return err
 	})
 }
 
+// depositRows finds the rows of a question. Transactions are sealed, so one that is asked for by its output is looked
+// for among all that have the output's place.
+func (a *answer) depositRows(q *exchange.HistoryQuestion) (*sql.Rows, error) {
+	since, until, limit, offset := bounds(q)
+	switch _, place, named := strings.Cut(q.Output, ":"); {
+	case q.Number != 0:
+		return a.tx.QueryContext(a.ctx, depositNumber, int64(q.Number))
+	case named:
+		n, err := strconv.ParseUint(place, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("records: output %q: %w", q.Output, err)
+		}
+		return a.tx.QueryContext(a.ctx, depositOutputs, int64(n))
+	case q.Account == 0:
+		return a.tx.QueryContext(a.ctx, depositsOfAll, int64(q.Asset), since, until, limit, offset)
+	}
+	return a.tx.QueryContext(a.ctx, depositsOf, int64(q.Account), int64(q.Asset), since, until, limit, offset)
+}
+
 func (a *answer) withdrawals(q *exchange.HistoryQuestion) error {
 	since, until, limit, offset := bounds(q)
-	rows, err := a.tx.QueryContext(a.ctx, withdrawalsOf, int64(q.Account), int64(q.Asset), since, until, q.Client, limit, offset)
+	rows, err := (*sql.Rows)(nil), error(nil)
+	if q.Number != 0 {
+		rows, err = a.tx.QueryContext(a.ctx, withdrawalNumber, int64(q.Number))
+	} else {
+		rows, err = a.tx.QueryContext(a.ctx, withdrawalsOf, int64(q.Account), int64(q.Asset), since, until, q.Client, limit, offset)
+	}
 	return each(rows, err, func() error {
 		var w exchange.WithdrawalInfo
 		var txid, address, reason []byte
@@ -323,7 +357,12 @@ func (a *answer) unbans(q *exchange.HistoryQuestion) error {
 // addresses answers with the account's deposit addresses, newest first, and its withdrawal book.
 func (a *answer) addresses(q *exchange.HistoryQuestion) error {
 	since, until, limit, offset := bounds(q)
-	rows, err := a.tx.QueryContext(a.ctx, depositAddressesOf, int64(q.Account), int64(q.Asset), since, until, limit, offset)
+	rows, err := (*sql.Rows)(nil), error(nil)
+	if q.Number != 0 {
+		rows, err = a.tx.QueryContext(a.ctx, depositAddressAt, int64(q.Asset), int64(q.Number-1))
+	} else {
+		rows, err = a.tx.QueryContext(a.ctx, depositAddressesOf, int64(q.Account), int64(q.Asset), since, until, limit, offset)
+	}
 	err = each(rows, err, func() error {
 		var d exchange.DepositAddressInfo
 		var address []byte
