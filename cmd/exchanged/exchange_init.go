@@ -19,7 +19,6 @@ import (
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/engine"
-	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
@@ -31,7 +30,7 @@ import (
 //	exchange/engine/store.key   seals journal, records and snapshots, 0600
 //	exchange/engine/kek.key     seals customers' secrets, 0600
 //	exchange/gateway/listen.key seals listen keys, which all gateways take, 0600
-//	exchange/engine/rules       delays of withdrawals; they belong to the journal's beginning and never change
+//	exchange/engine/rules       delays of withdrawals and rules of passkeys; they belong to the journal's beginning and never change
 //	exchange/engine/journal/    records/  snapshots/
 //	exchange/wallet/deposits    how far deposits are credited
 //	exchange/gateway/bans       who sent too many requests, where the gateway counts for itself, 0600
@@ -62,7 +61,7 @@ func newExchangeCmd(a *app) *cobra.Command {
 }
 
 func newExchangeInitCmd(a *app) *cobra.Command {
-	var delay time.Duration
+	var begin beginning
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make the exchange's keys in a folder that has none",
@@ -75,7 +74,7 @@ func newExchangeInitCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := makeExchange(at, c.network, delay); err != nil {
+			if err := makeExchange(at, c.network, begin); err != nil {
 				return err
 			}
 			if a.json {
@@ -86,22 +85,12 @@ func newExchangeInitCmd(a *app) *cobra.Command {
 			return err
 		},
 	}
-	delayFlag(cmd, &delay)
+	begin.flags(cmd)
 	return cmd
 }
 
 // delayMin is the shortest cool-down where coins are worth something.
 const delayMin = time.Hour
-
-func delayFlag(cmd *cobra.Command, delay *time.Duration) {
-	cmd.Flags().DurationVar(delay, "cool-down", 24*time.Hour, "until a new withdrawal address or key counts; fixed for ever, at least 1h on mainnet")
-}
-
-// rulesFile is what belongs to the journal's beginning: replaying it under other rules would give another history.
-type rulesFile struct {
-	AddressDelay int64 `json:"address_delay_ms"`
-	KeyDelay     int64 `json:"key_delay_ms"`
-}
 
 // stateOptions are what every replay of this folder's journal needs.
 func (f folder) stateOptions() (engine.StateOptions, *accounts.Sealer, error) {
@@ -120,11 +109,11 @@ func (f folder) stateOptions() (engine.StateOptions, *accounts.Sealer, error) {
 	var r rulesFile
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil || r.AddressDelay < 0 || r.KeyDelay < 0 {
+	err = d.Decode(&r)
+	rules, valid := r.rules()
+	if err != nil || !valid {
 		return engine.StateOptions{}, nil, fmt.Errorf("%s is not what init wrote; bring it back from a backup", f.path(exchangeDir, "engine", "rules"))
 	}
-	rules := accounts.DefaultRules()
-	rules.AddressDelay, rules.KeyDelay = exchange.Millis(r.AddressDelay), exchange.Millis(r.KeyDelay)
 	return engine.StateOptions{Rules: rules, Opener: sealer}, sealer, nil
 }
 
@@ -155,9 +144,10 @@ func newExchangeNatsCmd(a *app) *cobra.Command {
 }
 
 // makeExchange makes folders and keys. It writes the users last: without that file the keys are not used.
-func makeExchange(at folder, network spend.Network, delay time.Duration) error {
-	if delay < 0 || delay < delayMin && !network.IsTest() {
-		return console.Fail(console.Usage, fmt.Errorf("--cool-down %s is too short for %s, at least %s", delay, network, delayMin))
+func makeExchange(at folder, network spend.Network, begin beginning) error {
+	first, err := begin.rules(network)
+	if err != nil {
+		return err
 	}
 	if _, err := os.Lstat(at.path(exchangeDir)); err == nil {
 		return console.Fail(console.Failed, fmt.Errorf("%s is there already; nothing was changed", at.path(exchangeDir)))
@@ -190,7 +180,7 @@ func makeExchange(at folder, network spend.Network, delay time.Duration) error {
 		}
 		files = append(files, keyFile{at.path(exchangeDir, name), []byte(hex.EncodeToString(key[:]) + "\n"), 0o600})
 	}
-	rules, err := json.Marshal(rulesFile{delay.Milliseconds(), delay.Milliseconds()})
+	rules, err := json.Marshal(rulesFileOf(first))
 	if err != nil {
 		return err
 	}

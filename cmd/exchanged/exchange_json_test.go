@@ -52,6 +52,7 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	b.mustChange("account", "adjust", "1", "10", "BTC")
 	prints("account", "create", "two")
 	prints("account", "list")
+	prints("account", "enrol", "2")
 	prints("account", "key", "add", "1")
 	documented(b.mustCommand("account", "key", "add", "1", "--kind", "ed25519", "--public", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "--json"))
 	prints("account", "key", "revoke", "1", customer.key)
@@ -75,7 +76,7 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	prints("account", "address", "remove", "1", "BTC", to)
 	for _, args := range [][]string{{"asset", "add", "ETH"}, {"asset", "list"}, {"market", "list"}, {"market", "halt", "BTCUSDT"}, {"market", "resume", "BTCUSDT"},
 		{"market", "auction", "BTCUSDT"}, {"market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--price-max", "9", "--qty-max", "9"},
-		{"account", "freeze", "1"}, {"account", "thaw", "1"}, {"account", "fees", "1", "--default"}, {"account", "adjust", "1", "1", "BTC"}, {"exchange", "deposits", "DEPOSITS-1"},
+		{"account", "freeze", "1"}, {"account", "thaw", "1"}, {"account", "reset", "2"}, {"account", "fees", "1", "--default"}, {"account", "adjust", "1", "1", "BTC"}, {"exchange", "deposits", "DEPOSITS-1"},
 		{"snapshot"}, {"journal", "verify"}, {"journal", "replay"}} {
 		prints(args...)
 	}

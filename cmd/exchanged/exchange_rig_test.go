@@ -41,7 +41,7 @@ type bourse struct {
 func newBourse(t *testing.T) *bourse {
 	t.Helper()
 	b := &bourse{rig: &rig{t: t, dir: filepath.Join(t.TempDir(), "data"), chain: &chain{}, time: time.Now(), people: map[string]ssh.Signer{}}, chainOf: newChainOf()}
-	b.mustCommand("init", "--network", "regtest", "--listen", "127.0.0.1:0", "--exchange", "--cool-down", "0s")
+	b.mustCommand("init", "--network", "regtest", "--listen", "127.0.0.1:0", "--exchange", "--cool-down", "0s", "--second-factor", "either")
 	b.configure(`listen: "127.0.0.1:8080"`, `listen: "127.0.0.1:0"`)
 	b.configure(`internal: "127.0.0.1:9080"`, `internal: "127.0.0.1:0"`)
 	b.configure("poll: 1s", "poll: 50ms")

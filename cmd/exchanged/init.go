@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
@@ -28,7 +27,7 @@ type initOptions struct {
 	nodeURL, nodeCredential string
 	hosts                   []string
 	exchange                bool
-	delay                   time.Duration
+	beginning
 }
 
 func newInitCmd(a *app) *cobra.Command {
@@ -51,7 +50,7 @@ func newInitCmd(a *app) *cobra.Command {
 	flags.StringVar(&o.nodeURL, "node-url", "http://127.0.0.1:8332", "RPC address of the Bitcoin node")
 	flags.StringVar(&o.nodeCredential, "node-credentials", "node.credentials", "file with one line user:password for the node, relative to the folder")
 	flags.BoolVar(&o.exchange, "exchange", false, "make the keys of an exchange too, and its section in the configuration")
-	delayFlag(cmd, &o.delay)
+	o.beginning.flags(cmd)
 	return cmd
 }
 
@@ -75,7 +74,7 @@ func runInit(a *app, o initOptions) error {
 	}
 	config := configFor(o)
 	if o.exchange {
-		if err := makeExchange(at, network, o.delay); err != nil {
+		if err := makeExchange(at, network, o.beginning); err != nil {
 			return err
 		}
 		config += exchangeSection

@@ -343,11 +343,11 @@ func (c exchangeConfig) classes() map[string]subjectClass {
 	return map[string]subjectClass{
 		c.orderSubject(): {"gateway", []exchange.Kind{exchange.Place, exchange.Cancel, exchange.CancelAll, exchange.Replace, exchange.Amend}},
 		"cmd.withdraw":   {"gateway", []exchange.Kind{exchange.WithdrawRequest}},
-		"cmd.account":    {"gateway", []exchange.Kind{exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign}},
+		"cmd.account":    {"gateway", []exchange.Kind{exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign, exchange.PasskeyEnrol, exchange.Approve}},
 		"cmd.deposit":    {"wallet", []exchange.Kind{exchange.Deposit}},
 		"cmd.settle":     {"wallet", []exchange.Kind{exchange.WithdrawSettle, exchange.WithdrawRelease}},
 		"cmd.admin": {"admin", []exchange.Kind{exchange.Adjust, exchange.Change, exchange.AccountOpen, exchange.KeyAdd, exchange.KeyRevoke,
-			exchange.AddressAdd, exchange.AddressRemove}},
+			exchange.AddressAdd, exchange.AddressRemove, exchange.PasskeyOffer}},
 	}
 }
 
@@ -427,6 +427,13 @@ func (e *engineSegment) question(subject string) bus.Handler {
 		}
 		if !asks(subject, q) {
 			return exchange.EncodeBody(exchange.Answer{Code: exchange.NotAllowed})
+		}
+		if q.Seal != nil && subject == "qry.gateway" {
+			a, err := e.sealForGateway(q.Seal)
+			if err != nil {
+				return nil, err
+			}
+			return exchange.EncodeBody(a)
 		}
 		a, live, err := e.runner.Ask(ctx, q)
 		if err != nil {

@@ -48,7 +48,8 @@ func (e *busEngine) lane(kind exchange.Kind) *bus.Batcher {
 	switch kind {
 	case exchange.WithdrawRequest:
 		return e.withdraws
-	case exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign:
+	case exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign, exchange.PasskeyEnrol,
+		exchange.Approve:
 		return e.books
 	}
 	return e.orders

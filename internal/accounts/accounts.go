@@ -51,6 +51,9 @@ func (r Rules) valid() bool {
 	return r.AddressDelay >= 0 && r.KeyDelay >= 0 && r.WithdrawalsMax > 0 && r.WithdrawalsMax <= 10_000 && r.AttemptsMax > 0 && r.validPasskeys()
 }
 
+// Valid reports whether the rules are ones that a book can go by.
+func (r Rules) Valid() bool { return r.valid() }
+
 // Opener opens what a Sealer sealed. The engine's segment alone has one.
 type Opener interface {
 	Open(account exchange.Account, name string, sealed []byte) ([]byte, error)

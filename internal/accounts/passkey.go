@@ -387,7 +387,7 @@ func (b *Book) Passkeys(id exchange.Account) []exchange.PasskeyInfo {
 
 // Security returns the rules of passkeys.
 func (b *Book) Security() exchange.SecurityInfo {
-	info := exchange.SecurityInfo{RP: b.rules.PasskeyRP, Required: b.rules.PasskeyRequired}
+	info := exchange.SecurityInfo{RP: b.rules.PasskeyRP, Required: b.rules.PasskeyRequired, EnrolLife: b.rules.EnrolLife}
 	if info.RP != "" {
 		info.Origins = strings.Split(b.rules.PasskeyOrigins, " ")
 	}

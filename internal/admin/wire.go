@@ -37,6 +37,7 @@
 //	POST /v1/accounts/{id}/keys KeyAdding Key        the secret is in this reply alone
 //	POST /v1/accounts/{id}/keys/{key}/revoke Key
 //	POST /v1/accounts/{id}/addresses AddressChanging Account
+//	POST /v1/accounts/{id}/enrolment      Enrolment  the code is in this reply alone
 //	GET  /v1/withdrawals?account=N        Withdrawals
 //	POST /v1/operations         Operating Operation
 //

@@ -68,9 +68,10 @@ type SecurityQuestion struct {
 
 // SecurityInfo are the rules of passkeys.
 type SecurityInfo struct {
-	RP       string   `cbor:"1,keyasint"` // the name that passkeys are bound to; empty: there are none
-	Origins  []string `cbor:"2,keyasint"`
-	Required bool     `cbor:"3,keyasint"` // withdrawal keys and addresses need one
+	RP        string   `cbor:"1,keyasint"` // the name that passkeys are bound to; empty: there are none
+	Origins   []string `cbor:"2,keyasint"`
+	Required  bool     `cbor:"3,keyasint"` // withdrawal keys and addresses need one
+	EnrolLife Millis   `cbor:"4,keyasint"` // until an enrolment code ends
 }
 
 // SealQuestion asks the segment that has the key for it to seal a secret of a customer.

@@ -28,7 +28,7 @@ const coolDown = time.Second
 // ready. Engine and gateway are real segments there, with a bus between them.
 func daemon(ctx context.Context, dir, program string, s *site) error {
 	data := filepath.Join(dir, "data")
-	if out, err := exec.CommandContext(ctx, program, "init", "--data", data, "--network", "regtest", "--exchange", "--cool-down", coolDown.String()).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, program, "init", "--data", data, "--network", "regtest", "--exchange", "--second-factor", "either", "--cool-down", coolDown.String()).CombinedOutput(); err != nil {
 		return fmt.Errorf("init: %w: %s", err, out)
 	}
 	if err := founded(ctx, filepath.Join(data, "exchange", "engine"), s); err != nil {

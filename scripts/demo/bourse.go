@@ -113,7 +113,7 @@ func (b *bourse) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if _, err := b.must(b.exchanged("init", "--network", "regtest", "--exchange", "--cool-down", "0s", "--listen", listen,
+	if _, err := b.must(b.exchanged("init", "--network", "regtest", "--exchange", "--second-factor", "either", "--cool-down", "0s", "--listen", listen,
 		"--node-url", b.node.URL, "--node-credentials", b.node.CredentialsFile)); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func startSmall(ctx context.Context, t *testing.T, server *storetest.Server) *sm
 		t.Fatal(err)
 	}
 	s.gateway = "127.0.0.1:" + strconv.Itoa(free[0])
-	if _, errs, code := run(s.program, "init", "--data", s.data, "--network", "regtest", "--exchange", "--cool-down", "0s", "--listen", "127.0.0.1:"+strconv.Itoa(free[1]),
+	if _, errs, code := run(s.program, "init", "--data", s.data, "--network", "regtest", "--exchange", "--second-factor", "either", "--cool-down", "0s", "--listen", "127.0.0.1:"+strconv.Itoa(free[1]),
 		"--node-url", "http://127.0.0.1:1"); code != 0 {
 		t.Fatalf("init: exit code %d: %s", code, errs)
 	}

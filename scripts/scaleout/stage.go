@@ -95,7 +95,7 @@ func (s *stage) build(ctx context.Context, customers int) error {
 // folders makes the folder of a whole exchange, and from it one for each machine with what that machine needs.
 func (s *stage) folders(free []int) error {
 	main := s.path("main")
-	out, errs, code := run(s.exchanged(), "init", "--data", main, "--network", "regtest", "--exchange", "--cool-down", "0s", "--listen", "127.0.0.1:"+strconv.Itoa(free[6]),
+	out, errs, code := run(s.exchanged(), "init", "--data", main, "--network", "regtest", "--exchange", "--second-factor", "either", "--cool-down", "0s", "--listen", "127.0.0.1:"+strconv.Itoa(free[6]),
 		"--node-url", "http://127.0.0.1:1")
 	if code != 0 {
 		return fmt.Errorf("exchanged init: exit code %d: %s%s", code, out, errs)
