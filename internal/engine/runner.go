@@ -22,6 +22,7 @@ const (
 	tickEvery      = time.Second      // how soon an order expires when nothing else happens
 	asksMax        = 4096             // questions that wait for a command to be applied
 	overlapShare   = 4                // from a quarter of a frame on, the next one does not wait for answers
+	settleYields   = 256              // times that others get the processor and bring nothing, before a frame is gathered
 	ordersShare    = 4                // a quarter of a frame is for others than cancels, when they wait
 	stoppedShortly = "the engine is stopping"
 )
@@ -45,17 +46,22 @@ type RunnerOptions struct {
 	FrameCommands        int // zero: 1,024
 }
 
-// Runner is the one writer of a journal: it gathers commands to frames, has each frame made durable, applies it, and
-// only then answers. While one frame is being committed the next one gathers, and the one before is applied; there is
-// no timer, so a lonely command goes at once and a thousand go together.
+// Runner is the one writer of a journal: it gathers commands to frames, has each frame made durable and applies it, and
+// only then answers. While a frame is being committed it is applied and the next one gathers; there is no timer, so a
+// lonely command goes at once and a thousand go together.
+//
+// Between a frame's end in the state and its end in the journal the state knows more than is durable. Nobody sees that:
+// the loop that owns the state waits for the commit before it answers a question or hands anything on, and where the
+// commit fails it never does either again.
 type Runner struct {
 	o     RunnerOptions
 	queue queue
 	last  uint64          // of the last frame that was given to the journal
 	at    exchange.Millis // its time
+	// returning says that most of those who were answered last sent their next command before a frame was gathered.
+	returning bool
 
 	frames  chan *batch
-	settled chan struct{} // has a token when a frame was answered
 	asks    chan *ask
 	due     atomic.Int64 // the earliest time at which an order may expire; noDue when none
 	applied atomic.Uint64
@@ -67,7 +73,7 @@ type Runner struct {
 
 // NewRunner makes an engine. Run lets it work.
 func NewRunner(o RunnerOptions) *Runner {
-	r := &Runner{o: o, frames: make(chan *batch, 1), settled: make(chan struct{}, 1), asks: make(chan *ask, 64), stopped: make(chan struct{}), last: o.State.Seq(), at: o.State.Now()}
+	r := &Runner{o: o, frames: make(chan *batch, 1), asks: make(chan *ask, 64), stopped: make(chan struct{}), last: o.State.Seq(), at: o.State.Now()}
 	r.queue.init(o)
 	if r.o.FrameCommands == 0 {
 		r.o.FrameCommands = frameCommands
@@ -185,52 +191,73 @@ func (r *Runner) refuse(err error, j *job, out []exchange.Outcome) error {
 	return nil
 }
 
-// commitAll makes frames durable, one after the other, until ctx ends or something fails.
+// commitAll makes frames durable, one after the other, until ctx ends or something fails. Each is being applied
+// meanwhile.
 func (r *Runner) commitAll(ctx context.Context) {
 	for {
 		b := r.gather(ctx)
 		if b == nil {
 			return
 		}
-		r.o.Faults.at("append-before")
-		commit, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-		err := r.o.Journal.Append(commit, b.frame)
-		cancel()
+		r.frames <- b
+		err := r.commit(ctx, b)
 		if err != nil {
 			r.stop(err)
-			b.fail(err)
+		}
+		expected := r.queue.len() + len(b.entries) // when everybody who is answered sends one more
+		second := b.committed(err)
+		if second {
+			r.answerAll(b)
+		}
+		if err == nil {
+			r.settle(b, second, expected)
+		}
+		b.durable <- err == nil
+		if err != nil {
 			return
 		}
-		r.o.Faults.at("append-after")
-		r.last, r.at = b.last(), b.frame.At
-		if r.o.Mark != nil {
-			if err := r.o.Mark.Set(r.last); err != nil {
-				r.stop(err)
-				b.fail(err)
-				return
-			}
-		}
-		r.frames <- b
-		r.settle()
 	}
 }
 
-// settle lets the answers of the frame that was just committed go out before the next frame is gathered, unless much is
-// waiting already. Who waited for them sends its next command at once, so that one flush carries all of them; going on
-// immediately would make two cohorts that take turns, and each flush would carry half. There is no timer in it: applying
-// a frame takes a fraction of a commit.
-func (r *Runner) settle() {
+// commit makes a frame durable and remembers that it is.
+func (r *Runner) commit(ctx context.Context, b *batch) error {
+	r.o.Faults.at("append-before")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	if err := r.o.Journal.Append(ctx, b.frame); err != nil {
+		return err
+	}
+	r.o.Faults.at("append-after")
+	r.last, r.at = b.last(), b.frame.At
+	if r.o.Mark == nil {
+		return nil
+	}
+	return r.o.Mark.Set(r.last)
+}
+
+// settle lets those who were answered send their next command before the next frame is gathered, unless much is waiting
+// already. They do so at once, so that one flush carries all of them; going on immediately would make two cohorts that
+// take turns, and each flush would carry half. There is no timer in it: what is waited for is that a frame is applied,
+// which takes a fraction of a commit, and that as many commands wait as are expected, for as long as giving others the
+// processor brings any.
+func (r *Runner) settle(b *batch, answered bool, expected int) {
 	if r.queue.len() >= r.o.FrameCommands/overlapShare {
 		return
 	}
-	select {
-	case <-r.settled:
-		// Whoever was answered is ready to run, and goes first, as long as that brings anything.
-		for before := -1; before < r.queue.len(); runtime.Gosched() {
-			before = r.queue.len()
-		}
-	case <-r.stopped:
+	if !answered {
+		<-b.answered
 	}
+	patience := 1
+	if r.returning {
+		patience = settleYields
+	}
+	for before, idle := 0, 0; idle < patience && before < expected; runtime.Gosched() {
+		idle++
+		if waiting := r.queue.len(); waiting > before {
+			before, idle = waiting, 0
+		}
+	}
+	r.returning = r.queue.len() > expected-len(b.entries)/2
 }
 
 // gather waits for commands and makes a frame of them. It returns nil when there is nothing more to do.

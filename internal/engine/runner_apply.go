@@ -46,7 +46,9 @@ func (r *Runner) Ask(ctx context.Context, q exchange.Question) (exchange.Answer,
 // Applied returns the sequence number of the last command that is durable and applied.
 func (r *Runner) Applied() uint64 { return r.applied.Load() }
 
-// applyAll owns the state: it applies the frames that are durable and answers questions between them.
+// applyAll owns the state. It applies each frame while that is being committed, waits until it is durable, hands it to
+// those who follow, and answers questions between frames, when the state is what the journal holds. After a failure it
+// answers nothing any more.
 func (r *Runner) applyAll() {
 	var results Results
 	var waiting []*ask
@@ -56,14 +58,9 @@ func (r *Runner) applyAll() {
 			if !more {
 				return
 			}
-			if r.Stopped() != nil && r.reason != ErrStopping {
-				b.fail(r.reason) // the follower disagrees, or a frame before this one could not be applied
-				continue
-			}
-			if err := r.apply(b, &results); err != nil {
-				r.stop(err)
-				b.fail(err)
-				continue
+			if !r.applyOne(b, &results) {
+				r.failAll()
+				return
 			}
 			waiting = slices.DeleteFunc(waiting, func(a *ask) bool { return a.ctx.Err() != nil || r.answer(a) })
 		case a := <-r.asks:
@@ -76,6 +73,49 @@ func (r *Runner) applyAll() {
 				}
 				waiting = append(waiting, a)
 			}
+		}
+	}
+}
+
+// applyOne applies a frame and returns whether it is durable too. Until then the state is ahead of the journal.
+func (r *Runner) applyOne(b *batch, results *Results) bool {
+	err := r.halted() // the follower disagrees, or a frame before this one could not be applied
+	if err == nil {
+		err = r.apply(b, results)
+	}
+	if err != nil {
+		r.stop(err)
+	}
+	if b.wasApplied(err) {
+		r.answerAll(b)
+		close(b.answered)
+		if err == nil && b.commit == nil {
+			r.handOn(b, results)
+			return true
+		}
+		return false
+	}
+	if err != nil || !<-b.durable {
+		return false
+	}
+	r.handOn(b, results)
+	return true
+}
+
+// halted returns why frames are not applied any more; that the engine was told to end is no reason.
+func (r *Runner) halted() error {
+	if err := r.Stopped(); err != ErrStopping {
+		return err
+	}
+	return nil
+}
+
+// failAll fails the frames that still come.
+func (r *Runner) failAll() {
+	for b := range r.frames {
+		if b.wasApplied(r.reason) {
+			r.answerAll(b)
+			close(b.answered)
 		}
 	}
 }
@@ -93,37 +133,48 @@ func (r *Runner) answer(a *ask) bool {
 	return true
 }
 
-// apply applies a durable frame, answers whoever waits for it, and hands it to those who follow.
+// apply applies a frame and writes down its outcomes, which nobody reads before it is durable.
 func (r *Runner) apply(b *batch, results *Results) error {
+	r.o.Faults.at("apply-before")
 	if err := r.o.State.Apply(b.frame, results); err != nil {
 		return fmt.Errorf("%w: %w", spend.Distrust("engine-frame", fmt.Sprintf("frame %d", b.frame.First), "a frame that can be applied", "one that cannot",
 			"this is a fault of the program: keep the journal and the log, and start an older version"), err)
 	}
-	seq := b.last()
-	r.applied.Store(seq)
-	r.o.Faults.at("reply-before")
 	for i, e := range b.entries {
 		o := &e.job.outcomes[e.at]
 		*o = results.Outcomes[i]
 		o.Fills = slices.Clone(o.Fills) // the results are used again
 		r.expires(e, o)
-		e.job.answered(nil)
-	}
-	r.o.Faults.at("reply-after")
-	select {
-	case r.settled <- struct{}{}:
-	default:
 	}
 	if len(b.entries) == 0 {
 		r.due.Store(int64(r.o.State.due()))
 	}
+	r.o.Faults.at("apply-after")
+	return nil
+}
+
+// answerAll answers whoever waits for a frame that is durable and applied, or for one that failed.
+func (r *Runner) answerAll(b *batch) {
+	if err := b.failed(); err != nil {
+		b.fail(err)
+		return
+	}
+	r.applied.Store(b.last())
+	r.o.Faults.at("reply-before")
+	for i := range b.entries {
+		b.entries[i].job.answered(nil)
+	}
+	r.o.Faults.at("reply-after")
+}
+
+// handOn gives a frame that is durable and applied to those who follow.
+func (r *Runner) handOn(b *batch, results *Results) {
 	if r.o.Publish != nil {
-		r.o.Publish(seq, b.frame.At, results.Events)
+		r.o.Publish(b.last(), b.frame.At, results.Events)
 	}
 	if r.o.Tail != nil {
 		r.o.Tail.put(b.frame, r.o.State)
 	}
-	return nil
 }
 
 // expires remembers when an order that stays in the book must leave it.

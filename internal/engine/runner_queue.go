@@ -153,13 +153,42 @@ func (q *queue) len() int {
 	return q.cancels.len() + q.orders.len()
 }
 
-// batch is a frame and whom its outcomes are for.
+// batch is a frame and whom its outcomes are for. One loop commits it while another applies it; whichever ends second
+// answers, so that neither waits for the other.
 type batch struct {
 	frame   Frame
 	entries []entry // none of a tick
+
+	ends          atomic.Int32
+	commit, apply error         // each set by its loop before that one ends
+	durable       chan bool     // tells the loop that applies, when it ended first, that the frame may be handed on, or never
+	answered      chan struct{} // closed by that loop when it ended second
+}
+
+func newBatch(f Frame, entries []entry) *batch {
+	return &batch{frame: f, entries: entries, durable: make(chan bool, 1), answered: make(chan struct{})}
 }
 
 func (b *batch) last() uint64 { return b.frame.First + uint64(b.frame.Count) - 1 }
+
+// committed and wasApplied report whether the other loop has ended before, so that the caller is to answer.
+func (b *batch) committed(err error) (second bool) {
+	b.commit = err
+	return b.ends.Add(1) == 2
+}
+
+func (b *batch) wasApplied(err error) (second bool) {
+	b.apply = err
+	return b.ends.Add(1) == 2
+}
+
+// failed returns why nobody may be told an outcome. It may be asked when both loops have ended.
+func (b *batch) failed() error {
+	if b.commit != nil {
+		return b.commit
+	}
+	return b.apply
+}
 
 func (b *batch) fail(err error) {
 	for _, e := range b.entries {
@@ -170,7 +199,7 @@ func (b *batch) fail(err error) {
 // newTick makes the frame that says that time passed.
 func newTick(first uint64, at exchange.Millis) *batch {
 	c := exchange.Command{Kind: exchange.Tick}
-	return &batch{frame: Frame{First: first, At: at, Commands: c.Append(nil), Count: 1}}
+	return newBatch(Frame{First: first, At: at, Commands: c.Append(nil), Count: 1}, nil)
 }
 
 // take makes a frame of what waits: cancels first, but a quarter of it is left to the others when there are any.
@@ -181,7 +210,7 @@ func (q *queue) take(most int, first uint64, at exchange.Millis) *batch {
 	if waiting == 0 {
 		return nil
 	}
-	b := &batch{frame: Frame{First: first, At: at}, entries: make([]entry, 0, min(waiting, most))}
+	b := newBatch(Frame{First: first, At: at}, make([]entry, 0, min(waiting, most)))
 	size := 0
 	b.fill(&q.cancels, most-min(q.orders.len(), most/ordersShare), &size)
 	b.fill(&q.orders, most, &size)

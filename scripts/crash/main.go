@@ -86,7 +86,7 @@ func run(ctx context.Context, deaths int, postgres bool) (err error) {
 // sites are the boundaries, and in how many passages of one the death may come.
 func sites() []site {
 	return []site{
-		{"append-before", 60}, {"journal-bind", 60}, {"journal-commit", 60}, {"journal-committed", 60}, {"append-after", 60}, {"reply-before", 60}, {"reply-after", 60},
+		{"append-before", 60}, {"apply-before", 60}, {"apply-after", 60}, {"journal-bind", 60}, {"journal-commit", 60}, {"journal-committed", 60}, {"append-after", 60}, {"reply-before", 60}, {"reply-after", 60},
 		{"log-write", 150}, {"log-write-torn", 150}, {"log-written", 150}, {"log-flush", 60}, {"log-flushed", 60},
 		{"database-write", 60}, {"database-write-torn", 60}, {"database-written", 60}, {"database-flush", 2}, {"database-flushed", 2},
 		{"snapshot-create", 1}, {"snapshot-write", 1}, {"snapshot-sync", 1}, {"snapshot-rename", 1}, {"snapshot-sync-directory", 1}, {"snapshot-remove", 1},
