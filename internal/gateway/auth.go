@@ -22,8 +22,11 @@ const boundHeader = "X-Coldsign-Bound"
 const signatureMax = 128 // characters
 
 // verify finds out who sends the request. What it returns beside the problem is for the limits.
-func (s *Server) verify(c *call) (limits.Failure, *problem) {
+func (s *Server) verify(c *call, in *session) (limits.Failure, *problem) {
 	k := c.key
+	if in != nil {
+		return s.verifySession(c, in)
+	}
 	if c.route.auth == authKey {
 		return limits.NoFailure, s.admit(c)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -43,6 +44,9 @@ type conn struct {
 	stop     context.CancelCauseFunc
 	ctx      context.Context // ends with stop
 	life     context.Context // of reads and writes: a connection whose read is cut off cannot say goodbye
+
+	session atomic.Pointer[session] // of the WebSocket API; nil before a logon
+	since   time.Time
 
 	// Of the reader alone.
 	joined map[string]joined
@@ -229,8 +233,9 @@ func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, n
 	defer done()
 	ctx, stop := context.WithCancelCause(life)
 	defer stop(nil)
-	c := &conn{ws: ws, addr: addr, combined: r.URL.Path == "/stream", queue: newQueue(), rate: incomingRate, stop: stop, ctx: ctx, life: life, joined: map[string]joined{}}
+	c := &conn{ws: ws, addr: addr, combined: r.URL.Path == "/stream", queue: newQueue(), rate: incomingRate, stop: stop, ctx: ctx, life: life, since: s.o.Clock(), joined: map[string]joined{}}
 	defer s.leaveAll(c)
+	defer s.sessions.leave(c)
 	goodbye := context.AfterFunc(ctx, c.farewell)
 	defer goodbye()
 	unhook := context.AfterFunc(s.closing, func() { c.end("the gateway closes") })
@@ -375,6 +380,7 @@ type userSub struct {
 	conn    *conn
 	account exchange.Account
 	key     string
+	number  int64  // of the WebSocket API
 	before  string // what stands before and behind an event
 	behind  string
 }

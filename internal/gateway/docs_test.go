@@ -78,7 +78,12 @@ func methodTable(t *testing.T) string {
 		r := s.methods[name]
 		is := "`" + r.method + " " + r.path + "`"
 		if r.path == name {
-			is = "the account's events on this connection"
+			is = map[string]string{
+				"session.logon": "a signature (Ed25519 keys only) that stands for those of the requests that follow", "session.logout": "ends that",
+				"session.status": "who the connection has logged on as", "session.subscriptions": "what it hears of accounts",
+				"userDataStream.subscribe": "the account's events on this connection, after session.logon", "userDataStream.unsubscribe": "ends that",
+				"userDataStream.subscribe.signature": "the account's events on this connection",
+			}[name]
 		}
 		fmt.Fprintf(&out, "| `%s` | %s |\n", name, is)
 	}

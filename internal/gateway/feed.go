@@ -229,6 +229,11 @@ func (s *Server) tellRecord(e *exchange.Event) {
 		s.keys.drop(info.Key) // all of them when it cannot be read
 		if err != nil || info.Revoked {
 			s.users.end(info.Key, "the API key was revoked")
+			s.sessions.end(func(in *session) bool { return in.key == info.Key || err != nil }, "the API key was revoked")
+		}
+	case exchange.AccountRecord:
+		if a, err := exchange.DecodeBody[exchange.AccountInfo](e.Body); err != nil || a.State != exchange.AccountActive {
+			s.sessions.end(func(in *session) bool { return in.account == a.ID || err != nil }, "the account was frozen")
 		}
 	case exchange.AssetRecord, exchange.MarketRecord:
 		s.reload(e.Seq)
@@ -250,7 +255,9 @@ func (s *Server) missed(upTo uint64) {
 	if !first {
 		s.gaps.Inc()
 		s.o.Log.Warn("events were missed: books, keys and catalogue are asked for anew", "upto", upTo)
-		s.users.end("", "events were missed: come again and ask for your orders and balances")
+		const why = "events were missed: come again and ask for your orders and balances"
+		s.users.end("", why)
+		s.sessions.end(func(*session) bool { return true }, why)
 	}
 	s.reload(upTo)
 	for _, b := range s.books.all() {

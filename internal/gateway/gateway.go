@@ -74,6 +74,7 @@ type Server struct {
 	users     users
 	listen    listenKeys
 	sockets   sockets
+	sessions  sessions
 	stats     *stats
 	unrouted  *routeStats
 	gaps      prometheus.Counter

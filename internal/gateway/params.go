@@ -59,8 +59,9 @@ const (
 	pRecvWindow
 	pTimestamp
 	pSignature
-	pAPIKey       // of the WebSocket API only: HTTP has the header
-	pReturnLimits // the same: HTTP always says
+	pAPIKey         // of the WebSocket API only: HTTP has the header
+	pReturnLimits   // the same: HTTP always says
+	pSubscriptionID // the same
 	paramCount
 )
 
@@ -70,7 +71,7 @@ var paramNames = [paramCount]string{"symbol", "symbols", "permissions", "showPer
 	"price", "stopPrice", "icebergQty", "newOrderRespType", "selfTradePreventionMode", "computeCommissionRates", "cancelReplaceMode",
 	"cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId", "cancelRestrictions", "newQty", "omitZeroBalances", "listenKey", "coin",
 	"network", "status", "offset", "address", "amount", "name", "withdrawOrderId", "txId", "includeSource", "idList", "walletType",
-	"transactionFeeFlag", "recvWindow", "timestamp", "signature", "apiKey", "returnRateLimits"}
+	"transactionFeeFlag", "recvWindow", "timestamp", "signature", "apiKey", "returnRateLimits", "subscriptionId"}
 
 func (p param) name() string { return paramNames[p] }
 

@@ -27,6 +27,7 @@ type route struct {
 	weight uint16
 	weigh  func(*params) uint16 // where the weight depends on the parameters; weight is then the least
 	orders uint16               // new orders it places
+	logon  bool                 // a session does not stand for its signature
 	params set
 	handle func(*Server, *call) *problem
 	number uint16 // its row, from 1

@@ -137,6 +137,17 @@ func (s *Server) enter(c *call, keyName string) *problem {
 	if c.route.auth == authNone {
 		return s.take(c, toll)
 	}
+	in := c.session()
+	switch {
+	case in != nil:
+		keyName = in.key
+	case c.conn != nil && !c.q.has(pAPIKey): // perhaps its session has ended: that is no attempt with a wrong key
+		toll.Orders = 0
+		if limit := s.take(c, toll); limit != nil {
+			return limit
+		}
+		return rejectedKey()
+	}
 	if !wellFormed(keyName) {
 		toll.Failure, toll.Orders = limits.BadKey, 0
 		if limit := s.take(c, toll); limit != nil {
@@ -162,7 +173,7 @@ func (s *Server) enter(c *call, keyName string) *problem {
 			return rejectedKey()
 		}
 	}
-	failure, p := s.verify(c)
+	failure, p := s.verify(c, in)
 	toll.Failure, toll.Account = failure, c.key.account
 	if p != nil {
 		toll.Orders = 0
@@ -174,7 +185,7 @@ func (s *Server) enter(c *call, keyName string) *problem {
 		s.refusedKey(c, p)
 		return p
 	}
-	if c.route.auth == authSigned {
+	if c.route.auth == authSigned && in == nil {
 		return s.once(c)
 	}
 	return nil

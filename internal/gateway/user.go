@@ -158,10 +158,10 @@ func (s *Server) userSubscription(c *call) *problem {
 	}
 	for _, j := range conn.joined {
 		if j.user != nil && j.user.account == c.key.account {
-			return refuse(-2035, "Subscription already active.")
+			return refuse(-2035, "User Data Stream subscription already active.")
 		}
 	}
-	u := &userSub{conn: conn, account: c.key.account, key: c.key.name}
+	u := &userSub{conn: conn, account: c.key.account, key: c.key.name, number: conn.subs}
 	id := strconv.FormatInt(conn.subs, 10)
 	u.before, u.behind = `{"subscriptionId":`+id+`,"event":`, "}"
 	s.users.join(u)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/limits"
 )
 
@@ -32,8 +31,9 @@ func (s *Server) apiMethods() map[string]*route {
 	} {
 		m[name] = s.endpoints[at[1]].routes[methodIndex(at[0])]
 	}
-	m["userDataStream.subscribe.signature"] = &route{path: "userDataStream.subscribe.signature", auth: authSigned, scope: exchange.ScopeRead,
-		class: limits.General, weight: 2, params: timing(), handle: (*Server).userSubscription, method: get, number: uint16(len(routes()) + 1)}
+	for _, r := range s.sessionMethods() {
+		m[r.path] = r
+	}
 	return m
 }
 
