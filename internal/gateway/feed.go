@@ -77,6 +77,7 @@ func (s *Server) takeEvent(e *exchange.Event) {
 		s.feed.trade = e.Trade
 		s.tellTrade(e)
 	case exchange.OrderChanged:
+		s.heard.note(e.Order.Account, e.Seq)
 		s.recent.note(e)
 		if s.users.hears(e.Order.Account) {
 			s.tellOrder(e)
@@ -89,6 +90,7 @@ func (s *Server) takeEvent(e *exchange.Event) {
 			b.frame = append(b.frame, e.Level)
 		}
 	case exchange.BalanceChanged:
+		s.heard.note(e.Balance.Account, e.Seq)
 		if s.users.hears(e.Balance.Account) {
 			s.tellBalance(e)
 		}

@@ -75,6 +75,7 @@ type Server struct {
 	listen    listenKeys
 	sockets   sockets
 	sessions  sessions
+	heard     heard
 	stats     *stats
 	unrouted  *routeStats
 	gaps      prometheus.Counter

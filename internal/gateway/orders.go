@@ -300,17 +300,29 @@ func (c *call) readCancel(id, orig param) {
 	}
 }
 
-// order asks for one order of the account, as it is after what the customer was told last.
+// order asks for one order of the account, as it is after what the customer was told last. That there is none is believed
+// only of records that know all that the engine knew by then: the order may have come by another gateway a moment ago.
 func (s *Server) order(c *call, q exchange.OrdersQuestion) (exchange.OrderView, *problem) {
 	q.Limit = 1
-	answer, p := s.ask(c, exchange.Question{Orders: &q})
-	if p != nil {
-		return exchange.OrderView{}, p
+	after := uint64(0)
+	for {
+		answer, p := s.ask(c, exchange.Question{After: after, Orders: &q})
+		switch {
+		case p == nil && len(answer.Orders) > 0:
+			return answer.Orders[0], nil
+		case p != nil && p.code != noSuchOrder().code:
+			return exchange.OrderView{}, p
+		case after > 0:
+			return exchange.OrderView{}, noSuchOrder()
+		}
+		now, p := s.ask(c, exchange.Question{Status: &struct{}{}})
+		if p != nil {
+			return exchange.OrderView{}, p
+		}
+		if after = now.Status.Seq; answer.Seq >= after {
+			return exchange.OrderView{}, noSuchOrder()
+		}
 	}
-	if len(answer.Orders) == 0 {
-		return exchange.OrderView{}, noSuchOrder()
-	}
-	return answer.Orders[0], nil
 }
 
 // ask asks the engine on behalf of a customer.
@@ -319,7 +331,7 @@ func (s *Server) ask(c *call, q exchange.Question) (exchange.Answer, *problem) {
 		return exchange.Answer{}, c.q.fault
 	}
 	if c.key != nil {
-		q.After = max(q.After, c.key.seen.Load())
+		q.After = max(q.After, c.key.seen.Load(), s.heard.of(c.key.account))
 	}
 	answer, err := s.o.Engine.Ask(c.ctx, q)
 	for wait := 2 * time.Millisecond; err == nil && answer.Code == exchange.Busy && q.After > 0 && c.pause(wait); wait *= 2 {

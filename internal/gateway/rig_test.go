@@ -39,6 +39,9 @@ type rig struct {
 	lost     bool // frames are kept from the gateway
 	late     bool // the engine does not answer
 	behind   int  // how often the records do not know enough yet
+	old      int  // how often the records know only what was before
+	oldSeq   uint64
+	also     *Server // another gateway that hears the events
 	trades   []exchange.TradeView
 	orders   map[exchange.OrderID]exchange.OrderView
 	addrs    []exchange.DepositAddressInfo
@@ -141,6 +144,9 @@ func (r *rig) tell(first uint64) {
 	r.mu.Unlock()
 	if heard {
 		r.server.Events(first, last, events)
+		if r.also != nil {
+			r.also.Events(first, last, events)
+		}
 	}
 }
 
@@ -182,6 +188,13 @@ func (r *rig) Ask(_ context.Context, q exchange.Question) (exchange.Answer, erro
 	if r.behind > 0 && q.After > 0 {
 		r.behind--
 		a.Code = exchange.Busy
+		return a, nil
+	}
+	if r.old > 0 {
+		r.old--
+		if a.Seq = r.oldSeq; q.After > r.oldSeq {
+			a.Code = exchange.Busy
+		}
 		return a, nil
 	}
 	switch {
