@@ -310,6 +310,17 @@ func claimAnswersKnowWhatTheQuestionDemands(t *testing.T, b *bench) {
 	if a := ask(t, r, exchange.Question{Status: &struct{}{}}); a.Status.Records != seq {
 		t.Error(a.Status)
 	}
+	// A customer who reads after an order sees it, without naming a command: what was told before is in the answer.
+	for range 20 {
+		s.step()
+		last := s.frames[len(s.frames)-1]
+		if err := r.Write(b.ctx, s.State.Seq(), last.At, s.events[len(s.events)-1]); err != nil {
+			t.Fatal(err)
+		}
+		if a := ask(t, r, exchange.Question{Orders: &exchange.OrdersQuestion{Account: 99, Market: 1, History: true}}); a.Seq != s.State.Seq() {
+			t.Fatalf("the answer knows command %d of %d", a.Seq, s.State.Seq())
+		}
+	}
 }
 
 func TestCandlesOfAWeekBeginOnMonday(t *testing.T) {

@@ -132,6 +132,7 @@ func BenchmarkPaced(b *testing.B) {
 		b.ReportMetric(float64(counted.rows)/orders, "rows/order")
 		b.ReportMetric(float64(counted.commits)/seconds, "commits/s")
 		b.ReportMetric(float64(late.Milliseconds()), "late-ms")
+		b.ReportMetric(float64(counted.longest.Milliseconds()), "longest-ms")
 		r.Close()
 	}
 	for _, accounts := range []int{64, 100_000} {

@@ -57,24 +57,6 @@ type gathered struct {
 	pieces []piece
 }
 
-// Backlog is what was told and is not written yet.
-type Backlog struct {
-	Commands uint64
-	Bytes    int
-}
-
-// Backlog returns how far the tables are behind what was told. At most some 16 MiB of events wait; then Write does.
-func (r *Records) Backlog() Backlog {
-	g := &r.gathering
-	g.Lock()
-	defer g.Unlock()
-	b := Backlog{Bytes: len(g.events)}
-	if written := r.written.Load(); g.told > written {
-		b.Commands = g.told - written
-	}
-	return b
-}
-
 // Write takes the events of all commands up to seq that were not told before; at is the time of the last frame. They
 // are in the tables a moment later (Flush). When a transaction failed, the next Write says so and takes nothing, as does
 // every other one until Last was asked: it says from where to tell again.

@@ -112,9 +112,11 @@ func Open(ctx context.Context, o Options) (*Records, error) {
 		r.db, err = openSQLite(ctx, o)
 	}
 	if err != nil {
+		r.kill()
 		return nil, err
 	}
 	if err := r.check(ctx, o.Read); err != nil {
+		r.kill()
 		return nil, errors.Join(explainOpen(err, o.Dir), r.db.close())
 	}
 	go r.writeAlways() // until Close

@@ -10,6 +10,7 @@ import (
 	mrand "math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/accounts"
 	"github.com/coldsign/coldsign/internal/engine"
@@ -244,6 +245,7 @@ func wide(n money.U128) *big.Int {
 type counter struct {
 	database
 	rows, commits int
+	longest       time.Duration
 }
 
 func (c *counter) commit(ctx context.Context, calls []call, many ...rows) error {
@@ -252,5 +254,7 @@ func (c *counter) commit(ctx context.Context, calls []call, many ...rows) error 
 		c.rows += r.count()
 	}
 	c.commits++
+	start := time.Now()
+	defer func() { c.longest = max(c.longest, time.Since(start)) }()
 	return c.database.commit(ctx, calls, many...)
 }
