@@ -41,14 +41,15 @@ type storeConfig struct {
 }
 
 type gatewayConfig struct {
-	Listen      string        `yaml:"listen"`      // IP:PORT for customers
-	Cert        string        `yaml:"cert"`        // PEM files; needed unless listen is loopback, behind a proxy that speaks TLS
-	Key         string        `yaml:"key"`         //
-	Internal    string        `yaml:"internal"`    // loopback or private IP:PORT for health, readiness and metrics
-	Proxies     []string      `yaml:"proxies"`     // blocks of proxies whose X-Forwarded-For is believed
-	Connections int           `yaml:"connections"` // open WebSockets at most
-	Timeout     time.Duration `yaml:"timeout"`     // for the engine's answer
-	Limits      string        `yaml:"limits"`      // own: one gateway counts for itself; shared: all ask the segment limits
+	Listen      string          `yaml:"listen"`      // IP:PORT for customers
+	Cert        string          `yaml:"cert"`        // PEM files; needed unless listen is loopback, behind a proxy that speaks TLS
+	Key         string          `yaml:"key"`         //
+	Internal    string          `yaml:"internal"`    // loopback or private IP:PORT for health, readiness and metrics
+	Proxies     []string        `yaml:"proxies"`     // blocks of proxies whose X-Forwarded-For is believed
+	Connections int             `yaml:"connections"` // open WebSockets at most
+	Timeout     time.Duration   `yaml:"timeout"`     // for the engine's answer
+	Challenge   challengeConfig `yaml:"challenge"`
+	Limits      string          `yaml:"limits"` // own: one gateway counts for itself; shared: all ask the segment limits
 }
 
 type depositsConfig struct {
@@ -84,8 +85,9 @@ func (d depositsConfig) deepest() (need uint32) {
 func (e *exchangeConfig) UnmarshalYAML(value *yaml.Node) error {
 	type plain exchangeConfig
 	p := plain{Store: storeConfig{Kind: "sqlite", Group: "main"},
-		Gateway: gatewayConfig{Listen: "127.0.0.1:8080", Internal: "127.0.0.1:9080", Connections: 10_000, Timeout: 5 * time.Second, Limits: "own"},
-		Alerts:  alertsConfig{Timeout: 5 * time.Second}}
+		Gateway: gatewayConfig{Listen: "127.0.0.1:8080", Internal: "127.0.0.1:9080", Connections: 10_000, Timeout: 5 * time.Second, Limits: "own",
+			Challenge: challengeConfig{Timeout: 3 * time.Second}},
+		Alerts: alertsConfig{Timeout: 5 * time.Second}}
 	// The decoder's strictness does not reach through a method, so unknown keys are refused by a decoder of our own.
 	raw, err := yaml.Marshal(value)
 	if err != nil {
@@ -174,7 +176,7 @@ func (g gatewayConfig) check() error {
 		return fmt.Errorf("exchange.gateway.limits %q is not own or shared", g.Limits)
 	}
 	_, err = g.proxies()
-	return err
+	return errors.Join(err, g.Challenge.check())
 }
 
 func (g gatewayConfig) proxies() (out []netip.Prefix, err error) {

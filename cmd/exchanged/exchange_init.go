@@ -256,6 +256,12 @@ const exchangeSection = `exchange:
     proxies: []                # blocks of proxies whose X-Forwarded-For is believed
     connections: 10000         # open WebSockets at most
     timeout: 5s
+    challenge:                 # of requests that nobody signed, where their conduct asks for one; off without url
+      url: ""                  # siteverify of Turnstile or hCaptcha
+      secret: ""               # file with one line, mode 0600
+      hostname: ""             # that tokens are made for
+      action: ""               # the same, where the provider tells it
+      timeout: 3s
     limits: own                # shared: where more than one gateway runs
   limits:                      # the defaults, for whoever counts
     address_weight: 1200       # of one IP address (of IPv6: /64) in any 60 seconds

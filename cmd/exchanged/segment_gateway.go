@@ -212,11 +212,12 @@ func (s *site) openGateway(ctx context.Context) (work, error) {
 	proxies, errProxies := c.proxies()
 	secret, errSecret := s.folder.key32(exchangeDir, "gateway", "listen.key")
 	counting, kept, errLimits := s.limits(conn)
-	if err := errors.Join(errProxies, errSecret, errLimits); err != nil {
+	challenge, errChallenge := c.Challenge.open(s.folder)
+	if err := errors.Join(errProxies, errSecret, errLimits, errChallenge); err != nil {
 		conn.Close()
 		return nil, err
 	}
-	server, err := gateway.New(gateway.Options{Engine: engine, Limits: counting, Notice: s.tellKey, Log: s.log.With("segment", "gateway"), Proxies: proxies, Timeout: c.Timeout,
+	server, err := gateway.New(gateway.Options{Engine: engine, Limits: counting, Notice: s.tellKey, Challenge: challenge, Log: s.log.With("segment", "gateway"), Proxies: proxies, Timeout: c.Timeout,
 		Conns: c.Connections, Secret: [32]byte(secret), AddressWeight: uint32(asks.AddressWeight), Orders10s: asks.Orders10s, OrdersDay: asks.OrdersDay})
 	if err != nil {
 		conn.Close()

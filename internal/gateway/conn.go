@@ -39,7 +39,8 @@ var errSlow = errors.New("too slow: messages waited until there was no room")
 type conn struct {
 	ws       *websocket.Conn
 	addr     netip.Addr
-	combined bool // messages say which stream they are of
+	shape    uint32 // how the client looked when it came
+	combined bool   // messages say which stream they are of
 	queue    queue
 	stop     context.CancelCauseFunc
 	ctx      context.Context // ends with stop
@@ -233,7 +234,7 @@ func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, n
 	defer done()
 	ctx, stop := context.WithCancelCause(life)
 	defer stop(nil)
-	c := &conn{ws: ws, addr: addr, combined: r.URL.Path == "/stream", queue: newQueue(), rate: incomingRate, stop: stop, ctx: ctx, life: life, since: s.o.Clock(), joined: map[string]joined{}}
+	c := &conn{ws: ws, addr: addr, shape: shapeOf(r.Header), combined: r.URL.Path == "/stream", queue: newQueue(), rate: incomingRate, stop: stop, ctx: ctx, life: life, since: s.o.Clock(), joined: map[string]joined{}}
 	defer s.leaveAll(c)
 	defer s.sessions.leave(c)
 	goodbye := context.AfterFunc(ctx, c.farewell)

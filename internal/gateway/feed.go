@@ -75,6 +75,7 @@ func (s *Server) takeEvent(e *exchange.Event) {
 	switch e.Kind {
 	case exchange.Traded:
 		s.feed.trade = e.Trade
+		s.fills.note(&e.Trade)
 		s.tellTrade(e)
 	case exchange.OrderChanged:
 		s.heard.note(e.Order.Account, e.Seq)

@@ -44,7 +44,9 @@ type Options struct {
 	Proxies []netip.Prefix   // proxies whose X-Forwarded-For is believed; none by default
 	Timeout time.Duration    // how long an engine's answer is waited for; zero: 5 s
 	Conns   int              // open WebSockets at most; zero: 10,000
-	Notice  func(Notice)     // hears what people have to; it must not wait for anybody. nil: nobody hears
+	// Challenge asks people to prove that they are some, where the scorer found something. nil: nobody is asked.
+	Challenge *Challenge
+	Notice    func(Notice) // hears what people have to; it must not wait for anybody. nil: nobody hears
 	// Secret seals listen keys. Gateways with the same one take each other's; all zero: one is drawn for this process.
 	Secret [32]byte
 	// The limits as exchangeInfo tells them; zero: the defaults of room limits.
@@ -79,6 +81,7 @@ type Server struct {
 	stats     *stats
 	unrouted  *routeStats
 	gaps      prometheus.Counter
+	fills     fills
 
 	allTickers, allMini *topic
 

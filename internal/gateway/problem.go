@@ -125,7 +125,7 @@ func limited(d limits.Decision) *problem {
 		p.status, p.msg = http.StatusTeapot, "Way too much request weight used; IP banned. Please use WebSocket Streams for live updates to avoid bans."
 	case d.Verdict == limits.Blocked:
 		p.status, p.msg = http.StatusForbidden, "Way too much request weight used; IP blocked until people have looked at it."
-	case d.Why == limits.WhyOrders10s || d.Why == limits.WhyOrdersDay:
+	case d.Why == limits.WhyOrders10s || d.Why == limits.WhyOrdersDay || d.Conduct == limits.Quoting:
 		p.code, p.msg = -1015, "Too many new orders."
 	}
 	return p

@@ -32,7 +32,12 @@ type call struct {
 	timestamp exchange.Millis
 	digest    [32]byte // of a signed request; see fingerprint
 	ruling    limits.Decision
-	denied    bool // the key may not do this, or not from there
+	denied    bool   // the key may not do this, or not from there
+	asking    bool   // whether the engine may be asked for the key; the scorer does not count it
+	shape     uint32 // how the client looks
+	path      string // that was asked for, of HTTP
+	keyName   string
+	token     string // of a challenge
 	w         writer
 	command   [1]exchange.Command
 	outcome   [1]exchange.Outcome
@@ -80,13 +85,15 @@ func (s *Server) begin(c *call, r *http.Request) {
 	c.request, c.at = s.requests.Add(1), s.o.Clock()
 	s.renew(c)
 	c.addr = s.clientAddr(r)
+	c.shape, c.path, c.token = shapeOf(r.Header), r.URL.Path, r.Header.Get(challengeHeader)
 }
 
 // renew forgets the request that the call served before.
 func (s *Server) renew(c *call) {
 	c.now = exchange.Millis(c.at.UnixMilli())
 	c.cat = s.catalogue.Load()
-	c.route, c.stats, c.key, c.timestamp, c.ruling, c.denied = nil, s.unrouted, nil, 0, limits.Decision{}, false
+	c.route, c.stats, c.key, c.timestamp, c.ruling, c.denied, c.asking = nil, s.unrouted, nil, 0, limits.Decision{}, false, false
+	c.shape, c.path, c.keyName, c.token = 0, "", "", ""
 	c.digest = [32]byte{}
 	c.q.reset()
 	c.payload, c.body, c.w.b = c.payload[:0], c.body[:0], c.w.b[:0]
@@ -148,6 +155,7 @@ func (s *Server) enter(c *call, keyName string) *problem {
 		}
 		return rejectedKey()
 	}
+	c.keyName = keyName
 	if !wellFormed(keyName) {
 		toll.Failure, toll.Orders = limits.BadKey, 0
 		if limit := s.take(c, toll); limit != nil {
@@ -157,10 +165,11 @@ func (s *Server) enter(c *call, keyName string) *problem {
 	}
 	if c.key = s.keys.find(keyName, c.at); c.key == nil {
 		// The engine is asked only for who may ask at all. What follows then costs the account, not the address again.
+		c.asking = true
 		if limit := s.take(c, limits.Request{Class: toll.Class, Weight: toll.Weight}); limit != nil {
 			return limit
 		}
-		toll.Weight = 0
+		toll.Weight, c.asking = 0, false
 		var p *problem
 		if c.key, p = s.fetchKey(c.ctx, keyName, c.at); p != nil {
 			return p
@@ -169,6 +178,9 @@ func (s *Server) enter(c *call, keyName string) *problem {
 			toll.Failure, toll.Orders = limits.BadKey, 0
 			if limit := s.take(c, toll); limit != nil {
 				return limit
+			}
+			if p := s.challenged(c, limits.BadKey); p != nil {
+				return p
 			}
 			return rejectedKey()
 		}
@@ -180,6 +192,9 @@ func (s *Server) enter(c *call, keyName string) *problem {
 	}
 	if limit := s.take(c, toll); limit != nil {
 		return limit
+	}
+	if p := s.challenged(c, failure); p != nil {
+		return p
 	}
 	if p != nil {
 		s.refusedKey(c, p)
@@ -199,7 +214,7 @@ func (s *Server) refusedKey(c *call, p *problem) {
 }
 
 func (s *Server) take(c *call, toll limits.Request) *problem {
-	toll.IP = c.addr
+	toll.IP, toll.Trace = c.addr, s.trace(c, &toll)
 	d, err := s.o.Limits.Take(c.ctx, toll)
 	if err != nil {
 		s.o.Log.Error("limits are out of reach", "request", s.requestName(c.request), "error", err)

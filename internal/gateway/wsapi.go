@@ -43,7 +43,7 @@ func (s *Server) apiCommand(conn *conn, raw []byte) []byte {
 	defer s.calls.Put(c)
 	c.request, c.at = s.requests.Add(1), s.o.Clock()
 	s.renew(c)
-	c.addr, c.conn = conn.addr, conn
+	c.addr, c.conn, c.shape = conn.addr, conn, conn.shape
 	defer func() { c.conn = nil }()
 	ctx, cancel := context.WithTimeout(conn.ctx, s.o.Timeout)
 	defer cancel()
@@ -69,6 +69,7 @@ func (s *Server) apiCommand(conn *conn, raw []byte) []byte {
 }
 
 func (s *Server) apiAnswer(c *call, r wsRequest) *problem {
+	c.path = r.method
 	route := s.methods[r.method]
 	if route == nil {
 		return unsupported()

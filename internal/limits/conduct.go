@@ -66,6 +66,8 @@ func (t *Table) takeAccount(r Request, d Decision, now exchange.Millis) Decision
 	switch {
 	case !c.window.fits(weight, t.o.AccountWeight):
 		d.Verdict, d.Why, d.RetryAfter = SlowDown, WhyAccountWeight, c.window.wait(weight, t.o.AccountWeight, now)
+	case d.Conduct == Quoting && c.orders10s+uint32(r.Orders) > quoteLimit:
+		d.Verdict, d.Why, d.RetryAfter = SlowDown, WhyConduct, tenMillis-now%tenMillis
 	case c.orders10s+uint32(r.Orders) > t.o.Orders10s:
 		d.Verdict, d.Why, d.RetryAfter = SlowDown, WhyOrders10s, tenMillis-now%tenMillis
 	case c.ordersDay+uint32(r.Orders) > t.o.OrdersDay:

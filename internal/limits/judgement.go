@@ -17,6 +17,9 @@ const (
 	stuffingLevel  = 3   // where the ban begins: an hour
 	levelForget    = 6 * 3600
 	levelBlocked   = 6
+	// slowedShare is the part of the limit that unsigned requests may use of an address with a bad conduct. Signed ones
+	// have all of it.
+	slowedShare = 4
 )
 
 // banSeconds is how long the ban of a level lasts.
@@ -30,6 +33,7 @@ type judgement struct {
 	now           exchange.Millis
 	limit         uint16
 	own, excepted bool
+	slowed        bool // what the scorer found of its unsigned requests
 }
 
 // take counts a request against its address.
@@ -46,6 +50,12 @@ func (j judgement) take(r Request) Decision {
 		return j.ban(max(e.level+1, stuffingLevel))
 	}
 	cost := min(costOf(r), uint32(j.limit)) // what costs more than there is passes alone
+	if j.slowed && !e.window.fits(cost, j.limit/slowedShare) {
+		// No strike: it would become a ban, and others behind this address sign rightly.
+		d := j.slowDown(cost)
+		d.Why = WhyConduct
+		return d
+	}
 	if e.window.fits(cost, j.limit) {
 		e.window.add(cost)
 		return Decision{Used: e.window.used}

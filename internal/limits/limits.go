@@ -24,6 +24,7 @@ package limits
 
 import (
 	"fmt"
+	"hash/maphash"
 	"net/netip"
 	"sync"
 
@@ -60,6 +61,7 @@ type Request struct {
 	Failure Failure
 	Weight  uint16 // of the endpoint; zero counts as one, because nothing is free
 	Orders  uint16 // how many orders it places
+	Trace   Trace
 }
 
 // Verdict is what happens to a request.
@@ -86,6 +88,7 @@ const (
 	WhyHammering  // went on while being told to slow down
 	WhyStuffing   // wrong signatures for many accounts
 	WhyRepeatedly // banned again and again
+	WhyConduct    // what the scorer found
 )
 
 // Decision answers a Request.
@@ -96,6 +99,7 @@ type Decision struct {
 	Orders10s  uint32          // of the account
 	OrdersDay  uint32          // of the account
 	RetryAfter exchange.Millis // from now; zero for Pass and Blocked
+	Conduct    Conduct         // of the account that signed, else of the address: ask for a challenge before you answer
 }
 
 // Exception gives the addresses of a block a limit of their own: offices behind one address, market makers. They are
@@ -114,6 +118,7 @@ type Options struct {
 	Addresses     int    // that are remembered one by one; 1,000,000
 	Exceptions    []Exception
 	Sentences     []Sentence // what an earlier table knew
+	Seed          uint64     // of the scorer; zero: drawn
 }
 
 const (
@@ -133,6 +138,7 @@ type Table struct {
 	noticesLost uint64
 	addresses   addresses
 	accounts    map[exchange.Account]*conduct
+	bots        *Scorer
 }
 
 // New returns an empty table.
@@ -151,6 +157,10 @@ func New(o Options) (*Table, error) {
 		}
 	}
 	t := &Table{o: o, addresses: newAddresses(o.Addresses), accounts: map[exchange.Account]*conduct{}}
+	if o.Seed == 0 {
+		o.Seed = maphash.Comparable(t.addresses.seed, "scorer")
+	}
+	t.bots = NewScorer(o.Seed)
 	for _, s := range o.Sentences {
 		if err := t.addresses.sentence(s); err != nil {
 			return nil, err
@@ -175,9 +185,14 @@ func (t *Table) Take(r Request, now exchange.Millis) Decision {
 	t.now = now
 	limit, excepted := t.limit(r.IP)
 	e, own := t.addresses.entry(keyOf(r.IP), now)
-	judge := judgement{e: e, now: now, limit: limit, own: own, excepted: excepted}
+	finding := t.bots.See(&r, now)
+	if finding.Fresh {
+		t.found(r, finding, now)
+	}
+	judge := judgement{e: e, now: now, limit: limit, own: own, excepted: excepted, slowed: finding.slows() && !excepted}
 	level, until := e.level, e.until
 	d := judge.take(r)
+	d.Conduct = finding.Conduct
 	if e.level != level || e.until != until {
 		t.changes++
 		t.sentenced(e, level, now)

@@ -46,3 +46,15 @@ func (t *Table) Notices() (list []Notice, lost uint64) {
 	t.notices, t.noticesLost = nil, 0
 	return list, lost
 }
+
+// found notes what the scorer found, in an address or in an account that signs from it.
+func (t *Table) found(r Request, f Finding, now exchange.Millis) {
+	n := Notice{Block: keyOf(r.IP).block(), Conduct: f.Conduct, Why: WhyConduct, At: now}
+	if f.Account {
+		n.Account = r.Account
+	}
+	t.notice(n)
+}
+
+// slows reports whether a finding narrows the address's limit for this request.
+func (f Finding) slows() bool { return f.Conduct != Quiet && !f.Account }
