@@ -107,10 +107,6 @@ func childIn(b admin.Bearing) (o treasury.ChildOrder, err error) {
 }
 
 func (k desk) Consolidate(ctx context.Context, by admin.Actor, c admin.Consolidation) (admin.TopUp, error) {
-	if e := k.d.config.Exchange; e != nil && c.Wallet == e.Deposits.Wallet && c.Wallet != "" {
-		return admin.TopUp{}, admin.NewProblem(admin.Refused, "deposit-wallet", "the receive addresses of "+c.Wallet+" belong to customers: what it pays itself would be credited to one of them",
-			"sweep it to another wallet: exchanged.yaml, tiers, from: "+c.Wallet)
-	}
 	below, err := amountIn("below", c.Below)
 	if err != nil {
 		return admin.TopUp{}, err

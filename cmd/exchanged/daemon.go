@@ -60,7 +60,7 @@ func newDaemon(ctx context.Context, c config, at folder, outside outside) (*daem
 		follower: &node.Follower{Chain: outside.chain, Sink: records, Start: c.Node.Start},
 		log:      outside.log, now: outside.now, behind: errStarting, imported: map[string]bool{}, said: map[string]string{}, halted: map[string]bool{}}
 	d.treasury, err = treasury.New(ctx, c.rules(), treasury.Outside{Records: d.records, Node: outside.sender, Sealer: sealer,
-		Roster: d.roster.now, Book: paper{at, bookPaper}.now, Policy: paper{at, policyPaper}.now, Followed: d.followed, Now: outside.now, Random: rand.Reader, Log: outside.log})
+		Roster: d.roster.now, Book: paper{at, bookPaper}.now, Policy: paper{at, policyPaper}.now, Followed: d.followed, Now: outside.now, Random: rand.Reader, Log: outside.log, Customers: outside.customers})
 	if err != nil {
 		return nil, errors.Join(err, records.Close())
 	}
@@ -73,6 +73,8 @@ type outside struct {
 	sender treasury.Node
 	log    *slog.Logger
 	now    func() time.Time
+
+	customers treasury.Customers // nil: there are none
 }
 
 // followed returns nil while the chain is followed to its tip.

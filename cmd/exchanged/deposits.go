@@ -82,22 +82,13 @@ func (d *depositor) publish() {
 // newDepositor reads how far deposits are credited.
 func newDepositor(s *site, conn *bus.Conn, chain node.Chain) (*depositor, error) {
 	rules := s.config.Exchange.Deposits
-	list, err := s.folder.wallets()
+	w, err := s.folder.walletNamed(rules.Wallet)
 	if err != nil {
 		return nil, err
 	}
-	d := &depositor{rules: rules, conn: conn, commands: bus.NewBatcher(conn, "cmd.deposit", bus.BatchOptions{Frames: 2, Commands: 64}),
+	d := &depositor{rules: rules, wallet: w, conn: conn, commands: bus.NewBatcher(conn, "cmd.deposit", bus.BatchOptions{Frames: 2, Commands: 64}),
 		sink: &depositSink{scripts: map[string]uint32{}}, path: s.folder.path(exchangeDir, "wallet", "deposits"), log: s.log.With("segment", "wallet"),
 		alerts: s.alerts}
-	found := false
-	for _, w := range list {
-		if w.Name() == rules.Wallet {
-			d.wallet, found = w, true
-		}
-	}
-	if !found {
-		return nil, console.Fail(console.Usage, fmt.Errorf("exchange.deposits.wallet %q is not registered", rules.Wallet), "exchanged wallet add FILE --data "+string(s.folder))
-	}
 	d.follower = &node.Follower{Chain: chain, Sink: d.sink, Start: rules.Start}
 	return d, d.readBase()
 }

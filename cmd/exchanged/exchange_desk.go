@@ -36,6 +36,7 @@ type exchangeDesk struct {
 	note   func(ctx context.Context, kind string, detail any) error // into the events, for ever
 
 	deposits *depositor // nil where none are taken
+	filled   []string   // wallets that the treasury fills
 
 	mu      sync.Mutex // of the files of changes
 	closing sync.Mutex // of the files of closed tickets
@@ -154,6 +155,9 @@ func (k *exchangeDesk) ProposeChange(ctx context.Context, by admin.Actor, draft 
 	}
 	if intent.Serial != 0 || intent.Proposer != "" || intent.Created != 0 || intent.Expires != 0 || len(intent.Note) > reasonMax {
 		return admin.Change{}, admin.NewProblem(admin.Misused, "body-malformed", "a draft has no serial, proposer or times, and a note of at most 200 bytes")
+	}
+	if err := k.apart(intent); err != nil {
+		return admin.Change{}, err
 	}
 	status, err := k.status(ctx)
 	if err != nil {

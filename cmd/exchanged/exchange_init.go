@@ -54,7 +54,7 @@ func newExchangeCmd(a *app) *cobra.Command {
 		Use:     "deposits WALLET",
 		Short:   "Propose the wallet whose receive addresses customers pay to",
 		Long:    "The engine pins the wallet file, derives every deposit address from it itself, and credits only what pays to one." + twoPeople,
-		Example: "  exchanged exchange deposits HOT-BTC-1 --data /srv/coldsign", Args: command.Arguments(1, 1),
+		Example: "  exchanged exchange deposits DEPOSITS-1 --data /srv/coldsign", Args: command.Arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error { return runDepositWallet(a, args[0]) },
 	}
 	return command.Group("exchange", "The exchange's keys, roster and deposit wallet", newExchangeInitCmd(a), newExchangeNatsCmd(a), roster, deposits)

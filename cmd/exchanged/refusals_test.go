@@ -266,6 +266,15 @@ func ofPayments() page.Examples {
 			}
 			return r.treasury.Step(context.Background())
 		}),
+		"book-entry-customer": pays("otc-desk", func(r *rig) {
+			desk(r)
+			r.treasury.Customers = customersOf{wallet: r.hot, whose: "deposit address 1 of DEPOSITS-1, of customer two (account 2)"}
+		}),
+		"deposit-wallet": working(func(r *rig) error {
+			r.depositWallet()
+			_, err := r.treasury.PlanConsolidation(context.Background(), "COLD-BTC-A", money.Amount{})
+			return err
+		}),
 		"book-entry-ours":    pays("hot", func(r *rig) { r.setBook("hot", must(r.hot.Derive(wallet.Receive, 3)).Address) }),
 		"book-entry-unknown": pays("otc", desk),
 		"book-missing":       pays("otc-desk", func(*rig) {}),

@@ -13,7 +13,15 @@ func (s *site) openTreasury(ctx context.Context) (work, error) {
 	if chain == nil {
 		chain = &link{config: s.config.node(string(s.folder))}
 	}
-	d, err := newDaemon(ctx, s.config, s.folder, outside{chain: chain, sender: chain, log: s.log, now: s.app.Now})
+	owners, err := newDepositOwners(s.folder, s.config)
+	if err != nil {
+		return nil, err
+	}
+	around := outside{chain: chain, sender: chain, log: s.log, now: s.app.Now}
+	if owners != nil {
+		around.customers = owners
+	}
+	d, err := newDaemon(ctx, s.config, s.folder, around)
 	if err != nil {
 		return nil, err
 	}
@@ -25,6 +33,12 @@ func (s *site) openTreasury(ctx context.Context) (work, error) {
 	desk := &exchangeDesk{folder: s.folder, roster: d.roster, conn: staff, admin: bus.NewBatcher(staff, "cmd.admin", bus.BatchOptions{}),
 		files: s.config.network.IsTest(), log: s.log.With("segment", "admin"), now: s.app.Now, note: d.records.Note}
 	d.exchange = desk
+	for _, tier := range s.config.Tiers {
+		desk.filled = append(desk.filled, tier.Wallet)
+	}
+	if owners != nil {
+		owners.desk = desk
+	}
 	works := []work{func(ctx context.Context) error { return d.serve(ctx, s.app) }}
 	if s.config.Exchange.Deposits.Wallet == "" {
 		return s.ending(works, d, staff), nil

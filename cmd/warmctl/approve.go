@@ -123,7 +123,7 @@ func (a *app) mayApprove(t admin.TopUp, r reading) error {
 	if now := a.Now().Unix(); now >= r.intent.ExpiresAt {
 		return spend.Distrust("intent-expired", "top-up "+t.ID, "a time before its expiry", "it has expired", "warmctl topup propose")
 	}
-	return nil
+	return a.refuseOurs(t, r)
 }
 
 // consent shows the intent and waits for a person to retype the amount, or compares it with the named consent.

@@ -10,6 +10,7 @@ import (
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
 )
 
 // pays makes the rig's intent a payment to an entry of the address book.
@@ -46,6 +47,24 @@ func TestAPaymentIsShownAsLeavingOurWallets(t *testing.T) {
 	}
 	if code, _, errs := r.run("topup", "approve", "7", "--identity", r.identity, "--yes-amount", "2.5"); code != console.Done || len(r.approved) != 1 {
 		t.Errorf("approve: exit %d\n%s", code, errs)
+	}
+}
+
+// An address of a pinned wallet is no entry's, on either branch: where customers pay to that wallet, one of them would be
+// credited with the house's money. Whoever approves has the wallet and need not believe the daemon that it looked.
+func TestAPaymentToAWalletOfOursIsNotApproved(t *testing.T) {
+	for _, address := range []func(r *rig) string{
+		func(r *rig) string { return must(r.hot.Derive(wallet.Receive, 0)).Address },
+		func(r *rig) string { return must(r.hot.Derive(wallet.Receive, oursMax-1)).Address },
+		func(r *rig) string { return must(r.cold.Derive(wallet.ChangeBranch, 17)).Address },
+	} {
+		r := newRig(t)
+		r.pays()
+		r.topUp.Plan = &admin.Plan{Amount: r.topUp.Amount, Address: address(r)}
+		code, _, errs := r.run("topup", "approve", "7", "--identity", r.identity, "--yes-amount", "2.5")
+		if code != console.Refused || !strings.Contains(errs, "payment-to-ours") || len(r.approved) != 0 {
+			t.Errorf("exit %d, %d approvals\n%s", code, len(r.approved), errs)
+		}
 	}
 }
 

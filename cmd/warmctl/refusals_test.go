@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/bundle"
 	"github.com/coldsign/coldsign/internal/console"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
 	"github.com/coldsign/coldsign/scripts/refusals/page"
 )
 
@@ -72,6 +74,11 @@ func ofWarmctl() map[string]func(*rig) error {
 		},
 		"intent-expired":   approves(func(r *rig) { r.time = noon.Add(73 * time.Hour) }),
 		"network-mismatch": approves(func(r *rig) { r.intent.Network = spend.BitcoinSignet }),
+		"payment-to-ours": func(r *rig) error {
+			r.pays()
+			r.topUp.Plan = &admin.Plan{Address: must(r.hot.Derive(wallet.Receive, 903)).Address}
+			return r.fails("topup", "approve", "7", "--identity", r.identity, "--yes-amount", "2.5")
+		},
 		"pin-changed": func(r *rig) error {
 			r.exchangePins()
 			return r.fails("topup", "show", "7")

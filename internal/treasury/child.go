@@ -127,6 +127,9 @@ func (t *Treasury) conceive(ctx context.Context, o ChildOrder) (c conception, er
 	if c.from, err = t.pinned(owner); err != nil {
 		return c, err
 	}
+	if err := t.refuseDeposits(c.from); err != nil {
+		return c, err
+	}
 	r := bitcoin.ChildRequest{Wallet: c.from, Coin: coin, Rate: o.Rate, Floor: t.rules.FeeRateMin,
 		Caps: []bitcoin.Cap{{Name: "the cap on fee rates in the daemon's configuration", Rate: t.rules.FeeRateMax}}}
 	known, err := t.signerCaps(&r)

@@ -87,6 +87,9 @@ func (t *Treasury) mergesOf(ctx context.Context, id spend.WalletID) (int, error)
 // merge builds the largest consolidation that keeps to the caps, the smallest coins first. When the bundle gets too long
 // for all of them it takes fewer, and the plan says how many bundles the rest will take.
 func (t *Treasury) merge(ctx context.Context, w wallet.Wallet, below money.Amount) (built, error) {
+	if err := t.refuseDeposits(w); err != nil {
+		return built{}, err
+	}
 	rate, err := t.feeRate(ctx)
 	if err != nil {
 		return built{}, err

@@ -96,6 +96,16 @@ func (t *Treasury) entry(ctx context.Context, from wallet.Wallet, name string) (
 	if err != nil {
 		return entry, nil, fmt.Errorf("entry %s: %w", name, err)
 	}
+	if t.Customers != nil {
+		whose, err := t.Customers.Whose(ctx, script)
+		if err != nil {
+			return entry, nil, err
+		}
+		if whose != "" {
+			return entry, nil, spend.Refuse("book-entry-customer", "entry "+name, "an address outside our wallets", whose+": the house's money would be credited there",
+				"the keyholders take the entry out of the book; what the house owes a customer: exchanged account adjust")
+		}
+	}
 	if owner, ours, err := t.Records.Owner(ctx, script); err != nil || ours {
 		if err != nil {
 			return entry, nil, err

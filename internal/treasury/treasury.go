@@ -117,6 +117,26 @@ type Outside struct {
 	Now      func() time.Time
 	Random   io.Reader
 	Log      *slog.Logger
+
+	Customers Customers // of an exchange; nil: there are none
+}
+
+// Customers know which receive addresses are customers'. What the treasury paid to one would be credited to somebody: the
+// house's money would be gone without anybody having stolen it.
+type Customers interface {
+	// Deposit reports whether customers pay to the receive addresses of a wallet.
+	Deposit(id spend.WalletID) bool
+	// Whose says in words whose address a script is; empty: no customer's.
+	Whose(ctx context.Context, script []byte) (string, error)
+}
+
+// refuseDeposits refuses to have a wallet pay its own receive addresses when these are customers'.
+func (t *Treasury) refuseDeposits(w wallet.Wallet) error {
+	if t.Customers == nil || !t.Customers.Deposit(w.ID()) {
+		return nil
+	}
+	return spend.Refuse("deposit-wallet", "wallet "+w.Name(), "a wallet whose receive addresses are its own", "customers pay to them: what it paid itself would be credited to one",
+		"sweep it to another wallet: exchanged.yaml, tiers, from: "+w.Name())
 }
 
 // Treasury is the work. Its methods may be called from several goroutines; one act runs at a time.
