@@ -47,7 +47,7 @@ func routeTable() string {
 	var out strings.Builder
 	out.WriteString("| request | weight | who | limits | parameters |\n|---|---|---|---|---|\n")
 	for _, r := range routes() {
-		who := [...]string{"anybody", "a key", "signed"}[r.auth]
+		who := [...]string{"anybody", "a key", "signed", "a passkey"}[r.auth]
 		if r.auth == authSigned {
 			who = map[exchange.Scope]string{exchange.ScopeRead: "signed, read", exchange.ScopeTrade: "signed, trade", exchange.ScopeWithdraw: "signed, withdraw"}[r.scope]
 		}

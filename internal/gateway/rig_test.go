@@ -213,6 +213,9 @@ func (r *rig) Ask(_ context.Context, q exchange.Question) (exchange.Answer, erro
 		}
 	case q.Addresses != nil:
 		a.Addresses = r.addrs
+	case q.Seal != nil:
+		sealer, _ := accounts.NewSealer(make([]byte, accounts.SealerKeyBytes))
+		a.Sealed, _ = sealer.Seal(zeros{}, q.Seal.Account, q.Seal.Name, q.Seal.Secret)
 	case q.Withdraws != nil:
 		a.Withdraws = r.draws
 	case q.Candles != nil, q.Tickers != nil:

@@ -14,6 +14,7 @@ const (
 	authNone   auth = iota // anybody
 	authKey                // whoever knows a key's name; Binance signs neither listen keys nor historicalTrades
 	authSigned             // a signature of a key with the route's scope
+	authEngine             // a code or a passkey, which the engine judges (security.go)
 )
 
 // route is a row of the one table of what this API has. Everything that must hold for all of it is a test over the
@@ -29,6 +30,8 @@ type route struct {
 	orders uint16               // new orders it places
 	logon  bool                 // a session does not stand for its signature
 	params set
+	object bool  // its body is a JSON object
+	page   *page // it is a file for browsers
 	handle func(*Server, *call) *problem
 	number uint16 // its row, from 1
 }
@@ -42,7 +45,7 @@ const (
 
 // routes is the table.
 func routes() []route {
-	rows := append(append(marketRoutes(), tradeRoutes()...), fundsRoutes()...)
+	rows := append(append(append(marketRoutes(), tradeRoutes()...), fundsRoutes()...), securityRoutes()...)
 	for i := range rows {
 		rows[i].number = uint16(i + 1)
 	}
