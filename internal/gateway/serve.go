@@ -141,7 +141,7 @@ func (s *Server) enter(c *call, keyName string) *problem {
 	if c.route.weigh != nil {
 		toll.Weight = c.route.weigh(&c.q)
 	}
-	if c.route.auth == authNone {
+	if c.route.auth == authNone || c.route.auth == authEngine {
 		return s.take(c, toll)
 	}
 	in := c.session()
@@ -229,6 +229,9 @@ func (s *Server) take(c *call, toll limits.Request) *problem {
 
 // decode reads query and body into parameters, and what a signature has to be over.
 func (s *Server) decode(c *call, r *http.Request) *problem {
+	if c.route.object {
+		return c.readObject(r)
+	}
 	if c.route.auth == authSigned && r.Header.Get(boundHeader) != "" {
 		c.payload = append(append(append(append(c.payload, r.Method...), ' '), r.URL.Path...), '\n')
 	}
@@ -305,6 +308,9 @@ func (s *Server) headers(c *call, h http.Header) {
 	}
 	c.header[3][0] = s.requestName(c.request)
 	h["X-Request-Id"] = c.header[3][:]
+	if c.route != nil && c.route.page != nil {
+		c.pageHeaders(h)
+	}
 }
 
 // requestName is what the customer may quote and the operator finds in the logs.
