@@ -94,10 +94,11 @@ func (q *HistoryQuestion) Everybodys() bool { return q.Account == 0 || q.Number 
 // CandlesQuestion asks for candles of a market, oldest first.
 type CandlesQuestion struct {
 	Market   Market `cbor:"1,keyasint"`
-	Interval Millis `cbor:"2,keyasint"` // one minute or more
+	Interval Millis `cbor:"2,keyasint"` // one second or more; zero with Month
 	Since    Millis `cbor:"3,keyasint"`
 	Until    Millis `cbor:"4,keyasint"`
 	Limit    int    `cbor:"5,keyasint"`
+	Month    bool   `cbor:"6,keyasint,omitempty"` // of calendar months, UTC
 }
 
 // TickersQuestion asks what the last 24 hours were like, in one market or in all.

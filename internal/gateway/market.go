@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"strconv"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/money"
@@ -264,20 +265,44 @@ func (w *writer) aggTrade(m *market, t *exchange.TradeView) {
 	w.flag("M", true)
 }
 
-// intervals are those of Binance that are a fixed number of minutes, and Binance's names of them.
-var intervals = [...]struct {
+// interval is one of Binance's, by its name. A calendar month has no length.
+type interval struct {
 	name   string
 	millis exchange.Millis
-}{{"1m", 60_000}, {"3m", 180_000}, {"5m", 300_000}, {"15m", 900_000}, {"30m", 1_800_000}, {"1h", 3_600_000}, {"2h", 7_200_000}, {"4h", 14_400_000},
-	{"6h", 21_600_000}, {"8h", 28_800_000}, {"12h", 43_200_000}, {"1d", 86_400_000}, {"3d", 259_200_000}, {"1w", 604_800_000}}
+}
 
-func intervalOf(name string) (exchange.Millis, bool) {
+// intervals are all of Binance's.
+var intervals = [...]interval{{"1s", 1000}, {"1m", 60_000}, {"3m", 180_000}, {"5m", 300_000}, {"15m", 900_000}, {"30m", 1_800_000}, {"1h", 3_600_000}, {"2h", 7_200_000}, {"4h", 14_400_000},
+	{"6h", 21_600_000}, {"8h", 28_800_000}, {"12h", 43_200_000}, {"1d", 86_400_000}, {"3d", 259_200_000}, {"1w", 604_800_000}, {"1M", 0}}
+
+func intervalOf(name string) (interval, bool) {
 	for _, i := range intervals {
 		if i.name == name {
-			return i.millis, true
+			return i, true
 		}
 	}
-	return 0, false
+	return interval{}, false
+}
+
+func (i interval) question(m exchange.Market) exchange.CandlesQuestion {
+	return exchange.CandlesQuestion{Market: m, Interval: i.millis, Month: i.millis == 0}
+}
+
+// end is when the candle ends that begins at a time.
+func (i interval) end(open exchange.Millis) exchange.Millis {
+	if i.millis == 0 {
+		return exchange.Millis(time.UnixMilli(int64(open)).UTC().AddDate(0, 1, 0).UnixMilli())
+	}
+	return open + i.millis
+}
+
+// lately is a time in or before the candle that ended last.
+func (i interval) lately(now exchange.Millis) exchange.Millis {
+	if i.millis == 0 {
+		t := time.UnixMilli(int64(now)).UTC()
+		return exchange.Millis(time.Date(t.Year(), t.Month()-1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
+	}
+	return now - now%i.millis - i.millis
 }
 
 func (s *Server) klines(c *call) *problem {
@@ -289,37 +314,77 @@ func (s *Server) klines(c *call) *problem {
 	if c.q.has(pTimeZone) && c.q.text[pTimeZone] != "0" && c.q.text[pTimeZone] != "0:00" && c.q.text[pTimeZone] != "00:00" {
 		c.q.fail(invalid(pTimeZone))
 	}
-	question := exchange.CandlesQuestion{Interval: interval, Limit: c.q.limit(500, 1000)}
-	question.Since, question.Until = c.q.times()
+	limit := c.q.limit(500, klinesMax)
+	since, until := c.q.times()
 	if c.q.fault != nil {
 		return c.q.fault
 	}
-	question.Market = m.ID
+	question := interval.question(m.ID)
+	question.Since, question.Until, question.Limit = since, until, limit
 	answer, p := s.ask(c, exchange.Question{Candles: &question})
 	if p != nil {
 		return p
 	}
-	w := &c.w
-	w.open('[')
-	for i := range answer.Candles {
-		k := &answer.Candles[i]
-		w.open('[')
-		w.itemNumber(int64(k.Open))
-		for _, price := range k.Prices {
-			w.itemScaled(price, m.tick())
-		}
-		// Prices are first, highest, lowest, last: Binance's order.
-		w.itemScaled(k.Volume, m.lot())
-		w.itemNumber(int64(k.Open+interval) - 1)
-		w.itemUnits(k.Quote, m.notional())
-		w.itemNumber(k.Trades)
-		w.itemScaled(k.BuyLots, m.lot())
-		w.itemUnits(k.BuyQuote, m.notional())
-		w.itemText("0")
-		w.close(']')
+	all := filled(answer.Candles, interval, closing(c.now, &question))
+	if since == 0 {
+		all = all[max(0, len(all)-limit):] // the newest
 	}
-	w.close(']')
+	c.w.open('[')
+	for i := range all[:min(len(all), limit)] {
+		c.w.candle(&all[i], m, interval)
+	}
+	c.w.close(']')
 	return nil
+}
+
+// closing is the time before which the candles of an answer begin.
+func closing(now exchange.Millis, q *exchange.CandlesQuestion) exchange.Millis {
+	to := now + 1
+	if q.Until > 0 {
+		to = min(to, q.Until+1)
+	}
+	if q.Since > 0 && q.Interval > 0 {
+		to = min(to, q.Since+exchange.Millis(q.Limit)*q.Interval)
+	}
+	return to
+}
+
+// filled puts in the candles in which nothing was traded, behind the first one: as Binance does, with the price at which
+// the one before ended.
+func filled(candles []exchange.Candle, i interval, to exchange.Millis) []exchange.Candle {
+	var all []exchange.Candle
+	for n := range candles {
+		all = append(all, candles[n])
+		next := to
+		if n+1 < len(candles) {
+			next = candles[n+1].Open
+		}
+		last := candles[n].Prices[3]
+		for at, most := i.end(candles[n].Open), 2*klinesMax; at < next && most > 0; at, most = i.end(at), most-1 {
+			all = append(all, exchange.Candle{Open: at, Prices: [4]int64{last, last, last, last}})
+		}
+	}
+	return all
+}
+
+// klinesMax is how many candles one answer holds.
+const klinesMax = 1000
+
+func (w *writer) candle(k *exchange.Candle, m *market, i interval) {
+	w.open('[')
+	w.itemNumber(int64(k.Open))
+	for _, price := range k.Prices {
+		w.itemScaled(price, m.tick())
+	}
+	// Prices are first, highest, lowest, last: Binance's order.
+	w.itemScaled(k.Volume, m.lot())
+	w.itemNumber(int64(i.end(k.Open)) - 1)
+	w.itemUnits(k.Quote, m.notional())
+	w.itemNumber(k.Trades)
+	w.itemScaled(k.BuyLots, m.lot())
+	w.itemUnits(k.BuyQuote, m.notional())
+	w.itemText("0")
+	w.close(']')
 }
 
 // ownOrders is how many open orders an account may have in a market of which the catalogue says nothing else.

@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMarketsAreToldAsBinanceWritesThem(t *testing.T) {
@@ -43,6 +46,39 @@ func TestMarketsAreToldAsBinanceWritesThem(t *testing.T) {
 	}
 	if a := r.send(r.request("GET", "/api/v3/historicalTrades?symbol=BTCUSDT", tr)); a.status != 200 {
 		t.Error(a.body)
+	}
+}
+
+// A chart has no holes: candles in which nothing was traded have the price before them.
+func TestCandlesWithoutTradesAreTold(t *testing.T) {
+	r := newRig(t)
+	tr, other := r.trader("trader", "hmac", all), r.trader("other", "hmac", all)
+	r.signed(tr, "POST", "/api/v3/order", "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=2&price=50000")
+	r.signed(other, "POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.5")
+	r.pass(3 * time.Minute)
+	const none = `"50000.00000000","50000.00000000","50000.00000000","50000.00000000","0.00000000",`
+	for query, want := range map[string][]string{
+		"interval=1m":         {"1767225600000", "1767225660000", "1767225720000", "1767225780000"},
+		"interval=1m&limit=2": {"1767225720000", "1767225780000"},
+		"interval=1m&startTime=1767225600000&limit=2":               {"1767225600000", "1767225660000"},
+		"interval=1m&startTime=1767225600000&endTime=1767225660000": {"1767225600000", "1767225660000"},
+		"interval=1M": {"1767225600000"},
+	} {
+		a := r.get("/api/v3/klines?symbol=BTCUSDT&" + query)
+		var got []string
+		rows, _ := a.json.([]any)
+		for _, row := range rows {
+			got = append(got, fmt.Sprint(row.([]any)[0]))
+		}
+		if !slices.Equal(got, want) || len(want) > 1 && !strings.Contains(a.body, none) {
+			t.Errorf("%s: %v\n%s", query, got, a.body)
+		}
+	}
+	if a := r.get("/api/v3/klines?symbol=BTCUSDT&interval=1M"); !strings.Contains(a.body, ",1769903999999,") {
+		t.Error("January does not end with its last day:", a.body)
+	}
+	if a := r.get("/api/v3/klines?symbol=BTCUSDT&interval=1s&limit=1000"); a.status != 200 || len(a.json.([]any)) != 181 {
+		t.Error(a.status, len(a.json.([]any)))
 	}
 }
 

@@ -241,15 +241,15 @@ func (s *Server) tellKlines(ctx context.Context, b *book, m *market, now exchang
 		if !t.heard() {
 			continue
 		}
-		interval := intervals[i].millis
-		question := exchange.CandlesQuestion{Market: m.ID, Interval: interval, Since: now - now%interval - interval, Limit: 2}
+		question := intervals[i].question(m.ID)
+		question.Since, question.Limit = intervals[i].lately(now), 2
 		answer, ok := s.askQuietly(ctx, exchange.Question{Candles: &question})
 		if !ok {
 			return
 		}
 		for j := range answer.Candles {
 			k := &answer.Candles[j]
-			told, closed := &t.toldCandle, k.Open+interval <= now
+			told, closed := &t.toldCandle, intervals[i].end(k.Open) <= now
 			if k.Open < told.open || k.Open == told.open && k.Trades == told.trades && closed == told.closed {
 				continue
 			}
@@ -262,7 +262,7 @@ func (s *Server) tellKlines(ctx context.Context, b *book, m *market, now exchang
 }
 
 func (w *writer) klineMessage(m *market, interval int, k *exchange.Candle, now exchange.Millis) {
-	end := k.Open + intervals[interval].millis
+	end := intervals[interval].end(k.Open)
 	w.open('{')
 	w.text("e", "kline")
 	w.number("E", int64(now))

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/engine/enginetest"
 	"github.com/coldsign/coldsign/internal/exchange"
@@ -212,7 +213,7 @@ func claimCandlesAreTheirTrades(t *testing.T, b *bench) {
 	r, s := b.open(), newStory(t, 13).steps(400)
 	s.write(t, r)
 	all := listen(t, s)
-	for _, interval := range []exchange.Millis{60_000, 180_000, 900_000, 3600_000, 4 * 3600_000, 86_400_000, 7 * 86_400_000} {
+	for _, interval := range []exchange.Millis{1000, 5000, 60_000, 180_000, 900_000, 3600_000, 4 * 3600_000, 86_400_000, 7 * 86_400_000, months} {
 		var want []exchange.Candle
 		for i, tr := range all.trades {
 			start := opening(all.times[i], interval)
@@ -227,17 +228,27 @@ func claimCandlesAreTheirTrades(t *testing.T, b *bench) {
 			}
 		}
 		first := opening(enginetest.Start, interval)
-		fromStart := ask(t, r, exchange.Question{Candles: &exchange.CandlesQuestion{Market: 1, Interval: interval, Since: first, Limit: 1500}}).Candles
+		question := exchange.CandlesQuestion{Market: 1, Interval: interval, Limit: 1500}
+		if interval == months {
+			question.Interval, question.Month = 0, true
+		}
+		var fromStart []exchange.Candle
+		for page := question; page.Since == 0 || page.Since <= want[len(want)-1].Open; page.Since = further(page.Since, interval, 1500) {
+			page.Since = max(page.Since, first)
+			fromStart = append(fromStart, ask(t, r, exchange.Question{Candles: &page}).Candles...)
+		}
 		if !reflect.DeepEqual(fromStart, want) {
 			t.Errorf("interval %d: %d candles, want %d", interval, len(fromStart), len(want))
 		}
-		newest := ask(t, r, exchange.Question{Candles: &exchange.CandlesQuestion{Market: 1, Interval: interval, Limit: 1500}}).Candles
-		if !reflect.DeepEqual(newest, want) {
+		newest := ask(t, r, exchange.Question{Candles: &question}).Candles
+		if len(newest) > len(want) || interval >= 60_000 && len(newest) < len(want) || !reflect.DeepEqual(newest, want[len(want)-len(newest):]) {
 			t.Errorf("interval %d, the newest: %d candles, want %d", interval, len(newest), len(want))
 		}
 	}
-	if a := ask(t, r, exchange.Question{Candles: &exchange.CandlesQuestion{Market: 1, Interval: 90_000}}); a.Code != exchange.Malformed {
-		t.Error(a)
+	for _, bad := range []exchange.CandlesQuestion{{Market: 1, Interval: 90_000}, {Market: 1, Interval: 1500}, {Market: 1}, {Market: 1, Interval: 60_000, Month: true}, {Market: 1, Month: true, Since: 1 << 60}} {
+		if a := ask(t, r, exchange.Question{Candles: &bad}); a.Code != exchange.Malformed {
+			t.Errorf("%+v: %+v", bad, a)
+		}
 	}
 	a := ask(t, r, exchange.Question{Tickers: &exchange.TickersQuestion{}})
 	if len(a.Tickers) != 1 || a.Tickers[0].Day.Trades != int64(len(all.trades)) || a.Tickers[0].First != 1 || a.Tickers[0].Last != exchange.TradeID(len(all.trades)) {
@@ -331,6 +342,23 @@ func TestCandlesOfAWeekBeginOnMonday(t *testing.T) {
 		}
 	}
 	if got := opening(thursday+61_001, minuteSpan); got != thursday+60_000 {
+		t.Error(got)
+	}
+}
+
+func TestCandlesOfAMonthBeginOnItsFirstDay(t *testing.T) {
+	at := func(year int, month time.Month, day int) exchange.Millis {
+		return exchange.Millis(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).UnixMilli())
+	}
+	for from, want := range map[exchange.Millis]exchange.Millis{at(2026, 1, 31): at(2026, 1, 1), at(2026, 3, 1) - 1: at(2026, 2, 1), at(2026, 3, 1): at(2026, 3, 1)} {
+		if got := opening(from, months); got != want {
+			t.Errorf("%d: %d, want %d", from, got, want)
+		}
+	}
+	if got := further(at(2026, 1, 1), months, -2); got != at(2025, 11, 1) {
+		t.Error(got)
+	}
+	if got := further(at(2024, 2, 1), months, 1) - at(2024, 2, 1); got != 29*daySpan {
 		t.Error(got)
 	}
 }

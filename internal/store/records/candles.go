@@ -4,19 +4,23 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/money"
 )
 
 const (
-	minuteSpan = exchange.Millis(60_000)
+	secondSpan = exchange.Millis(1000)
+	minuteSpan = 60 * secondSpan
 	hourSpan   = 60 * minuteSpan
 	daySpan    = 24 * hourSpan
 )
 
 // spans are the lengths of the candles that are kept. Every other one is made of the longest that divides it.
-func spans() [3]exchange.Millis { return [...]exchange.Millis{minuteSpan, hourSpan, daySpan} }
+func spans() [4]exchange.Millis {
+	return [...]exchange.Millis{secondSpan, minuteSpan, hourSpan, daySpan}
+}
 
 // chart is one market in one length of candle.
 type chart struct {
@@ -98,13 +102,21 @@ func each(rows *sql.Rows, err error, read func() error) error {
 
 const (
 	candlesMax = 1500
+	timeMax    = exchange.Millis(1 << 53) // beyond it a calendar has no months
 	// mondayShift: weeks begin on Monday, and 1970 began on a Thursday.
 	weekSpan    = 7 * daySpan
 	mondayShift = 4 * daySpan
 )
 
+// months is the interval of candles that are calendar months.
+const months = exchange.Millis(-1)
+
 // opening is when the candle of a time begins.
 func opening(at, interval exchange.Millis) exchange.Millis {
+	if interval == months {
+		t := time.UnixMilli(int64(at)).UTC()
+		return exchange.Millis(time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC).UnixMilli())
+	}
 	shift := exchange.Millis(0)
 	if interval%weekSpan == 0 {
 		shift = mondayShift
@@ -115,16 +127,27 @@ func opening(at, interval exchange.Millis) exchange.Millis {
 	return (at-shift)/interval*interval + shift
 }
 
+// further is when the candle begins that comes so many after the one that begins at a time; before it, when n is negative.
+func further(start, interval exchange.Millis, n int) exchange.Millis {
+	if interval == months {
+		return exchange.Millis(time.UnixMilli(int64(start)).UTC().AddDate(0, n, 0).UnixMilli())
+	}
+	return start + exchange.Millis(n)*interval
+}
+
 // candles answers with candles in which something was traded, oldest first: from Since on, or else the newest.
 func (a *answer) candles(q *exchange.CandlesQuestion) error {
 	span := exchange.Millis(0)
 	for _, s := range spans() {
-		if q.Interval > 0 && q.Interval%s == 0 {
+		if q.Interval > 0 && q.Interval%s == 0 && (s > secondSpan || q.Interval < minuteSpan) {
 			span = s
 		}
 	}
-	limit := exchange.Millis(limitOf(q.Limit, candlesMax))
-	if span == 0 || q.Interval > 366*daySpan || q.Since < 0 || q.Until < 0 {
+	interval, limit := q.Interval, int(limitOf(q.Limit, candlesMax))
+	if q.Month && interval == 0 {
+		interval, span = months, daySpan
+	}
+	if span == 0 || q.Month && interval != months || interval > 366*daySpan || q.Since < 0 || q.Until < 0 || max(q.Since, q.Until) > timeMax {
 		a.Code = exchange.Malformed
 		return nil
 	}
@@ -132,16 +155,16 @@ func (a *answer) candles(q *exchange.CandlesQuestion) error {
 	if q.Until != 0 {
 		until = min(until, q.Until)
 	}
-	from := opening(q.Since, q.Interval)
+	from := opening(q.Since, interval)
 	if from < q.Since {
-		from += q.Interval // candles that begin in the range
+		from = further(from, interval, 1) // candles that begin in the range
 	}
 	if q.Since == 0 {
-		from = max(0, opening(until, q.Interval)-(limit-1)*q.Interval)
+		from = max(0, further(opening(until, interval), interval, 1-limit))
 	}
-	last := opening(until, q.Interval) + q.Interval - 1
+	last := further(opening(until, interval), interval, 1) - 1
 	if q.Since != 0 {
-		last = min(last, from+limit*q.Interval-1)
+		last = min(last, further(from, interval, limit)-1)
 	}
 	rows, err := a.tx.QueryContext(a.ctx, someCandles, int64(q.Market), int64(span), int64(from), int64(last))
 	return each(rows, err, func() error {
@@ -149,7 +172,7 @@ func (a *answer) candles(q *exchange.CandlesQuestion) error {
 		if err != nil {
 			return err
 		}
-		start := opening(row.start, q.Interval)
+		start := opening(row.start, interval)
 		n := len(a.Candles)
 		if n == 0 || a.Candles[n-1].Open != start {
 			c.Open = start
