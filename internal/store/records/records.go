@@ -59,7 +59,8 @@ type Records struct {
 	life      context.Context // of transactions: it outlives those who tell
 	kill      context.CancelFunc
 
-	writing sync.Mutex        // held by whoever makes a transaction
+	writing sync.Mutex // held by whoever makes a transaction
+	batch   *batch
 	charts  map[chart]*candle // the newest candle of each market and span, so that a trade needs no read
 	seq     uint64            // as last written
 	known   bool              // seq and charts are those of the tables
@@ -103,7 +104,7 @@ func Open(ctx context.Context, o Options) (*Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Records{seal: seal, charts: map[chart]*candle{}, moved: make(chan struct{}), read: o.Read}
+	r := &Records{seal: seal, batch: newBatch(seal), charts: map[chart]*candle{}, moved: make(chan struct{}), read: o.Read}
 	r.gathering.wake, r.gathering.ended = make(chan struct{}, 1), make(chan struct{})
 	r.life, r.kill = context.WithCancel(context.WithoutCancel(ctx))
 	if o.URL != "" {

@@ -13,15 +13,34 @@ import (
 	"github.com/coldsign/coldsign/internal/money"
 )
 
-// batch gathers what the events of one Write leave behind: of an order and of a balance only the last word counts.
+// batch is what the events of one transaction leave behind: of an order and of a balance only the last word counts. It
+// is used again for the next one.
 type batch struct {
 	seal     sealer
-	calls    []call
-	trades   rows
-	orders   map[orderKey]*orderRow
-	balances map[balanceKey]exchange.BalanceRecord
 	charts   map[chart]*candle
+	calls    []call
+	changed  []orderRow
+	places   map[orderKey]int // in changed
+	balances map[balanceKey]exchange.BalanceRecord
 	dirty    map[chartRow]*candle
+
+	orders, trades, purses, candles rows
+}
+
+func newBatch(s sealer) *batch {
+	return &batch{seal: s, places: map[orderKey]int{}, balances: map[balanceKey]exchange.BalanceRecord{}, dirty: map[chartRow]*candle{},
+		orders: ordersRows(), trades: tradesRows(), purses: balancesRows(), candles: candlesRows()}
+}
+
+// begin forgets the transaction before.
+func (b *batch) begin(charts map[chart]*candle) {
+	b.charts, b.calls, b.changed = charts, b.calls[:0], b.changed[:0]
+	clear(b.places)
+	clear(b.balances)
+	clear(b.dirty)
+	for _, r := range []*rows{&b.orders, &b.trades, &b.purses, &b.candles} {
+		r.values = r.values[:0]
+	}
 }
 
 type orderKey struct {
@@ -55,7 +74,8 @@ func (r *Records) put(ctx context.Context, told gathered) error {
 	if last.seq <= r.seq {
 		return nil // told again
 	}
-	b := &batch{seal: r.seal, trades: tradesRows(), orders: map[orderKey]*orderRow{}, balances: map[balanceKey]exchange.BalanceRecord{}, charts: r.charts, dirty: map[chartRow]*candle{}}
+	b := r.batch
+	b.begin(r.charts)
 	b.add(updateProgress, int64(last.seq), int64(last.at), int64(r.seq))
 	r.known = false // until the tables have it: the charts in memory move first
 	known, rest := r.seq, told.events
@@ -114,12 +134,12 @@ func (b *batch) take(e *exchange.Event) error {
 	switch e.Kind {
 	case exchange.OrderChanged:
 		key := orderKey{e.Order.Market, e.Order.Order}
-		row := b.orders[key]
-		if row == nil {
-			row = &orderRow{}
-			b.orders[key] = row
+		place, found := b.places[key]
+		if !found {
+			place = len(b.changed)
+			b.places[key], b.changed = place, append(b.changed, orderRow{})
 		}
-		row.record, row.changed = e.Order, e.At
+		b.changed[place] = orderRow{e.Order, e.At}
 	case exchange.Traded:
 		return b.trade(&e.Trade, e.At)
 	case exchange.BalanceChanged:
@@ -150,33 +170,37 @@ func (b *batch) trade(t *exchange.TradeRecord, at exchange.Millis) error {
 
 // finish adds the last words, in the order of their keys, which the tables like best.
 func (b *batch) finish() []rows {
-	orders, candles, balances := ordersRows(), candlesRows(), balancesRows()
-	for _, key := range slices.SortedFunc(maps.Keys(b.orders), func(x, y orderKey) int {
-		return cmp.Or(cmp.Compare(x.market, y.market), cmp.Compare(x.order, y.order))
-	}) {
-		o, changed := &b.orders[key].record, b.orders[key].changed
-		orders.add(number(o.Market), number(o.Order), number(o.Account), number(o.Side), number(o.Type), number(o.Force), number(o.SelfTrade), number(o.Status),
+	slices.SortFunc(b.changed, func(x, y orderRow) int {
+		return cmp.Or(cmp.Compare(x.record.Market, y.record.Market), cmp.Compare(x.record.Order, y.record.Order))
+	})
+	for i := range b.changed {
+		o := &b.changed[i].record
+		b.orders.add(number(o.Market), number(o.Order), number(o.Account), number(o.Side), number(o.Type), number(o.Force), number(o.SelfTrade), number(o.Status),
 			number(o.Price), number(o.Stop), number(o.Qty), number(o.Show), number(o.QuoteMax), number(o.Executed), number(o.Quote), number(o.Expire), number(o.Created),
-			number(changed), text(o.Client.String()))
+			number(b.changed[i].changed), text(o.Client.String()))
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(b.balances), func(x, y balanceKey) int {
 		return cmp.Or(cmp.Compare(x.account, y.account), cmp.Compare(x.asset, y.asset))
 	}) {
 		balance := b.balances[key]
-		balances.add(number(key.account), number(key.asset), text(amount(balance.Available)), text(amount(balance.Held)))
+		b.purses.add(number(key.account), number(key.asset), text(amount(balance.Available)), text(amount(balance.Held)))
 	}
 	for _, row := range slices.SortedFunc(maps.Keys(b.dirty), func(x, y chartRow) int {
 		return cmp.Or(cmp.Compare(x.market, y.market), cmp.Compare(x.span, y.span), cmp.Compare(x.start, y.start))
 	}) {
 		c := b.dirty[row]
-		candles.add(number(row.market), number(row.span), number(row.start), number(c.Prices[0]), number(c.Prices[1]), number(c.Prices[2]), number(c.Prices[3]),
+		b.candles.add(number(row.market), number(row.span), number(row.start), number(c.Prices[0]), number(c.Prices[1]), number(c.Prices[2]), number(c.Prices[3]),
 			number(c.Volume), text(amount(c.Quote)), number(c.Trades), number(c.BuyLots), text(amount(c.BuyQuote)), number(c.firstTrade), number(c.lastTrade))
 	}
-	return []rows{orders, b.trades, balances, candles}
+	return []rows{b.orders, b.trades, b.purses, b.candles}
 }
 
 // amount writes an amount as exactly 39 digits, so that text sorts as the number does.
-func amount(n money.U128) string { return fmt.Sprintf("%039s", n.String()) }
+func amount(n money.U128) string {
+	const zeros = "000000000000000000000000000000000000000"
+	digits := n.String()
+	return zeros[len(digits):] + digits
+}
 
 // amountInto reads an amount that either database gives.
 type amountInto struct{ to *money.U128 }
