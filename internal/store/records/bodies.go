@@ -46,6 +46,8 @@ func (b *batch) record(e *exchange.Event) error {
 		return with(e.Body, func(t exchange.TicketInfo) {
 			b.add(putTicket, int64(t.Number), int64(t.Account), t.Key, t.Why, int64(t.At))
 		})
+	case exchange.PasskeyRecord: // the engine answers for what there is, and the journal for what there was
+		return with(e.Body, func(exchange.PasskeyInfo) {})
 	}
 	return fmt.Errorf("record %d: %w", e.Record, exchange.ErrBytes)
 }
