@@ -22,7 +22,7 @@ const module = "github.com/coldsign/coldsign/"
 // floors is the floor plan of docs/architecture.md. A room may import rooms of the floors above it in this list, and
 // the rooms of its own floor that `beside` names.
 var floors = [][]string{
-	{"internal/money", "internal/spend", "internal/words", "internal/chain/internal/proof", "internal/chain"},
+	{"internal/money", "internal/spend", "internal/words", "internal/near", "internal/chain/internal/proof", "internal/chain"},
 	{"internal/seal", "internal/wallet", "internal/chain/bitcoin", "internal/approvals", "internal/bundle", "internal/transport",
 		"internal/policy", "internal/review", "internal/exchange"},
 	{"internal/matching", "internal/ledger", "internal/accounts", "internal/limits", "internal/engine", "internal/treasury", "cmd/coldsign/internal/keystore", "cmd/coldsign/internal/home", "cmd/coldsign/internal/signing"},

@@ -196,8 +196,8 @@ func (r *Runner) expires(e entry, o *exchange.Outcome) {
 func (s *State) due() exchange.Millis {
 	earliest := noDue
 	for i := range s.orders {
-		if o := &s.orders[i]; o.id != 0 && o.force == exchange.GoodTillTime && o.expire < earliest {
-			earliest = o.expire
+		if o := &s.orders[i]; o.id != 0 && o.force == exchange.GoodTillTime && o.expire() < earliest {
+			earliest = o.expire()
 		}
 	}
 	return earliest

@@ -10,6 +10,7 @@ import (
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/ledger"
 	"github.com/coldsign/coldsign/internal/matching"
+	"github.com/coldsign/coldsign/internal/near"
 )
 
 // Frame is what the journal holds in one row: commands that became durable together, in their order.
@@ -63,7 +64,9 @@ type State struct {
 	tags     []uint32
 	out      *Results
 	taker    taker
-	warmth   uint64         // means nothing
+	crossed  []*market // where the commands at hand will trade
+	makers   []maker
+	ahead    near.List
 	risen    []uint32       // stop orders that came to life
 	levels   []uint64       // touched: market, side, price
 	touched  []ledger.Place // their rows are marked
@@ -106,8 +109,10 @@ func (s *State) Apply(f Frame, out *Results) error {
 	s.seq++ // what expires now does so on behalf of the first command
 	s.advance()
 	s.seq--
-	s.warm()
 	for i := range s.commands {
+		if i%aheadLen == 0 {
+			s.lookAhead(s.commands[i:min(i+aheadLen, len(s.commands))])
+		}
 		s.seq++
 		out.Outcomes = append(out.Outcomes, exchange.Outcome{})
 		s.apply(&s.commands[i], &out.Outcomes[i])
@@ -137,36 +142,6 @@ func (s *State) decode(f Frame) error {
 		return fmt.Errorf("%w: %d bytes behind the last command", ErrFrame, len(rest))
 	}
 	return nil
-}
-
-// warm reads what the commands will need before the first of them is applied. Each alone would wait for memory many
-// times, one answer after the other; asked for together, the answers come together. It changes nothing.
-func (s *State) warm() {
-	sum := uint64(0)
-	for i := range s.commands {
-		c := &s.commands[i]
-		sum += s.window.newer.warm(c.ID) + s.window.older.warm(c.ID) + s.ledger.Warm(c.Account)
-	}
-	for i := range s.commands {
-		c := &s.commands[i]
-		if c.Market == 0 || int(c.Market) >= len(s.markets) {
-			continue
-		}
-		book := s.markets[c.Market].book
-		if c.Order != 0 {
-			r := &s.orders[book.Tag(matching.OrderID(c.Order))]
-			if sum += uint64(r.executed); r.flags&named != 0 {
-				sum += s.clients.warm(r.client.Hash(seedOf(r.account, r.market)))
-			}
-		}
-		if !c.Client.IsZero() {
-			sum += s.clients.warm(c.Client.Hash(seedOf(c.Account, c.Market)))
-		}
-		if c.Kind == exchange.Place || c.Kind == exchange.Replace {
-			sum += book.Warm(matching.Owner(c.Account), matching.Side(c.Side), matching.Price(c.Price))
-		}
-	}
-	s.warmth = sum
 }
 
 // apply applies one command, or says again what it was answered.

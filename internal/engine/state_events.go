@@ -14,9 +14,6 @@ const fillsMax = 1 << 14
 
 // handle posts what a book said and tells it.
 func (s *State) handle(m *market) {
-	if len(s.events) > 2 {
-		s.warmTrades()
-	}
 	for i := range s.events {
 		switch e := &s.events[i]; e.Kind {
 		case matching.Accepted:
@@ -44,16 +41,6 @@ func (s *State) handle(m *market) {
 		}
 	}
 	s.risen = s.risen[:0]
-}
-
-// warmTrades reads what several trades will need, as warm does for commands.
-func (s *State) warmTrades() {
-	sum := uint64(0)
-	for i := range s.events {
-		r := &s.orders[s.events[i].MakerTag]
-		sum += uint64(r.executed) + s.ledger.Warm(r.account)
-	}
-	s.warmth = sum
 }
 
 // trade posts one trade of two orders.
@@ -188,7 +175,7 @@ func (s *State) gone(m *market, e *matching.Event) {
 	case matching.SelfTraded:
 		status, cause = exchange.StatusExpiredInMatch, exchange.CausePrevented
 	case matching.Spent:
-		if r.quoteMax > 0 && r.executed > 0 {
+		if r.quoteMax() > 0 && r.executed > 0 {
 			status = exchange.StatusFilled // it spent what buys whole lots
 		}
 	}
@@ -236,8 +223,8 @@ func (s *State) tell(tag uint32, status exchange.Status, cause exchange.Cause) {
 // view is the order as others know it.
 func (r *order) view() exchange.OrderRecord {
 	o := exchange.OrderRecord{Market: r.market, Order: r.id, Account: r.account, Side: r.side, Type: r.typ, Force: r.force, SelfTrade: r.self,
-		Status: r.status(), Price: int64(r.price), Stop: int64(r.stop), Qty: int64(r.qty), Show: int64(r.show), QuoteMax: r.quoteMax,
-		Executed: int64(r.executed), Quote: r.quote, Expire: r.expire, Created: r.created, Client: r.client}
+		Status: r.status(), Price: int64(r.price), Stop: int64(r.stop), Qty: int64(r.qty), Show: int64(r.show), QuoteMax: r.quoteMax(),
+		Executed: int64(r.executed), Quote: r.quote, Expire: r.expire(), Created: r.created, Client: r.client}
 	if r.flags&guarded != 0 {
 		o.Price = 0
 	}

@@ -22,6 +22,7 @@ type order struct {
 	executed int32
 	base     ledger.Place // found when it is first needed
 	cash     ledger.Place // the row of the quote asset
+	name     uint32       // hash of the client name, when it is named
 	market   exchange.Market
 	side     exchange.Side
 	typ      exchange.OrderType
@@ -29,12 +30,27 @@ type order struct {
 	self     exchange.SelfTrade
 	flags    uint8
 
-	created  exchange.Millis
-	expire   exchange.Millis
-	show     int32
-	stop     int32
-	quoteMax int64
-	client   exchange.Client // of a free order: nothing
+	created exchange.Millis
+	bound   int64 // of a good-till-time order when it expires; of a market order what it may spend, in ticks x lots
+	show    int32
+	stop    int32
+	client  exchange.Client
+}
+
+// expire returns when an order leaves by itself, zero for never.
+func (r *order) expire() exchange.Millis {
+	if r.force == exchange.GoodTillTime {
+		return exchange.Millis(r.bound)
+	}
+	return 0
+}
+
+// quoteMax returns what a market order may spend or earn, in ticks x lots; zero for any.
+func (r *order) quoteMax() int64 {
+	if r.typ == exchange.MarketOrder {
+		return r.bound
+	}
+	return 0
 }
 
 // The flags of an order.
@@ -206,8 +222,11 @@ func (s *State) enter(m *market, c *exchange.Command, o *exchange.Outcome, inste
 func (s *State) record(tag uint32, c *exchange.Command, p *matching.Order, funds ledger.Place) {
 	r := &s.orders[tag]
 	*r = order{account: c.Account, id: exchange.OrderID(p.ID), changed: s.now, price: int32(p.Price), qty: int32(c.Qty), market: c.Market,
-		side: c.Side, typ: c.Type, force: c.Force, self: c.SelfTrade, created: s.now, expire: c.Expire, show: int32(c.Show), stop: int32(c.Stop),
-		quoteMax: c.Quote, client: c.Client}
+		side: c.Side, typ: c.Type, force: c.Force, self: c.SelfTrade, created: s.now, bound: int64(c.Expire), show: int32(c.Show), stop: int32(c.Stop),
+		client: c.Client}
+	if c.Type == exchange.MarketOrder {
+		r.bound = c.Quote
+	}
 	if c.Side == exchange.Buy {
 		r.cash = funds
 	} else {
@@ -229,7 +248,8 @@ func (s *State) finish(m *market, tag uint32, o *exchange.Outcome) {
 		s.open++
 		if !r.client.IsZero() {
 			r.flags |= named
-			s.clients.put(r.client.Hash(seedOf(r.account, r.market)), tag)
+			r.name = nameHash(&r.client, r.account, r.market)
+			s.clients.put(r.name, tag)
 		}
 	}
 	o.Order, o.Status, o.Executed, o.Quote = r.id, s.taker.status, int64(r.executed), r.quote
@@ -339,7 +359,8 @@ func (s *State) newOrder() uint32 {
 }
 
 func (s *State) freeOrder(tag uint32) {
-	s.orders[tag] = order{qty: int32(s.free)}
+	r := &s.orders[tag]
+	r.id, r.flags, r.qty = 0, 0, int32(s.free) // the next order writes the rest
 	s.free = tag
 }
 
@@ -348,18 +369,21 @@ func (s *State) leave(tag uint32) {
 	r := &s.orders[tag]
 	s.open--
 	if r.flags&named != 0 {
-		s.clients.drop(r.client.Hash(seedOf(r.account, r.market)), tag)
+		s.clients.drop(r.name, tag)
 	}
 	s.freeOrder(tag)
 }
 
-func seedOf(a exchange.Account, m exchange.Market) uint64 { return uint64(a)<<16 ^ uint64(m) }
+// nameHash is where the table of client names has a name that an account gave in a market.
+func nameHash(name *exchange.Client, a exchange.Account, m exchange.Market) uint32 {
+	return uint32(name.Hash(uint64(a)<<16^uint64(m)) >> 32)
+}
 
 func (s *State) findClient(a exchange.Account, m exchange.Market, name *exchange.Client) uint32 {
 	if name.IsZero() {
 		return 0
 	}
-	hash := name.Hash(seedOf(a, m))
+	hash := nameHash(name, a, m)
 	for tag, at := s.clients.first(hash); tag != 0; tag, at = s.clients.next(hash, at) {
 		if r := &s.orders[tag]; r.account == a && r.market == m && r.client == *name {
 			return tag

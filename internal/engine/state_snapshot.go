@@ -120,7 +120,7 @@ func (s *State) writeMarket(w *snapshotWriter, m *market) {
 	m.book.Each(func(o matching.Standing) uint32 {
 		r := &s.orders[o.Tag]
 		w.buf = w.buf[:0]
-		for _, n := range [...]uint64{uint64(r.quote), uint64(r.changed), uint64(r.created), uint64(r.expire), uint64(r.quoteMax)} {
+		for _, n := range [...]uint64{uint64(r.quote), uint64(r.changed), uint64(r.created), uint64(r.expire()), uint64(r.quoteMax())} {
 			w.buf = binary.LittleEndian.AppendUint64(w.buf, n)
 		}
 		for _, n := range [...]int32{r.qty, r.executed, r.show, r.stop, int32(r.force)} {
@@ -361,14 +361,14 @@ func (s *State) readOrder(r *snapshotReader, m *market, b *matching.Standing, he
 	number := func(i int) uint64 { return binary.LittleEndian.Uint64(raw[8*i:]) }
 	short := func(i int) int32 { return int32(binary.LittleEndian.Uint32(raw[40+4*i:])) }
 	o := order{account: exchange.Account(b.Owner), id: exchange.OrderID(b.ID), quote: int64(number(0)), changed: exchange.Millis(number(1)),
-		created: exchange.Millis(number(2)), expire: exchange.Millis(number(3)), quoteMax: int64(number(4)), price: int32(b.Price),
+		created: exchange.Millis(number(2)), bound: int64(number(3)), price: int32(b.Price),
 		qty: short(0), executed: short(1), show: short(2), stop: short(3), force: exchange.Force(short(4)), typ: exchange.OrderType(raw[60]), flags: raw[61],
 		market: m.info.ID, side: exchange.Side(b.Side), self: exchange.SelfTrade(b.SelfTrade)}
 	text := r.bytes(int(raw[62]))
 	client, ok := exchange.NewClient(string(text))
 	waits := b.Type != matching.Limit
 	if r.err != nil || !ok || o.executed < 0 || int64(o.qty)-int64(o.executed) != int64(b.Rest) || o.id >= m.nextOrder || o.flags&^guarded != 0 ||
-		short(4) != int32(o.force) || o.force > exchange.GoodTillTime || waits && o.typ != exchange.OrderType(b.Type) || !waits && o.typ != exchange.Limit && o.typ != exchange.StopLimit {
+		short(4) != int32(o.force) || number(3) != uint64(o.expire()) || number(4) != 0 || o.force > exchange.GoodTillTime || waits && o.typ != exchange.OrderType(b.Type) || !waits && o.typ != exchange.Limit && o.typ != exchange.StopLimit {
 		r.fail("order %d of market %d", o.id, m.info.ID)
 		return 0
 	}
@@ -382,13 +382,14 @@ func (s *State) readOrder(r *snapshotReader, m *market, b *matching.Standing, he
 			return 0
 		}
 		o.flags |= named
+		o.name = nameHash(&client, o.account, o.market)
 	}
 	place, amount := s.funding(m, &o)
 	r.hold(held, place, amount)
 	s.orders[tag] = o
 	s.open++
 	if o.flags&named != 0 {
-		s.clients.put(client.Hash(seedOf(o.account, o.market)), tag)
+		s.clients.put(o.name, tag)
 	}
 	return tag
 }

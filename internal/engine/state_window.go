@@ -5,85 +5,85 @@ import (
 	"slices"
 
 	"github.com/coldsign/coldsign/internal/exchange"
+	"github.com/coldsign/coldsign/internal/near"
 )
 
-// finder finds slots of a slab by a hash of 64 bits. It keeps 32 bits of the hash beside each slot, so that it touches
-// the slab only where the owner will find what it looks for. Whoever asks compares.
+// finder finds slots of a slab by a hash of 32 bits, which it keeps beside each slot, so that it touches the slab only
+// where the owner will find what it looks for. Whoever asks compares.
 type finder struct {
-	table []uint64 // hash in the upper half, slot in the lower; 0: free
+	table []found
 	count int
 }
+
+type found struct{ hash, slot uint32 } // slot 0: free
 
 const finderLeast = 64
 
 // first returns a slot that may be the one, and where to go on; zero when there is none.
-func (f *finder) first(hash uint64) (slot uint32, at uint64) { return f.next(hash, hash>>32-1) }
+func (f *finder) first(hash uint32) (slot, at uint32) { return f.next(hash, hash-1) }
 
-func (f *finder) next(hash, at uint64) (slot uint32, next uint64) {
+func (f *finder) next(hash, at uint32) (slot, next uint32) {
 	if len(f.table) == 0 {
 		return 0, 0
 	}
-	mask, tag := uint64(len(f.table)-1), hash>>32
+	mask := uint32(len(f.table) - 1)
 	for at++; ; at++ {
-		e := f.table[at&mask]
-		if e == 0 || e>>32 == tag {
-			return uint32(e), at
+		if e := f.table[at&mask]; e.slot == 0 || e.hash == hash {
+			return e.slot, at
 		}
 	}
 }
 
-// warm reads where a hash would stand.
-func (f *finder) warm(hash uint64) uint64 {
-	if len(f.table) == 0 {
-		return 0
+// fetch asks for where a hash would stand.
+func (f *finder) fetch(l *near.List, hash uint32) {
+	if len(f.table) > 0 {
+		near.Fetch(l, &f.table[hash&uint32(len(f.table)-1)])
 	}
-	return f.table[hash>>32&uint64(len(f.table)-1)]
 }
 
 // put adds a slot, which is not zero.
-func (f *finder) put(hash uint64, slot uint32) {
+func (f *finder) put(hash, slot uint32) {
 	if f.count++; f.count*2 > len(f.table) {
 		f.grow()
 	}
-	mask := uint64(len(f.table) - 1)
-	at := hash >> 32
-	for ; f.table[at&mask] != 0; at++ {
+	f.seat(found{hash, slot})
+}
+
+func (f *finder) seat(e found) {
+	mask := uint32(len(f.table) - 1)
+	at := e.hash
+	for ; f.table[at&mask].slot != 0; at++ {
 	}
-	f.table[at&mask] = hash>>32<<32 | uint64(slot)
+	f.table[at&mask] = e
 }
 
 func (f *finder) grow() {
 	old := f.table
-	f.table = make([]uint64, max(2*len(old), finderLeast))
-	mask := uint64(len(f.table) - 1)
+	f.table = make([]found, max(2*len(old), finderLeast))
 	for _, e := range old {
-		if e == 0 {
-			continue
+		if e.slot != 0 {
+			f.seat(e)
 		}
-		at := e >> 32
-		for ; f.table[at&mask] != 0; at++ {
-		}
-		f.table[at&mask] = e
 	}
 }
 
 // drop takes a slot out and closes the gap: entries behind it that may stand at it move up.
-func (f *finder) drop(hash uint64, slot uint32) {
-	mask, want := uint64(len(f.table)-1), hash>>32<<32|uint64(slot)
-	gap := hash >> 32 & mask
-	for ; f.table[gap] != want; gap = (gap + 1) & mask {
-		if f.table[gap] == 0 {
+func (f *finder) drop(hash, slot uint32) {
+	mask := uint32(len(f.table) - 1)
+	gap := hash & mask
+	for ; f.table[gap] != (found{hash, slot}); gap = (gap + 1) & mask {
+		if f.table[gap].slot == 0 {
 			panic("engine: a name that is not in its table")
 		}
 	}
 	f.count--
-	for i := (gap + 1) & mask; f.table[i] != 0; i = (i + 1) & mask {
-		if (i-f.table[i]>>32)&mask >= (i-gap)&mask {
+	for i := (gap + 1) & mask; f.table[i].slot != 0; i = (i + 1) & mask {
+		if (i-f.table[i].hash)&mask >= (i-gap)&mask {
 			f.table[gap] = f.table[i]
 			gap = i
 		}
 	}
-	f.table[gap] = 0
+	f.table[gap] = found{}
 }
 
 // windowLen is how many of the last commands are known again, at least. Whoever asks again later than that is told
@@ -142,12 +142,11 @@ func (g *generation) find(id exchange.ID) *answer {
 	return nil
 }
 
-// warm reads where an identity would stand.
-func (g *generation) warm(id exchange.ID) uint64 {
-	if len(g.table) == 0 {
-		return 0
+// fetch asks for where an identity of that hash would stand.
+func (g *generation) fetch(l *near.List, hash uint64) {
+	if len(g.table) > 0 {
+		near.Fetch(l, &g.table[hash>>40&uint64(len(g.table)-1)])
 	}
-	return uint64(g.table[hashOf(id)>>40&uint64(len(g.table)-1)])
 }
 
 func (w *window) add(a answer) {
@@ -166,7 +165,7 @@ func (g *generation) add(a answer) {
 	}
 	size := max(finderLeast, 2*len(g.table))
 	if size > 1<<14 { // whoever has so many will have all
-		size = 2 * windowLen
+		size = 4 * windowLen
 		g.answers = slices.Grow(g.answers, windowLen-len(g.answers))
 	}
 	g.table = make([]uint32, size)

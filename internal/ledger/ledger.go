@@ -26,6 +26,7 @@ import (
 
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/money"
+	"github.com/coldsign/coldsign/internal/near"
 )
 
 // Place is where the row of an account and an asset stands. It never changes. Zero is no row.
@@ -178,15 +179,26 @@ func (l *Ledger) Open(a exchange.Account, asset exchange.Asset) Place {
 	return h.rows
 }
 
-// Warm reads what an order of the account will need, so that it is near when the order comes. Whoever has many orders at
-// hand warms them all first: memory answers many questions in the time of one. The number means nothing.
-func (l *Ledger) Warm(a exchange.Account) uint64 {
-	h := l.holder(a)
-	if h == nil {
-		return 0
+// FetchEntry asks memory for an account's entry. Whoever has many orders at hand asks for all entries, then for the rows
+// that they name, then for the rows behind these: the answers of each round come together.
+func (l *Ledger) FetchEntry(list *near.List, a exchange.Account) {
+	if h := l.holder(a); h != nil {
+		near.Fetch(list, h)
 	}
-	r := &l.rows[h.rows]
-	return r.Held.Lo + l.rows[r.next].Held.Lo
+}
+
+// FetchRow asks for an account's first row. It follows FetchEntry.
+func (l *Ledger) FetchRow(list *near.List, a exchange.Account) {
+	if h := l.holder(a); h != nil {
+		near.Fetch(list, &l.rows[h.rows])
+	}
+}
+
+// FetchNextRow asks for the row behind it. It follows FetchRow.
+func (l *Ledger) FetchNextRow(list *near.List, a exchange.Account) {
+	if h := l.holder(a); h != nil {
+		near.Fetch(list, &l.rows[l.rows[h.rows].next])
+	}
 }
 
 // Mark sets a row's mark, which is the caller's own, and reports whether it had another one.

@@ -42,18 +42,20 @@ type Book struct {
 	timed  int // of these, with an expiry
 
 	ids    directory
-	owners directory // first order of an owner
+	owners roster
 	sides  [2]ladder
 	best   [2]uint32 // level of the best price of a side, 0 none
 	stops  [2]ladder // waiting buys trigger upwards, waiting sells downwards
 	expiry []expiring
 
 	scratch []slot // reused by CancelAll
+	scouts  [2]scout
+	ahead   []slot // what scouts have read
 }
 
 // New makes an empty, open book.
 func New(o Options) *Book {
-	b := &Book{limits: o.Limits, ids: newDirectory(o.ArbitraryID), owners: newDirectory(true)}
+	b := &Book{limits: o.Limits, ids: newDirectory(o.ArbitraryID), owners: newRoster()}
 	b.orders, b.owned = make([]resting, 1, 1024), make([]belonging, 1, 1024)
 	for s := range b.sides {
 		b.sides[s], b.stops[s] = newLadder(), newLadder()
@@ -124,21 +126,9 @@ func (b *Book) Visible(s Side, p Price) Qty {
 // Tag returns the tag of an order in the book, zero when there is none of that identity.
 func (b *Book) Tag(id OrderID) uint32 { return b.orders[b.ids.get(id)].tag }
 
-// Warm reads what an order of an owner at a price will touch, so that it is near when the order comes. Whoever has many
-// orders at hand warms them all first: memory answers many questions in the time of one. The number means nothing.
-func (b *Book) Warm(owner Owner, s Side, p Price) uint64 {
-	e := b.owners.table[b.owners.home(OrderID(owner))&uint64(len(b.owners.table)-1)]
-	sum := uint64(e.id) + uint64(b.owned[e.s].prev)
-	if p > 0 && p <= PriceMax {
-		l := &b.sides[s&1]
-		sum += uint64(b.orders[l.levels[l.at(p)].tail].next)
-	}
-	return sum
-}
-
 // Owned appends the tags of an owner's orders, in no order that means anything.
 func (b *Book) Owned(owner Owner, out []uint32) []uint32 {
-	for s := b.owners.get(OrderID(owner)); s != 0; s = b.owned[s].next {
+	for s := b.owners.claim(owner).first; s != 0; s = b.owned[s].next {
 		out = append(out, b.orders[s].tag)
 	}
 	return out
@@ -246,24 +236,25 @@ func (b *Book) unlink(o *resting) {
 
 // enlist puts an order before the others of its owner.
 func (b *Book) enlist(s slot, owner Owner) {
-	first := b.owners.join(OrderID(owner), s)
-	b.owned[s] = belonging{next: first}
-	if first != 0 {
-		b.owned[first].prev = s
+	had := b.owners.claim(owner)
+	b.owned[s] = belonging{next: had.first}
+	if had.first != 0 {
+		b.owned[had.first].prev = s
 	}
+	b.owners.set(owner, claim{s, had.n + 1})
 }
 
 func (b *Book) delist(s slot, owner Owner) {
-	o := b.owned[s]
+	o, has := b.owned[s], b.owners.claim(owner)
 	if o.next != 0 {
 		b.owned[o.next].prev = o.prev
 	}
 	if o.prev != 0 {
 		b.owned[o.prev].next = o.next
-		b.owners.leave(OrderID(owner), 0)
-		return
+	} else {
+		has.first = o.next
 	}
-	b.owners.leave(OrderID(owner), o.next)
+	b.owners.set(owner, claim{has.first, has.n - 1})
 }
 
 // forget takes an order out of the book altogether.
@@ -300,7 +291,7 @@ func (b *Book) cancel(s slot, why Reason, out []Event) []Event {
 // about, so a restored book gives the same events.
 func (b *Book) CancelAll(owner Owner, out []Event) []Event {
 	b.scratch = b.scratch[:0]
-	for s := b.owners.get(OrderID(owner)); s != 0; s = b.owned[s].next {
+	for s := b.owners.claim(owner).first; s != 0; s = b.owned[s].next {
 		b.scratch = append(b.scratch, s)
 	}
 	slices.SortFunc(b.scratch, func(x, y slot) int { return cmp.Compare(b.orders[x].id, b.orders[y].id) })

@@ -1,6 +1,10 @@
 package matching
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/coldsign/coldsign/internal/near"
+)
 
 // slot is the place of an order in the slab. Zero is none.
 type slot uint32
@@ -36,8 +40,7 @@ type idPage struct {
 // entry keeps identity and slot together, so that a look-up touches one line of the cache.
 type entry struct {
 	id OrderID
-	s  slot   // 0: the entry is free
-	n  uint32 // of an owner: how many orders
+	s  slot // 0: the entry is free
 }
 
 func newDirectory(arbitrary bool) directory {
@@ -59,6 +62,15 @@ func (d *directory) get(id OrderID) slot {
 		return p.slots[id&(idPageLen-1)]
 	}
 	return d.table[d.find(id)].s
+}
+
+// fetch asks for where an identity is found.
+func (d *directory) fetch(l *near.List, id OrderID) {
+	if p := d.direct(id); p != nil {
+		near.Fetch(l, &p.slots[id&(idPageLen-1)])
+		return
+	}
+	near.Fetch(l, &d.table[d.home(id)&uint64(len(d.table)-1)])
 }
 
 // put adds an identity that the directory does not have.
@@ -85,6 +97,36 @@ func (d *directory) drop(id OrderID) {
 	if p.used--; p.used < sparse {
 		if n := int(uint64(id)>>idPageBits - d.first); n < len(d.pages)-1 {
 			d.giveUp(n)
+		}
+	}
+}
+
+// preparedMax is how many pages before the newest identity prepare looks at.
+const preparedMax = 1 << 18
+
+// prepare opens pages for identities that will be put in no order, where enough of them stand together. Each visits them
+// all. The directory is empty.
+func (d *directory) prepare(each func(visit func(OrderID))) {
+	newest, oldest := uint64(0), ^uint64(0)
+	each(func(id OrderID) {
+		newest, oldest = max(newest, uint64(id)>>idPageBits), min(oldest, uint64(id)>>idPageBits)
+	})
+	if d.arbitrary || oldest > newest {
+		return
+	}
+	if newest-oldest >= preparedMax {
+		oldest = newest - preparedMax + 1
+	}
+	counts := make([]uint32, newest-oldest+1)
+	each(func(id OrderID) {
+		if n := uint64(id)>>idPageBits - oldest; n < uint64(len(counts)) {
+			counts[n]++
+		}
+	})
+	d.first, d.pages = oldest, make([]*idPage, len(counts))
+	for n, count := range counts {
+		if count >= sparse || n == len(counts)-1 {
+			d.pages[n] = new(idPage)
 		}
 	}
 }
@@ -157,42 +199,12 @@ func (d *directory) find(id OrderID) uint64 {
 	}
 }
 
-// set puts a slot in the place of an identity in the table and returns the one that was there, or 0.
-func (d *directory) set(id OrderID, s slot) slot {
-	e := &d.table[d.find(id)]
-	old := e.s
-	e.id, e.s = id, s
-	if old == 0 {
-		if d.count++; d.count*2 > len(d.table) {
-			d.resize(bits.Len(uint(len(d.table))))
-		}
+// set enters an identity that the table does not have.
+func (d *directory) set(id OrderID, s slot) {
+	d.table[d.find(id)] = entry{id, s}
+	if d.count++; d.count*2 > len(d.table) {
+		d.resize(bits.Len(uint(len(d.table))))
 	}
-	return old
-}
-
-// join puts a slot in the place of an owner, counts one more of them, and returns the slot that was there, or 0.
-func (d *directory) join(owner OrderID, s slot) slot {
-	old := d.set(owner, s)
-	d.table[d.find(owner)].n++
-	return old
-}
-
-// leave counts one less of an owner, and forgets who has none left. A slot that is not zero becomes the first.
-func (d *directory) leave(owner OrderID, first slot) {
-	e := &d.table[d.find(owner)]
-	if e.n--; e.n == 0 {
-		d.remove(owner)
-	} else if first != 0 {
-		e.s = first
-	}
-}
-
-// many is how many orders an owner has.
-func (d *directory) many(owner OrderID) int {
-	if e := &d.table[d.find(owner)]; e.s != 0 {
-		return int(e.n)
-	}
-	return 0
 }
 
 // remove closes the gap: entries behind it that may stand at it move up.

@@ -74,7 +74,7 @@ func (b *Book) refuse(o *Order, instead slot, now Time) Reason {
 		return Duplicate
 	case l.OrdersMax > 0 && instead == 0 && b.open >= l.OrdersMax:
 		return BookFull
-	case l.OwnerMax > 0 && instead == 0 && b.owners.many(OrderID(o.Owner)) >= l.OwnerMax:
+	case l.OwnerMax > 0 && instead == 0 && int(b.owners.claim(o.Owner).n) >= l.OwnerMax:
 		return OwnerFull
 	case b.state == Auction && (o.Type != Limit || o.Force != GoodTillCancel && o.Force != GoodTillTime):
 		return AuctionRunning

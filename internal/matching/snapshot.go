@@ -89,6 +89,11 @@ func Restore(raw []byte, o Options) (*Book, error) {
 		return nil, fmt.Errorf("%w: %d orders, %d announced", ErrSnapshot, (len(raw)-head)/recordLen, at(8))
 	}
 	b.orders, b.owned = slices.Grow(b.orders, (len(raw)-head)/recordLen), slices.Grow(b.owned, (len(raw)-head)/recordLen)
+	b.ids.prepare(func(visit func(OrderID)) {
+		for rest := raw[head:]; len(rest) > 0; rest = rest[recordLen:] {
+			visit(OrderID(le.Uint64(rest)))
+		}
+	})
 	for rest := raw[head:]; len(rest) > 0; rest = rest[recordLen:] {
 		r, ok := readResting(rest)
 		if !ok || b.ids.get(r.id) != 0 {

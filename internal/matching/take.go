@@ -94,7 +94,7 @@ func (b *Book) toTail(s slot, v *level) {
 func (b *Book) reachable(o *Order) Qty {
 	r := resting{typ: o.Type, side: o.Side, price: int32(o.Price)}
 	other, limit := 1-o.Side, b.limitOf(&r)
-	careful := o.SelfTrade != Allow && b.owners.get(OrderID(o.Owner)) != 0
+	careful := o.SelfTrade != Allow && b.owners.claim(o.Owner).n != 0
 	sum, quote := Qty(0), o.Quote
 	for at := b.best[other]; at != 0 && sum < o.Qty; at = b.behind(other, at) {
 		v := &b.sides[other].levels[at]
