@@ -32,7 +32,10 @@ const (
 )
 
 // errSlow and others end a connection with a reason that the client is told.
-var errSlow = errors.New("too slow: messages waited until there was no room")
+var (
+	errSlow = errors.New("too slow: messages waited until there was no room")
+	errDay  = errors.New("a connection lives for a day: come again")
+)
 
 // conn is one WebSocket. Its reader is the handler's goroutine, its writer one more; whoever publishes only puts bytes
 // into its queue and never waits for it.
@@ -230,10 +233,12 @@ func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, n
 	}
 	defer ws.CloseNow()
 	ws.SetReadLimit(incomingMax)
-	life, done := context.WithTimeout(context.WithoutCancel(r.Context()), connLife)
+	life, done := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer done()
 	ctx, stop := context.WithCancelCause(life)
 	defer stop(nil)
+	day := time.AfterFunc(connLife, func() { stop(errDay) })
+	defer day.Stop()
 	c := &conn{ws: ws, addr: addr, shape: shapeOf(r.Header), combined: r.URL.Path == "/stream", queue: newQueue(), rate: incomingRate, stop: stop, ctx: ctx, life: life, since: s.o.Clock(), joined: map[string]joined{}}
 	defer s.leaveAll(c)
 	defer s.sessions.leave(c)

@@ -73,6 +73,49 @@ func TestPreventedQuantitiesAreTold(t *testing.T) {
 	}
 }
 
+// A cancel that gives identity and name has to mean one order by both.
+func TestACancelMayGiveIdentityAndName(t *testing.T) {
+	r := newRig(t)
+	tr := r.trader("trader", "hmac", all)
+	r.signed(tr, "POST", "/api/v3/order", limitBuy+"&newClientOrderId=a")
+	if a := r.signed(tr, "DELETE", "/api/v3/order", "symbol=BTCUSDT&orderId=1&origClientOrderId=b"); a.code() != -2011 {
+		t.Error(a.body)
+	}
+	if a := r.signed(tr, "DELETE", "/api/v3/order", "symbol=BTCUSDT&orderId=1&origClientOrderId=a"); a.status != 200 {
+		t.Error(a.body)
+	}
+}
+
+// The texts on which programs branch, where a code alone does not say enough.
+func TestRefusalsHaveTheDocumentedWords(t *testing.T) {
+	r := newRig(t)
+	tr, other := r.trader("trader", "hmac", all), r.trader("other", "hmac", all)
+	r.signed(other, "POST", "/api/v3/order", "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=50000")
+	r.signed(tr, "POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price=50000")
+	r.signed(tr, "POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price=40000&newClientOrderId=there")
+	for _, c := range []struct{ method, path, query, want string }{
+		{"POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=9000&price=50000", `{"code":-2010,"msg":"Account has insufficient balance for requested action."}`},
+		{"POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price=41000&newClientOrderId=there", `{"code":-2010,"msg":"Duplicate order sent."}`},
+		{"POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT_MAKER&quantity=0.001&price=51000", `{"code":-2010,"msg":"Order would immediately match and take."}`},
+		{"POST", "/api/v3/order", "symbol=BTCUSDT&side=SELL&type=STOP_LOSS&quantity=0.001&stopPrice=60000", `{"code":-2010,"msg":"Order would trigger immediately."}`},
+		{"POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.0000001&price=50000", `{"code":-1013,"msg":"Filter failure: LOT_SIZE"}`},
+		{"POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price=50000.001", `{"code":-1013,"msg":"Filter failure: PRICE_FILTER"}`},
+		{"DELETE", "/api/v3/order", "symbol=BTCUSDT&orderId=99", `{"code":-2011,"msg":"Unknown order sent."}`},
+		{"DELETE", "/api/v3/openOrders", "symbol=BTCUSDT", ""},
+		{"DELETE", "/api/v3/openOrders", "symbol=BTCUSDT", `{"code":-2011,"msg":"Unknown order sent."}`},
+		{"GET", "/api/v3/order", "symbol=BTCUSDT&orderId=99", `{"code":-2013,"msg":"Order does not exist."}`},
+		{"GET", "/api/v3/account", "recvWindow=60001", `{"code":-1131,"msg":"recvWindow must be less than 60000"}`},
+		{"POST", "/api/v3/order/test", limitBuy + "&computeCommissionRates=true", `"specialCommissionForOrder":`},
+		{"POST", "/api/v3/order/test", limitBuy + "&computeCommissionRates=true", `"discount":{"enabledForAccount":false,`},
+		{"GET", "/api/v3/account/commission", "symbol=BTCUSDT", `"specialCommission":{"maker":"0.00000000",`},
+		{"GET", "/api/v3/rateLimit/order", "", `[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":200,"count":1},{"rateLimitType":"ORDERS","interval":"DAY","intervalNum":1,"limit":1000000,"count":2}]`},
+	} {
+		if a := r.signed(tr, c.method, c.path, c.query); !strings.Contains(a.body, c.want) {
+			t.Errorf("%s %s: %s\nwant %s", c.path, c.query, a.body, c.want)
+		}
+	}
+}
+
 // A cancel-replace that allows failure tries both halves, and says what became of each.
 func TestACancelReplaceThatAllowsFailureTriesBothHalves(t *testing.T) {
 	r := newRig(t)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -40,9 +41,9 @@ func (s *Server) systemStatus(c *call) *problem {
 func (s *Server) exchangeInfo(c *call) *problem {
 	markets, _ := c.selected()
 	if c.q.has(pSymbolStatus) {
-		c.q.fail(notRequired(pSymbolStatus))
+		markets = c.ofStatus(markets)
 	}
-	if c.q.has(pPermissions) && c.q.text[pPermissions] != "SPOT" {
+	if c.q.has(pPermissions) && c.q.text[pPermissions] != "SPOT" && !slices.Contains(c.q.list(pPermissions), "SPOT") {
 		c.q.fail(invalid(pPermissions))
 	}
 	c.q.truth(pShowPermissionSets)
@@ -75,6 +76,23 @@ func (s *Server) exchangeInfo(c *call) *problem {
 	w.close(']')
 	w.close('}')
 	return nil
+}
+
+// ofStatus keeps the markets of the state that is asked for, where no market is named.
+func (c *call) ofStatus(all []*market) (some []*market) {
+	status := c.q.text[pSymbolStatus]
+	switch {
+	case c.q.has(pSymbol) || c.q.has(pSymbols):
+		c.q.fail(refuse(-1128, "Combination of optional parameters invalid."))
+	case !slices.Contains([]string{"TRADING", "HALT", "BREAK", "AUCTION_MATCH", "END_OF_DAY"}, status):
+		c.q.fail(refuse(-1122, "Invalid symbolStatus."))
+	}
+	for _, m := range all {
+		if stateName(m.State) == status {
+			some = append(some, m)
+		}
+	}
+	return some
 }
 
 // stateName is Binance's word for what a market takes.

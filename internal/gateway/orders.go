@@ -292,9 +292,6 @@ func (c *call) readCancel(id, orig param) {
 	if !q.has(id) && !q.has(orig) {
 		q.fail(refuse(-1102, "Param '"+orig.name()+"' or '"+id.name()+"' must be sent, but both were empty/null!"))
 	}
-	if q.has(id) && q.has(orig) {
-		q.fail(refuse(-1128, "Combination of optional parameters invalid."))
-	}
 	if q.has(pCancelRestrictions) {
 		q.fail(refuse(-1145, "cancelRestrictions is not offered here: it needs a look at the order before its cancel."))
 	}

@@ -27,7 +27,9 @@ func (s *Server) apiMethods() map[string]*route {
 		"order.amend.keepPriority": {put, "/api/v3/order/amend/keepPriority"}, "openOrders.status": {get, "/api/v3/openOrders"},
 		"openOrders.cancelAll": {del, "/api/v3/openOrders"}, "allOrders": {get, "/api/v3/allOrders"}, "myTrades": {get, "/api/v3/myTrades"},
 		"account.status": {get, "/api/v3/account"}, "account.commission": {get, "/api/v3/account/commission"},
-		"account.rateLimits.orders": {get, "/api/v3/rateLimit/order"},
+		"account.rateLimits.orders": {get, "/api/v3/rateLimit/order"}, "trades.historical": {get, "/api/v3/historicalTrades"},
+		"userDataStream.start": {post, "/api/v3/userDataStream"}, "userDataStream.ping": {put, "/api/v3/userDataStream"},
+		"userDataStream.stop": {del, "/api/v3/userDataStream"},
 	} {
 		m[name] = s.endpoints[at[1]].routes[methodIndex(at[0])]
 	}

@@ -1,5 +1,7 @@
 // Binance's own connector against the exchange, in HMAC and in Ed25519. Only addresses are changed.
+import { sign } from 'node:crypto'
 import connector from '@binance/connector'
+import WebSocket from 'ws'
 import { check, end, refused, same, site, truth, within } from './check.mjs'
 
 const quiet = { log () {}, info () {}, warn () {}, debug () {}, error () {} }
@@ -79,6 +81,83 @@ for (const [name, access] of [['HMAC', site.trader], ['Ed25519', site.second]]) 
   })
 }
 
+await check('stops, both modes of cancel-replace, candles of every interval', async () => {
+  const x = open(site.trader)
+  const stop = await body(x.newOrder(symbol, 'SELL', 'STOP_LOSS_LIMIT', { price: '20000', stopPrice: '21000', quantity: 0.01, timeInForce: 'GTC', newOrderRespType: 'RESULT' }))
+  same(stop.workingTime, -1)
+  const seen = await body(x.getOrder(symbol, { orderId: stop.orderId }))
+  same(seen.isWorking, false)
+  same(seen.stopPrice, '21000.00000000')
+  const order = { price: '30000', quantity: 0.01, timeInForce: 'GTC' }
+  const both = await body(x.cancelAndReplace(symbol, 'BUY', 'LIMIT', 'ALLOW_FAILURE', { cancelOrderId: stop.orderId, ...order }))
+  same(both.cancelResult, 'SUCCESS')
+  same(both.newOrderResponse.status, 'NEW')
+  await refused(() => x.cancelAndReplace(symbol, 'BUY', 'LIMIT', 'ALLOW_FAILURE', { cancelOrderId: stop.orderId, ...order }), e => {
+    same(e.response.status, 409)
+    same(e.response.data.code, -2021)
+    same(e.response.data.data.cancelResponse.code, -2011)
+    same(e.response.data.data.newOrderResponse.status, 'NEW')
+  })
+  await refused(() => x.cancelAndReplace(symbol, 'BUY', 'LIMIT', 'STOP_ON_FAILURE', { cancelOrderId: stop.orderId, ...order }), e => same(e.response.data.code, -2022))
+  same((await body(x.cancelOpenOrders(symbol))).length, 2)
+  for (const interval of ['1s', '1m', '3m', '5m', '15m', '30m', '1h', '2h', '4h', '6h', '8h', '12h', '1d', '3d', '1w', '1M']) await x.klines(symbol, interval, { limit: 5 })
+})
+
+await check('the WebSocket API, signed request by request', async () => {
+  let opened
+  const ready = new Promise(resolve => { opened = resolve })
+  const waiting = new Map()
+  const x = new connector.WebsocketAPI(site.trader.key, site.trader.secret, { wsURL: site.stream + '/ws-api/v3', logger: quiet,
+    callbacks: { open: () => opened(), message: m => { const a = JSON.parse(m); waiting.get(a.id)?.(a) } } })
+  await within(5000, 'the connection', ready)
+  let n = 0
+  const ask = (act, status = 200) => within(5000, 'the answer', new Promise(resolve => { const id = `c${++n}`; waiting.set(id, resolve); act(id) })).then(a => {
+    same(a.status, status, JSON.stringify(a))
+    return a.result ?? a.error
+  })
+  await ask(id => x.exchangeInfo({ id, symbol }))
+  const o = await ask(id => x.newOrder(symbol, 'BUY', 'LIMIT', { id, price: '30000', quantity: '0.01', timeInForce: 'GTC', newOrderRespType: 'FULL' }))
+  same((await ask(id => x.getOrder(symbol, { id, orderId: o.orderId }))).isWorking, true)
+  const r = await ask(id => x.cancelReplaceOrder(symbol, 'ALLOW_FAILURE', 'BUY', 'LIMIT', { id, cancelOrderId: o.orderId, price: '30001', quantity: '0.01', timeInForce: 'GTC' }))
+  same((await ask(id => x.openOrders(symbol, { id }))).length, 1)
+  same((await ask(id => x.cancelOrder(symbol, { id, orderId: r.newOrderResponse.orderId }))).status, 'CANCELED')
+  await new Promise(resolve => setTimeout(resolve, 2)) // the same bytes again would be the same request
+  same((await ask(id => x.cancelOrder(symbol, { id, orderId: r.newOrderResponse.orderId }), 400)).code, -2011)
+  same((await ask(id => x.account({ id }))).canTrade, true)
+  await ask(id => x.orderLimit({ id }))
+  await ask(id => x.orderHistory(symbol, { id }))
+  await ask(id => x.myTrades(symbol, { id }))
+  await ask(id => x.historicalTrades(symbol, { id }))
+  x.disconnect()
+})
+
+await check('the WebSocket API, logged on with an Ed25519 key', async () => {
+  const ws = new WebSocket(site.stream + '/ws-api/v3')
+  const waiting = new Map()
+  const heard = []
+  ws.on('message', m => { const a = JSON.parse(m); a.id === undefined ? heard.push(a.event) : waiting.get(a.id)(a) })
+  await within(5000, 'the connection', new Promise(resolve => ws.on('open', resolve)))
+  let n = 0
+  const ask = (method, params, status = 200) => within(5000, method, new Promise(resolve => { waiting.set(++n, resolve); ws.send(JSON.stringify({ id: n, method, params })) })).then(a => {
+    same(a.status, status, JSON.stringify(a))
+    return a.result ?? a.error
+  })
+  const logon = { apiKey: site.second.key, timestamp: Date.now() }
+  logon.signature = sign(null, Buffer.from(`apiKey=${logon.apiKey}&timestamp=${logon.timestamp}`), site.second.private).toString('base64')
+  same((await ask('session.logon', logon)).apiKey, site.second.key)
+  await ask('userDataStream.subscribe')
+  const order = { symbol, side: 'BUY', type: 'LIMIT', timeInForce: 'GTC', quantity: '0.01', price: '30000' }
+  const o = await ask('order.place', { ...order, timestamp: Date.now() })
+  same((await ask('session.status')).userDataStream, true)
+  same((await ask('order.cancel', { symbol, orderId: o.orderId, timestamp: Date.now() })).status, 'CANCELED')
+  await ask('session.logout')
+  same((await ask('order.place', { ...order, timestamp: Date.now() }, 401)).code, -2015)
+  const reports = heard.filter(e => e.e === 'executionReport' && e.i === o.orderId).map(e => e.x)
+  same(reports.join(), 'NEW,CANCELED')
+  same(heard.findIndex(e => e.e === 'executionReport') < heard.findIndex(e => e.e === 'outboundAccountPosition'), true, 'reports come before balances')
+  ws.close()
+})
+
 await check('deposit address, withdrawal and histories', async () => {
   const x = open(site.payer)
   const a = await body(x.depositAddress('BTC', { network: 'BTC' }))
@@ -96,4 +175,4 @@ await check('a wrong secret', async () => {
   await refused(() => thief.account(), e => { same(e.response.status, 400); same(e.response.data.code, -1022) })
 })
 
-end(10)
+end(13)
