@@ -60,7 +60,7 @@ bench-matching: ## play one tape of orders through our order book and through ot
 	cd scripts/matchbench && $(GO) run . $(BENCH)
 
 .PHONY: bench-api
-bench-api: ## print how many orders a second go through HTTP, bus, durable journal and engine (BENCH, e.g. -seconds 3)
+bench-api: ## print how many orders a second go through the whole path, and what garbage does to them (BENCH, e.g. "-garbage -seconds 3")
 	$(GO) run ./scripts/apibench $(BENCH)
 
 .PHONY: crash bench-journal

@@ -29,6 +29,8 @@ type loadPlan struct {
 	Middle      int64 // price, in ticks of Decimals digits
 	Decimals    int
 	Seed        uint64
+	Every       time.Duration // between the orders of one connection; zero: at once
+	Apart       bool          // each connection from an address of its own
 }
 
 type apiKey struct{ Key, Secret string }
@@ -100,13 +102,21 @@ func newDriver(plan loadPlan, i int) *driver {
 }
 
 func (d *driver) drive(ctx context.Context) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.plan.Address)
+	dialer := &net.Dialer{}
+	if d.plan.Apart {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 32, 0, 1+byte(d.place))}
+	}
+	next := time.Now().Add(time.Duration(d.place) * d.plan.Every / time.Duration(d.plan.Connections))
+	conn, err := dialer.DialContext(ctx, "tcp", d.plan.Address)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	reader := bufio.NewReaderSize(conn, 8<<10)
 	for ctx.Err() == nil {
+		if d.plan.Every > 0 && pause(ctx, &next, d.plan.Every) != nil {
+			return nil
+		}
 		d.compose(time.Now())
 		sent := time.Now()
 		if _, err := conn.Write(d.request); err != nil {

@@ -1,8 +1,11 @@
 // Package main measures how many orders a second the exchange takes over HTTP: gateway, bus, durable journal, engine
 // and ledger in one process, the load generator in a second one, on the cores that both share.
 //
+// Then the volatile hours: bots that send ten orders a second each, alone and beside nineteen times as many requests
+// that are garbage, with limits as in the product; it prints how much slower the slowest hundredth of the orders is.
+//
 // Beside the real path it prints the same path with a journal that forgets, and what one flush of this disk costs, so
-// that a reader can tell the disk's part from ours. Limits are counted as in the product, and nobody is refused by
+// that a reader can tell the disk's part from ours. There limits are counted as in the product, and nobody is refused by
 // them. What may never happen here: a figure of a run in which an order was refused for a reason that is not printed.
 package main
 
@@ -29,6 +32,8 @@ func main() {
 	variant := flag.String("variant", "durable", "internal: what is served")
 	seconds := flag.Float64("seconds", 8, "length of each run")
 	rounds := flag.Int("rounds", 3, "runs of each row; the median is printed")
+	bots := flag.Int("bots", 20, "of the part with garbage, each with ten orders a second; zero: leave it out")
+	garbage := flag.Bool("garbage", false, "only the part with garbage")
 	only := flag.Int("connections", 0, "print only the rows with so many; zero: all")
 	dir := flag.String("dir", "out/bench-api", "where the journals lie; a disk, not memory")
 	flag.Parse()
@@ -36,10 +41,17 @@ func main() {
 	switch *role {
 	case "load":
 		loadMain()
+	case "garbage":
+		garbageMain()
 	case "serve":
 		err = serveMain(*variant, *dir)
 	default:
-		err = bench(*dir, *seconds, *rounds, *only)
+		if !*garbage {
+			err = bench(*dir, *seconds, *rounds, *only)
+		}
+		if err == nil && *bots > 0 {
+			err = errors.Join(os.MkdirAll(*dir, 0o700), volatile(*dir, *seconds, *rounds, min(*bots, customers)))
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-api:", err)
@@ -96,6 +108,8 @@ func loadAverage() string {
 type measured struct {
 	loadReport
 	cpu, perCommit float64
+	garbage, rss   float64 // a second, MiB
+	statuses       map[int]int64
 }
 
 // runs returns the run with the median throughput.
@@ -112,57 +126,68 @@ func runs(dir string, r row, seconds float64, rounds int) (measured, error) {
 	return all[len(all)/2], nil
 }
 
+// serving is a server in a process of its own.
+type serving struct {
+	self, work string
+	process    *exec.Cmd
+	stop       io.WriteCloser
+	said       *bufio.Reader
+	plan       loadPlan // where it is, and whose orders it takes
+}
+
+func begin(dir, variant string) (s *serving, err error) {
+	s = &serving{}
+	if s.self, err = os.Executable(); err != nil {
+		return nil, err
+	}
+	if s.work, err = os.MkdirTemp(dir, "run-"); err != nil {
+		return nil, err
+	}
+	s.process = exec.Command(s.self, "-role", "serve", "-variant", variant, "-dir", s.work)
+	s.process.Stderr = os.Stderr
+	stop, errStop := s.process.StdinPipe()
+	out, errOut := s.process.StdoutPipe()
+	if err := errors.Join(errStop, errOut); err != nil {
+		return nil, err
+	}
+	s.stop, s.said = stop, bufio.NewReader(out)
+	if err := s.process.Start(); err != nil {
+		return nil, err
+	}
+	line, err := s.said.ReadBytes('\n')
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the server says nothing: %w", err), s.end())
+	}
+	return s, json.Unmarshal(line, &s.plan)
+}
+
+func (s *serving) end() error {
+	s.stop.Close()
+	return errors.Join(s.process.Wait(), os.RemoveAll(s.work))
+}
+
 // run starts a server, drives it, and ends it.
 func run(dir string, r row, seconds float64) (m measured, err error) {
-	self, err := os.Executable()
+	s, err := begin(dir, r.variant)
 	if err != nil {
 		return m, err
 	}
-	work, err := os.MkdirTemp(dir, "run-")
-	if err != nil {
-		return m, err
-	}
-	defer os.RemoveAll(work)
-	server := exec.Command(self, "-role", "serve", "-variant", r.variant, "-dir", work)
-	server.Stderr = os.Stderr
-	stop, err := server.StdinPipe()
-	if err != nil {
-		return m, err
-	}
-	out, err := server.StdoutPipe()
-	if err != nil {
-		return m, err
-	}
-	if err := server.Start(); err != nil {
-		return m, err
-	}
-	defer func() {
-		stop.Close()
-		err = errors.Join(err, server.Wait())
-	}()
-	said := bufio.NewReader(out)
-	line, err := said.ReadBytes('\n')
-	if err != nil {
-		return m, fmt.Errorf("the server says nothing: %w", err)
-	}
-	var plan loadPlan
-	if err := json.Unmarshal(line, &plan); err != nil {
-		return m, err
-	}
+	defer func() { err = errors.Join(err, s.end()) }()
+	plan := s.plan
 	plan.Connections = r.connections
 	plan.Seconds = 1 // warm
-	if _, err := drive(self, plan); err != nil {
+	if _, err := drive(s.self, plan); err != nil {
 		return m, err
 	}
-	before, err := ask(stop, said)
+	before, err := ask(s.stop, s.said)
 	if err != nil {
 		return m, err
 	}
 	plan.Seconds, plan.Seed = seconds, 1
-	if m.loadReport, err = drive(self, plan); err != nil {
+	if m.loadReport, err = drive(s.self, plan); err != nil {
 		return m, err
 	}
-	after, err := ask(stop, said)
+	after, err := ask(s.stop, s.said)
 	if err != nil {
 		return m, err
 	}
@@ -179,6 +204,7 @@ type usage struct {
 	CPU      time.Duration
 	Commands uint64
 	Commits  uint64
+	RSS      int64 // KiB
 }
 
 func ask(to io.Writer, from *bufio.Reader) (u usage, err error) {

@@ -79,7 +79,7 @@ func serveMain(variant, dir string) error {
 		return err
 	}
 	s.journal.forget.Store(variant == "forgetful")
-	address, err := s.listen(ctx)
+	address, err := s.listen(ctx, variant == "guarded")
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *served) report() error {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(usage{CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()),
-		Commits: s.journal.commits.Load(), Commands: s.journal.commands.Load()})
+		Commits: s.journal.commits.Load(), Commands: s.journal.commands.Load(), RSS: residentKiB()})
 }
 
 // open makes journal, state, runner and, in the full variant, the shadow replica with the records.
@@ -126,7 +126,7 @@ func (s *served) open(ctx context.Context, variant, dir string) (parts []func(co
 	s.journal = &counting{Journal: opened}
 	state := engine.StateOptions{Opener: s.sealer}
 	o := engine.RunnerOptions{Journal: s.journal, State: engine.NewState(state), Publish: s.publish, Now: now}
-	if variant != "full" {
+	if variant != "full" && variant != "guarded" {
 		s.runner = engine.NewRunner(o)
 		return append(parts, s.runner.Run), nil
 	}

@@ -39,7 +39,7 @@ func openSinks(ctx context.Context, dir string, key []byte) ([]engine.Sink, erro
 }
 
 // listen joins engine and gateway by a bus of this process and serves customers.
-func (s *served) listen(ctx context.Context) (string, error) {
+func (s *served) listen(ctx context.Context, guarded bool) (string, error) {
 	all, err := bus.NewCredentials(rand.Reader)
 	if err != nil {
 		return "", err
@@ -64,7 +64,11 @@ func (s *served) listen(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	public, err := gateway.New(gateway.Options{Engine: &far{conns[bus.Gateway], bus.NewBatcher(conns[bus.Gateway], orders, bus.BatchOptions{})}, Limits: openLimits{table}})
+	var counts gateway.Limits = openLimits{table}
+	if guarded {
+		counts = gateway.OwnLimits{Table: table, Clock: time.Now}
+	}
+	public, err := gateway.New(gateway.Options{Engine: &far{conns[bus.Gateway], bus.NewBatcher(conns[bus.Gateway], orders, bus.BatchOptions{})}, Limits: counts})
 	if err != nil {
 		return "", err
 	}
