@@ -62,7 +62,7 @@ func (k *exchangeDesk) path(id string) string {
 }
 
 func (k *exchangeDesk) read(id string) (pending, exchange.ChangeIntent, error) {
-	unknown := admin.NewProblem(admin.Misused, "not-found", "no change is named "+console.Printable(id), "warmctl change list")
+	unknown := admin.NewProblem(admin.Misused, "not-found", "no change is named "+console.Printable(id), "exchanged changes list", "warmctl change list")
 	if len(id) != 16 || strings.Trim(id, "0123456789abcdef") != "" {
 		return pending{}, exchange.ChangeIntent{}, unknown
 	}
@@ -109,8 +109,17 @@ func (k *exchangeDesk) view(p pending, intent exchange.ChangeIntent) admin.Chang
 
 func timeOf(at exchange.Millis) time.Time { return time.UnixMilli(int64(at)).UTC() }
 
+// passed marks a change whose serial another one took. While the engine is silent nothing is known of serials.
+func passed(c admin.Change, intent exchange.ChangeIntent, applied uint64) admin.Change {
+	if c.State == "proposed" && intent.Serial <= applied {
+		c.State = "passed"
+	}
+	return c
+}
+
 // AllChanges lists every change, newest first.
-func (k *exchangeDesk) AllChanges(context.Context) ([]admin.Change, error) {
+func (k *exchangeDesk) AllChanges(ctx context.Context) ([]admin.Change, error) {
+	status, _ := k.status(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	entries, err := os.ReadDir(k.folder.path(exchangeDir, "admin", "changes"))
@@ -127,7 +136,7 @@ func (k *exchangeDesk) AllChanges(context.Context) ([]admin.Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, k.view(p, intent))
+		out = append(out, passed(k.view(p, intent), intent, status.Changes))
 	}
 	slices.SortFunc(out, func(a, b admin.Change) int {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(a.ID, b.ID))
@@ -136,14 +145,18 @@ func (k *exchangeDesk) AllChanges(context.Context) ([]admin.Change, error) {
 }
 
 // OneChange looks one up.
-func (k *exchangeDesk) OneChange(_ context.Context, id string) (admin.Change, error) {
+func (k *exchangeDesk) OneChange(ctx context.Context, id string) (admin.Change, error) {
+	status := exchange.EngineStatus{}
+	if k.conn != nil {
+		status, _ = k.status(ctx)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p, intent, err := k.read(id)
 	if err != nil {
 		return admin.Change{}, err
 	}
-	return k.view(p, intent), nil
+	return passed(k.view(p, intent), intent, status.Changes), nil
 }
 
 // ProposeChange gives a draft its serial, proposer and times, and keeps it. The first roster of all is applied at once:
@@ -156,7 +169,7 @@ func (k *exchangeDesk) ProposeChange(ctx context.Context, by admin.Actor, draft 
 	if intent.Serial != 0 || intent.Proposer != "" || intent.Created != 0 || intent.Expires != 0 || len(intent.Note) > reasonMax {
 		return admin.Change{}, admin.NewProblem(admin.Misused, "body-malformed", "a draft has no serial, proposer or times, and a note of at most 200 bytes")
 	}
-	if err := k.apart(intent); err != nil {
+	if err := k.sane(ctx, by, intent); err != nil {
 		return admin.Change{}, err
 	}
 	status, err := k.status(ctx)

@@ -68,18 +68,24 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	prints("deposits", "show", fmt.Sprintf("%s:0", in1.TxHash()))
 	documented(b.mustCommand("deposits", "show", fmt.Sprintf("%s:0", in2.TxHash()), "--json"))
 	prints("tickets", "list")
+	prints("changes", "list", "--all")
+	b.showsAChange(prints)
 	prints("tickets", "close", "203.0.113.7", "--note", "looked at it")
 	prints("alerts", "list")
 	prints("alerts", "test")
 	prints("limits", "list")
 	prints("limits", "unban", "203.0.113.7")
 	prints("account", "address", "remove", "1", "BTC", to)
-	for _, args := range [][]string{{"asset", "add", "ETH"}, {"asset", "list"}, {"market", "list"}, {"market", "halt", "BTCUSDT"}, {"market", "resume", "BTCUSDT"},
+	for _, args := range [][]string{{"asset", "add", "ETH"}, {"asset", "list"}, {"market", "list"}, {"market", "halt", "BTCUSDT"},
 		{"market", "auction", "BTCUSDT"}, {"market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--price-max", "9", "--qty-max", "9"},
-		{"account", "freeze", "1"}, {"account", "thaw", "1"}, {"account", "reset", "2"}, {"account", "fees", "1", "--default"}, {"account", "adjust", "1", "1", "BTC"}, {"exchange", "deposits", "DEPOSITS-1"},
+		{"account", "freeze", "1"}, {"account", "reset", "2"}, {"account", "fees", "1", "--default"}, {"account", "adjust", "1", "1", "BTC"}, {"exchange", "deposits", "DEPOSITS-1"},
 		{"snapshot"}, {"journal", "verify"}, {"journal", "replay"}} {
 		prints(args...)
 	}
+	b.mustChange("market", "halt", "BTCUSDT")
+	b.mustChange("account", "freeze", "1")
+	prints("market", "resume", "BTCUSDT")
+	prints("account", "thaw", "1")
 	dir := filepath.Join(t.TempDir(), "backup")
 	prints("backup", dir) // beside the running exchange
 	b.end()
@@ -106,4 +112,14 @@ func (c customer) withdraw(to string) {
 	if code := c.call(http.MethodPost, "/sapi/v1/capital/withdraw/apply", "coin=BTC&amount=0.002&address="+to, &got); code != http.StatusOK || got.ID == "" {
 		c.b.t.Fatalf("withdrawal: %d %+v", code, got)
 	}
+}
+
+// showsAChange shows the newest change.
+func (b *bourse) showsAChange(prints func(args ...string) string) {
+	b.t.Helper()
+	list, err := b.staff.Changes(b.t.Context())
+	if err != nil || len(list.Changes) == 0 {
+		b.t.Fatal(list, err)
+	}
+	prints("changes", "show", list.Changes[0].ID)
 }

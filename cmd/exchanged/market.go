@@ -104,37 +104,6 @@ func explained(err error) error {
 	return console.Fail(code, err, problem.Hints...)
 }
 
-// propose sends a draft and says who has to do what now.
-func (a *app) propose(client *admin.Client, draft exchange.ChangeIntent) error {
-	raw, err := exchange.EncodeBody(draft)
-	if err != nil {
-		return err
-	}
-	c, err := client.ProposeChange(context.Background(), raw)
-	if err != nil {
-		return explained(err)
-	}
-	if a.json {
-		return a.JSON(admin.SchemaChange, withoutSchema(c))
-	}
-	intent, err := exchange.DecodeBody[exchange.ChangeIntent](c.Intent)
-	if err != nil {
-		return err
-	}
-	for _, line := range admin.DescribeChange(intent) {
-		if _, err := fmt.Fprintf(a.Out, "%-12s %s\n", line[0], console.Printable(line[1])); err != nil {
-			return err
-		}
-	}
-	if c.State == "applied" {
-		a.Say("change %s applied", c.ID)
-		return nil
-	}
-	a.Say("change %s proposed, words: %s", c.ID, c.Words)
-	a.Hint(fmt.Sprintf("%d other people approve with: warmctl change approve %s --key NAME", c.Need, c.ID))
-	return nil
-}
-
 func runMarketAdd(a *app, symbol string, o marketOptions) error {
 	client, now, err := a.engineNow()
 	if err != nil {

@@ -44,7 +44,7 @@ func newRootCmd(a *app) *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "one JSON object on standard output, errors as JSON on standard error")
 	return command.Root(root, newInitCmd(a), newRunCmd(a), newWalletCmd(a), newRosterCmd(a), newBookCmd(a), newPolicyCmd(a), newStaffCmd(a), newIssuerCmd(a),
 		newStatusCmd(a), newHaltCmd(a), newExchangeCmd(a),
-		newMarketCmd(a), newAssetCmd(a), newAccountCmd(a), newDepositsCmd(a), newWithdrawalsCmd(a), newTicketsCmd(a), newAlertsCmd(a), newLimitsCmd(a), newJournalCmd(a), newSnapshotCmd(a), newBackupCmd(a), newRestoreCmd(a), newEventsCmd(a), newTLSCmd(a))
+		newChangesCmd(a), newMarketCmd(a), newAssetCmd(a), newAccountCmd(a), newDepositsCmd(a), newWithdrawalsCmd(a), newTicketsCmd(a), newAlertsCmd(a), newLimitsCmd(a), newJournalCmd(a), newSnapshotCmd(a), newBackupCmd(a), newRestoreCmd(a), newEventsCmd(a), newTLSCmd(a))
 }
 
 // networks are the names that --network and the configuration take.

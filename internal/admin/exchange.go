@@ -29,7 +29,7 @@ const changeMax = 512 << 10
 type Change struct {
 	Schema    string     `json:"schema,omitempty"`
 	ID        string     `json:"id"`    // the front of the intent's SHA-256
-	State     string     `json:"state"` // proposed, applied, refused, expired
+	State     string     `json:"state"` // proposed, applied, refused, expired, or passed: another change took its serial
 	Intent    []byte     `json:"intent"`
 	Words     string     `json:"words"` // twelve words of the intent's hash
 	Proposer  string     `json:"proposer"`
