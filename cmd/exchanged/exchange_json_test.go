@@ -61,12 +61,7 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 	customer.withdraw(to)
 	prints("withdrawals", "list")
 	prints("withdrawals", "show", "1")
-	in1, in2 := paying(w, 1, map[uint32]int64{0: 5e7}), paying(w, 2, map[uint32]int64{5: 1e6})
-	b.mine(in1, in2)
-	until(t, "both payments", func() bool { list := b.deposits(); return len(list) == 2 && list[1].State == admin.DepositCredited })
-	prints("deposits", "list")
-	prints("deposits", "show", fmt.Sprintf("%s:0", in1.TxHash()))
-	documented(b.mustCommand("deposits", "show", fmt.Sprintf("%s:0", in2.TxHash()), "--json"))
+	documented(b.printsDeposits(w, prints))
 	prints("tickets", "list")
 	prints("changes", "list", "--all")
 	b.showsAChange(prints)
@@ -82,10 +77,7 @@ func exchangeObjects(t *testing.T, documented func(string)) (asked []string) {
 		{"snapshot"}, {"journal", "verify"}, {"journal", "replay"}} {
 		prints(args...)
 	}
-	b.mustChange("market", "halt", "BTCUSDT")
-	b.mustChange("account", "freeze", "1")
-	prints("market", "resume", "BTCUSDT")
-	prints("account", "thaw", "1")
+	b.resumes(prints)
 	dir := filepath.Join(t.TempDir(), "backup")
 	prints("backup", dir) // beside the running exchange
 	b.end()
@@ -122,4 +114,24 @@ func (b *bourse) showsAChange(prints func(args ...string) string) {
 		b.t.Fatal(list, err)
 	}
 	prints("changes", "show", list.Changes[0].ID)
+}
+
+// resumes proposes what ends a halt and a freeze.
+func (b *bourse) resumes(prints func(args ...string) string) {
+	b.t.Helper()
+	b.mustChange("market", "halt", "BTCUSDT")
+	b.mustChange("account", "freeze", "1")
+	prints("market", "resume", "BTCUSDT")
+	prints("account", "thaw", "1")
+}
+
+// printsDeposits has a payment credited and one that waits, and returns the second as JSON.
+func (b *bourse) printsDeposits(w wallet.Wallet, prints func(args ...string) string) string {
+	b.t.Helper()
+	in1, in2 := paying(w, 1, map[uint32]int64{0: 5e7}), paying(w, 2, map[uint32]int64{5: 1e6})
+	b.mine(in1, in2)
+	until(b.t, "both payments", func() bool { list := b.deposits(); return len(list) == 2 && list[1].State == admin.DepositCredited })
+	prints("deposits", "list")
+	prints("deposits", "show", fmt.Sprintf("%s:0", in1.TxHash()))
+	return b.mustCommand("deposits", "show", fmt.Sprintf("%s:0", in2.TxHash()), "--json")
 }

@@ -49,11 +49,12 @@ func TestOperatorsSeeWhichChangesWait(t *testing.T) {
 	b.begin()
 	b.market()
 	b.mustCommand("asset", "add", "ETH")
-	code, out, errs := b.command("asset", "add", "DAI")
+	code, _, errs := b.command("asset", "add", "DAI")
 	if code != console.Done || !strings.Contains(errs, "waits with the same serial 5") {
 		t.Errorf("%d %s", code, errs)
 	}
-	if out = b.mustCommand("changes", "list"); strings.Count(out, "proposed") != 2 || strings.Contains(out, "applied") {
+	out := b.mustCommand("changes", "list")
+	if strings.Count(out, "proposed") != 2 || strings.Contains(out, "applied") {
 		t.Errorf("that wait:\n%s", out)
 	}
 	b.mustChange("asset", "add", "XRP")
