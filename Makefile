@@ -32,6 +32,7 @@ demo-shell: setup build ## start node and daemon, and open a shell for the READM
 test: setup build ## all tests: unit, fuzz seeds, SoftHSM, command stories, end to end on a real node
 	$(GO) test ./...
 	@$(MAKE) --no-print-directory referees exchange-tour
+	@if command -v chromium >/dev/null; then $(MAKE) --no-print-directory browser; else echo "no Chromium: type make browser to try passkeys in one"; fi
 
 referees: ## have bitcoinjs, scure, Caravan, bitcoinerlab and Electrum judge our Bitcoin work (needs Node.js and npm)
 	@sh scripts/setup.sh referees
@@ -43,6 +44,7 @@ lint: setup ## gofmt, vet, staticcheck
 	$(BIN)/staticcheck ./...
 	$(BIN)/staticcheck -tags referees ./scripts/referees
 	$(BIN)/staticcheck -tags clients ./scripts/demo
+	$(BIN)/staticcheck -tags browser ./cmd/exchanged
 
 docs: ## write docs/cli.md and docs/man from what the programs print for --help, and the examples in docs/refusals
 	$(GO) run ./scripts/gendocs
@@ -90,6 +92,11 @@ clients: scripts/clients/node_modules/.installed ## run ccxt and Binance's conne
 .PHONY: scale-out
 scale-out: setup build ## break each part of an exchange of many processes under load, and prove that nothing is lost (SCALE, e.g. -long)
 	$(GO) run ./scripts/scaleout $(SCALE)
+
+.PHONY: browser
+browser: ## have a customer use passkeys in Chromium without a screen, with pictures in out/browser (installs chromium)
+	@sh scripts/setup.sh browser
+	$(GO) test -tags browser -count=1 -run InABrowser ./cmd/exchanged
 
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}

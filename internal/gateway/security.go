@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -317,7 +318,7 @@ func (s *Server) lookAtAccount(c *call) *problem {
 		out.Passkeys = append(out.Passkeys, passkey{p.Credential, p.Label, p.Added, p.Synced})
 	}
 	for _, k := range answer.Keys {
-		out.Keys = append(out.Keys, item{k.Key, k.Label, scopeWords(k.Scopes) + "; " + strings.Join(k.Allowed, ", "), k.Usable})
+		out.Keys = append(out.Keys, item{k.Key, k.Label, scopeWords(k.Scopes) + "; used from " + cmp.Or(strings.Join(k.Allowed, ", "), "anywhere"), k.Usable})
 	}
 	for _, a := range answer.Book {
 		out.Addresses = append(out.Addresses, item{a.Address, a.Label, c.cat.asset[a.Asset].Symbol, a.Usable})

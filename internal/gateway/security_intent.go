@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -147,10 +148,7 @@ func (s *Server) wantKey(c *call, q *wish, intent *exchange.CustomerIntent, out 
 	}
 	intent.Key = body
 	out.say("It may", scopeWords(body.Scopes))
-	out.say("Used from", strings.Join(body.Allowed, ", "))
-	if len(body.Allowed) == 0 {
-		out.say("Used from", "anywhere")
-	}
+	out.say("Used from", cmp.Or(strings.Join(body.Allowed, ", "), "anywhere"))
 	out.say("Name", body.Label)
 	out.say("Secret", secret)
 	return nil

@@ -9,6 +9,7 @@ const toBytes = (text) => Uint8Array.from(atob(text.replaceAll('-', '+').replace
 const minutes = 60_000;
 
 let waiting = null; // what is on the screen to be approved
+let known = []; // the account's passkeys, once they were shown
 
 function say(text, good) {
   at('notice').textContent = text;
@@ -56,8 +57,9 @@ async function act(work) {
   }
 }
 
-// makePasskey has the device make a passkey, and returns what the exchange needs of it.
-async function makePasskey(label) {
+// makePasskey has the device make a passkey, and returns what the exchange needs of it. A device that has one of the account
+// already makes no other: it would put it in the first one's place.
+async function makePasskey(label, exclude) {
   const number = account();
   const begun = await ask('begin', { account: number });
   const id = new DataView(new ArrayBuffer(8));
@@ -68,6 +70,7 @@ async function makePasskey(label) {
     challenge: toBytes(begun.challenge),
     pubKeyCredParams: [{ type: 'public-key', alg: -7 }, { type: 'public-key', alg: -8 }],
     authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'required' },
+    excludeCredentials: exclude.map((id) => ({ type: 'public-key', id: toBytes(id) })),
     attestation: 'none',
     timeout: 5 * minutes,
   } });
@@ -120,7 +123,7 @@ async function approve() {
 
 async function enrol() {
   const number = account(), enrolCode = field('enrol-code'), code = field('enrol-totp');
-  const made = await makePasskey(field('enrol-label'));
+  const made = await makePasskey(field('enrol-label'), []);
   await ask('enrol', { account: number, ...made, enrol: enrolCode, code });
   at('enrol').reset();
   result('Passkey registered', 'From now on this passkey approves keys and addresses of your account.', []);
@@ -150,7 +153,7 @@ async function wantAddress() {
 
 async function another() {
   const number = account();
-  const made = await makePasskey(field('another-label'));
+  const made = await makePasskey(field('another-label'), known);
   review(number, await ask('intent', { account: number, passkey: made }), () => {
     at('another').reset();
     at('have').hidden = true;
@@ -174,13 +177,14 @@ function item(title, small) {
   return li;
 }
 
-const when = (millis) => (millis > Date.now() ? 'counts from ' + new Date(millis).toLocaleString() : 'counts');
+const when = (millis) => (millis > Date.now() ? 'usable from ' + new Date(millis).toLocaleString() : 'usable');
 const none = () => [item('none', '')];
 
 async function look() {
   const number = account();
   const prepared = await ask('intent', { account: number, look: true });
   const has = await ask('look', await sign(number, prepared));
+  known = has.passkeys.map((p) => p.id);
   at('have-passkeys').replaceChildren(...has.passkeys.map((p) => {
     const li = item(p.label || 'passkey', 'registered ' + new Date(p.added).toLocaleString() + (p.synced ? '; kept by its maker, on your other devices too' : '; on one device'));
     const button = document.createElement('button');
@@ -202,4 +206,9 @@ for (const [id, work] of Object.entries({ enrol, key: wantKey, address: wantAddr
 }
 at('approve').addEventListener('click', () => act(approve));
 at('cancel').addEventListener('click', () => { waiting = null; say(''); show('forms'); });
-at('done').addEventListener('click', () => { lines(at('result-lines'), []); say(''); show('forms'); });
+at('done').addEventListener('click', () => {
+  lines(at('result-lines'), []);
+  document.querySelectorAll('details').forEach((d) => { d.open = false; });
+  say('');
+  show('forms');
+});
