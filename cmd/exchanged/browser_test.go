@@ -217,6 +217,9 @@ func replacesTheDevice(t *testing.T, c *chromium) {
 	c.until("both passkeys", `document.querySelectorAll('#have-passkeys button').length === 2`)
 	c.run(`document.querySelector('#have-passkeys li button').click()`)
 	c.until("the review", `!document.getElementById('review').hidden`)
+	if read := c.text("review"); !strings.Contains(read, "My phone, registered") {
+		t.Errorf("the customer reads\n%s", read)
+	}
 	c.picture("phone-8-remove")
 	c.press("approve")
 	c.until("the removal", `document.getElementById('result-title').innerText === 'Passkey removed'`)

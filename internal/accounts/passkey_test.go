@@ -3,7 +3,6 @@ package accounts_test
 import (
 	"bytes"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -54,16 +53,23 @@ func to(address string) *exchange.AddressBody {
 	return &exchange.AddressBody{Asset: 1, Address: address, Label: "cold"}
 }
 
-// untouched reports whether a refused act left the book as it was.
-func untouched(t *testing.T, b *accounts.Book, name string, act func() *accounts.Refusal, want exchange.Code, why string) {
-	t.Helper()
-	before := snapshot(t, b)
+// watched is a book that what is refused must not change.
+type watched struct {
+	t *testing.T
+	b *accounts.Book
+}
+
+func watch(t *testing.T, b *accounts.Book) watched { return watched{t, b} }
+
+func (w watched) refuses(name string, act func() *accounts.Refusal, want exchange.Code, why string) {
+	w.t.Helper()
+	before := snapshot(w.t, w.b)
 	no := act()
 	if no == nil || no.Code != want || !strings.Contains(no.Why, why) {
-		t.Errorf("%s: %+v, want %d and %q", name, no, want, why)
+		w.t.Errorf("%s: %+v, want %d and %q", name, no, want, why)
 	}
-	if !bytes.Equal(before, snapshot(t, b)) {
-		t.Errorf("%s changed the book", name)
+	if !bytes.Equal(before, snapshot(w.t, w.b)) {
+		w.t.Errorf("%s changed the book", name)
 	}
 }
 
@@ -102,91 +108,136 @@ func TestControl085WithdrawalKeysAndAddressesNeedThePasskey(t *testing.T) {
 	}
 }
 
+// spoiled is an approval that something is wrong with, and how it is refused.
+type spoiled struct {
+	body func() exchange.ApprovalBody
+	code exchange.Code
+	why  string
+}
+
+func keyIntent(t *testing.T, now exchange.Millis) exchange.CustomerIntent {
+	return exchange.CustomerIntent{Account: 1, Created: now, Nonce: enginetest.Nonce(), Key: payout(t, 1, "w")}
+}
+
+func (w watched) refusesAll(list map[string]spoiled, now exchange.Millis) {
+	w.t.Helper()
+	for name, c := range list {
+		body := c.body()
+		w.refuses(name, func() *accounts.Refusal { _, no := w.b.Approve(1, body, now); return no }, c.code, c.why)
+	}
+}
+
 // Control 85: a passkey signs one intent. What is changed afterwards, moved to another account, late, early or sent again
-// is refused, and so is every assertion that is not a verified user's at this exchange's own page.
+// is refused.
 func TestControl085AnAssertionIsForOneIntentOnce(t *testing.T) {
 	b := bookOf(t, 2, passkeyRules())
 	mine, theirs := enrolled(t, b, 1, start), enrolled(t, b, 2, start)
 	now := start + hour
-	intent := func() exchange.CustomerIntent {
-		return exchange.CustomerIntent{Account: 1, Created: now, Nonce: enginetest.Nonce(), Key: payout(t, 1, "w")}
-	}
-	swapped := func(change func(*exchange.CustomerIntent)) func() exchange.ApprovalBody {
-		return func() exchange.ApprovalBody {
-			i := intent()
+	swapped := func(code exchange.Code, change func(*exchange.CustomerIntent)) spoiled {
+		why := map[exchange.Code]string{exchange.EvidenceRefused: "something else was approved"}[code]
+		return spoiled{func() exchange.ApprovalBody {
+			i := keyIntent(t, now)
 			body := mine.Approve(i)
 			change(&i)
 			body.Intent = enginetest.Body(i)
 			return body
-		}
+		}, code, why}
 	}
-	with := func(change func(*enginetest.Passkey)) func() exchange.ApprovalBody {
-		return func() exchange.ApprovalBody {
-			p := *mine
-			change(&p)
-			return p.Approve(intent())
-		}
-	}
-	cut := func(change func(*exchange.ApprovalBody)) func() exchange.ApprovalBody {
-		return func() exchange.ApprovalBody { body := mine.Approve(intent()); change(&body); return body }
-	}
-	const other = "something else was approved"
-	for name, c := range map[string]struct {
-		body func() exchange.ApprovalBody
-		code exchange.Code
-		why  string
-	}{
-		"another scope":             {swapped(func(i *exchange.CustomerIntent) { i.Key.Scopes |= exchange.ScopeTrade }), exchange.EvidenceRefused, other},
-		"another list":              {swapped(func(i *exchange.CustomerIntent) { i.Key.Allowed = []string{"198.51.100.66"} }), exchange.EvidenceRefused, other},
-		"another secret":            {swapped(func(i *exchange.CustomerIntent) { i.Key.Secret = payout(t, 1, "w").Secret }), exchange.EvidenceRefused, other},
-		"an address instead":        {swapped(func(i *exchange.CustomerIntent) { i.Key, i.Address = nil, to("bcrt1qthief") }), exchange.EvidenceRefused, other},
-		"a passkey removed":         {swapped(func(i *exchange.CustomerIntent) { i.Key, i.Remove = nil, mine.Credential }), exchange.EvidenceRefused, other},
-		"another time":              {swapped(func(i *exchange.CustomerIntent) { i.Created++ }), exchange.EvidenceRefused, other},
-		"another nonce":             {swapped(func(i *exchange.CustomerIntent) { i.Nonce[0]++ }), exchange.EvidenceRefused, other},
-		"another account's intent":  {swapped(func(i *exchange.CustomerIntent) { i.Account = 2 }), exchange.Malformed, ""},
-		"two actions":               {swapped(func(i *exchange.CustomerIntent) { i.Look = true }), exchange.Malformed, ""},
-		"no action":                 {swapped(func(i *exchange.CustomerIntent) { i.Key = nil }), exchange.Malformed, ""},
-		"a code beside it":          {swapped(func(i *exchange.CustomerIntent) { i.Key.Code = "123456" }), exchange.Malformed, ""},
-		"another account's passkey": {func() exchange.ApprovalBody { return theirs.Approve(intent()) }, exchange.EvidenceRefused, "not one of this account"},
-		"its name on mine": {func() exchange.ApprovalBody { x := theirs.Approve(intent()); x.Credential = mine.Credential; return x },
-			exchange.EvidenceRefused, "signature"},
-		"nobody verified":       {with(func(p *enginetest.Passkey) { p.Flags = 1 }), exchange.EvidenceRefused, "did not verify its user"},
-		"nobody there":          {with(func(p *enginetest.Passkey) { p.Flags = 4 }), exchange.EvidenceRefused, "nobody touched"},
-		"a copied passkey":      {with(func(p *enginetest.Passkey) { p.Flags |= 8 }), exchange.EvidenceRefused, "another kind"},
-		"copied without may":    {with(func(p *enginetest.Passkey) { p.Flags |= 16 }), exchange.EvidenceRefused, "cannot be"},
-		"another page":          {with(func(p *enginetest.Passkey) { p.Origin = "https://exchange.example.evil" }), exchange.EvidenceRefused, "not of this exchange"},
-		"a page without TLS":    {with(func(p *enginetest.Passkey) { p.Origin = "http://exchange.example" }), exchange.EvidenceRefused, "not of this exchange"},
-		"no page":               {with(func(p *enginetest.Passkey) { p.Origin = "" }), exchange.EvidenceRefused, "not of this exchange"},
-		"another site's":        {with(func(p *enginetest.Passkey) { p.Host = "evil.example" }), exchange.EvidenceRefused, "another site"},
-		"inside another page":   {with(func(p *enginetest.Passkey) { p.More = `,"topOrigin":"https://evil.example"` }), exchange.EvidenceRefused, "inside another"},
-		"a member twice":        {with(func(p *enginetest.Passkey) { p.More = `,"crossOrigin":false` }), exchange.EvidenceRefused, "no JSON object"},
-		"a registration":        {with(func(p *enginetest.Passkey) { p.Kind = "webauthn.create" }), exchange.EvidenceRefused, "another kind than webauthn.get"},
-		"a counter that stands": {with(func(p *enginetest.Passkey) { p.Still, p.Counter = true, 1 }), exchange.EvidenceRefused, "counter is 1 after 1"},
-		"a counter gone back":   {with(func(p *enginetest.Passkey) { p.Still, p.Counter = true, 0 }), exchange.EvidenceRefused, "counter is 0 after 1"},
-		"bytes behind the data": {cut(func(x *exchange.ApprovalBody) { x.Authenticator = append(x.Authenticator, 0) }), exchange.EvidenceRefused, "behind"},
-		"data cut short":        {cut(func(x *exchange.ApprovalBody) { x.Authenticator = x.Authenticator[:36] }), exchange.EvidenceRefused, "36 bytes"},
-		"a credential in it":    {func() exchange.ApprovalBody { return madeInstead(mine, intent()) }, exchange.EvidenceRefused, "made a credential"},
-		"no signature":          {cut(func(x *exchange.ApprovalBody) { x.Signature = nil }), exchange.EvidenceRefused, "signature"},
-		"a long signature":      {cut(func(x *exchange.ApprovalBody) { x.Signature = append(x.Signature, make([]byte, 200)...) }), exchange.EvidenceRefused, "signature"},
-		"long client data":      {with(func(p *enginetest.Passkey) { p.More = `,"x":"` + strings.Repeat("x", 4096) + `"` }), exchange.EvidenceRefused, "at most 4096"},
-	} {
-		body := c.body()
-		untouched(t, b, name, func() *accounts.Refusal { _, no := b.Approve(1, body, now); return no }, c.code, c.why)
-		if name == "another account's intent" {
-			untouched(t, b, "there", func() *accounts.Refusal { _, no := b.Approve(2, body, now); return no }, exchange.EvidenceRefused, "not one of this account")
-		}
-	}
-	good := mine.Approve(intent())
+	const other, none = exchange.EvidenceRefused, exchange.Malformed
+	watch(t, b).refusesAll(map[string]spoiled{
+		"another scope":             swapped(other, func(i *exchange.CustomerIntent) { i.Key.Scopes |= exchange.ScopeTrade }),
+		"another list":              swapped(other, func(i *exchange.CustomerIntent) { i.Key.Allowed = []string{"198.51.100.66"} }),
+		"another secret":            swapped(other, func(i *exchange.CustomerIntent) { i.Key.Secret = payout(t, 1, "w").Secret }),
+		"an address instead":        swapped(other, func(i *exchange.CustomerIntent) { i.Key, i.Address = nil, to("bcrt1qthief") }),
+		"a passkey removed":         swapped(other, func(i *exchange.CustomerIntent) { i.Key, i.Remove = nil, mine.Credential }),
+		"another time":              swapped(other, func(i *exchange.CustomerIntent) { i.Created++ }),
+		"another nonce":             swapped(other, func(i *exchange.CustomerIntent) { i.Nonce[0]++ }),
+		"another account's intent":  swapped(none, func(i *exchange.CustomerIntent) { i.Account = 2 }),
+		"two actions":               swapped(none, func(i *exchange.CustomerIntent) { i.Look = true }),
+		"no action":                 swapped(none, func(i *exchange.CustomerIntent) { i.Key = nil }),
+		"a code beside it":          swapped(none, func(i *exchange.CustomerIntent) { i.Key.Code = "123456" }),
+		"another account's passkey": {func() exchange.ApprovalBody { return theirs.Approve(keyIntent(t, now)) }, exchange.EvidenceRefused, "not one of this account"},
+		"its name on mine": {func() exchange.ApprovalBody {
+			x := theirs.Approve(keyIntent(t, now))
+			x.Credential = mine.Credential
+			return x
+		}, exchange.EvidenceRefused, "signature"},
+	}, now)
+	address := exchange.CustomerIntent{Account: 1, Created: now, Address: to("bcrt1qmine")}
+	elsewhere := mine.Approve(address)
+	address.Address, address.Nonce = to("bcrt1qthief"), enginetest.Nonce()
+	elsewhere.Intent = enginetest.Body(address)
+	watch(t, b).refuses("another address", func() *accounts.Refusal { _, no := b.Approve(1, elsewhere, now); return no }, exchange.EvidenceRefused, "something else")
+	good := mine.Approve(keyIntent(t, now))
+	watch(t, b).refuses("at another account", func() *accounts.Refusal { _, no := b.Approve(2, good, now); return no }, exchange.Malformed, "")
 	for name, at := range map[string]exchange.Millis{"late": now + 10*minute, "early": now - minute - 1} {
-		untouched(t, b, name, func() *accounts.Refusal { _, no := b.Approve(1, good, at); return no }, exchange.EvidenceRefused, "took too long")
+		watch(t, b).refuses(name, func() *accounts.Refusal { _, no := b.Approve(1, good, at); return no }, exchange.EvidenceRefused, "took too long")
 	}
 	if _, no := b.Approve(1, good, now); no != nil {
 		t.Fatal(no)
 	}
-	untouched(t, b, "again", func() *accounts.Refusal { _, no := b.Approve(1, good, now); return no }, exchange.EvidenceRefused, "carried out already")
-	late := intent()
-	late.Key, late.Created = payout(t, 1, "x"), now-1
-	untouched(t, b, "approved before", func() *accounts.Refusal { _, no := b.Approve(1, mine.Approve(late), now); return no }, exchange.EvidenceRefused, "a later approval was")
+	watch(t, b).refuses("again", func() *accounts.Refusal { _, no := b.Approve(1, good, now); return no }, exchange.EvidenceRefused, "carried out already")
+	late := keyIntent(t, now-1)
+	late.Key = payout(t, 1, "x")
+	watch(t, b).refuses("approved before", func() *accounts.Refusal { _, no := b.Approve(1, mine.Approve(late), now); return no }, exchange.EvidenceRefused, "a later approval was")
+}
+
+// Control 85: an assertion counts when the account's authenticator recognised its user, at this exchange's own page, and
+// is no copy.
+func TestControl085AnAssertionIsAVerifiedUsersAtOurPage(t *testing.T) {
+	b := bookOf(t, 1, passkeyRules())
+	mine := enrolled(t, b, 1, start)
+	now := start + hour
+	with := func(why string, change func(*enginetest.Passkey)) spoiled {
+		return spoiled{func() exchange.ApprovalBody {
+			p := *mine
+			change(&p)
+			return p.Approve(keyIntent(t, now))
+		}, exchange.EvidenceRefused, why}
+	}
+	cut := func(why string, change func(*exchange.ApprovalBody)) spoiled {
+		return spoiled{func() exchange.ApprovalBody {
+			body := mine.Approve(keyIntent(t, now))
+			change(&body)
+			return body
+		}, exchange.EvidenceRefused, why}
+	}
+	watch(t, b).refusesAll(map[string]spoiled{
+		"nobody verified":       with("did not verify its user", func(p *enginetest.Passkey) { p.Flags = 1 }),
+		"nobody there":          with("nobody touched", func(p *enginetest.Passkey) { p.Flags = 4 }),
+		"a copied passkey":      with("another kind", func(p *enginetest.Passkey) { p.Flags |= 8 }),
+		"copied without may":    with("cannot be", func(p *enginetest.Passkey) { p.Flags |= 16 }),
+		"another page":          with("not of this exchange", func(p *enginetest.Passkey) { p.Origin = "https://exchange.example.evil" }),
+		"a page without TLS":    with("not of this exchange", func(p *enginetest.Passkey) { p.Origin = "http://exchange.example" }),
+		"no page":               with("not of this exchange", func(p *enginetest.Passkey) { p.Origin = "" }),
+		"another site's":        with("another site", func(p *enginetest.Passkey) { p.Host = "evil.example" }),
+		"inside another page":   with("inside another", func(p *enginetest.Passkey) { p.More = `,"topOrigin":"https://evil.example"` }),
+		"a member twice":        with("no JSON object", func(p *enginetest.Passkey) { p.More = `,"crossOrigin":false` }),
+		"a registration":        with("another kind than webauthn.get", func(p *enginetest.Passkey) { p.Kind = "webauthn.create" }),
+		"a counter that stands": with("counter is 1 after 1", func(p *enginetest.Passkey) { p.Still, p.Counter = true, 1 }),
+		"a counter gone back":   with("counter is 0 after 1", func(p *enginetest.Passkey) { p.Still, p.Counter = true, 0 }),
+		"long client data":      with("at most 4096", func(p *enginetest.Passkey) { p.More = `,"x":"` + strings.Repeat("x", 4096) + `"` }),
+		"bytes behind the data": cut("behind", func(x *exchange.ApprovalBody) { x.Authenticator = append(x.Authenticator, 0) }),
+		"data cut short":        cut("36 bytes", func(x *exchange.ApprovalBody) { x.Authenticator = x.Authenticator[:36] }),
+		"no signature":          cut("signature", func(x *exchange.ApprovalBody) { x.Signature = nil }),
+		"a long signature":      cut("signature", func(x *exchange.ApprovalBody) { x.Signature = append(x.Signature, make([]byte, 200)...) }),
+		"a credential in it":    {func() exchange.ApprovalBody { return madeInstead(mine, keyIntent(t, now)) }, exchange.EvidenceRefused, "made a credential"},
+		"crossOrigin": cut("inside another", func(x *exchange.ApprovalBody) {
+			x.Client = bytes.Replace(x.Client, []byte(`"crossOrigin":false`), []byte(`"crossOrigin":true`), 1)
+			x.Signature = mine.Sign(x.Client, x.Authenticator)
+		}),
+	}, now)
+	zero := enginetest.NewPasskey() // hardware that does not count says zero each time
+	zero.Still = true
+	body := zero.Body(1, now)
+	if _, no := b.Approve(1, mine.Approve(exchange.CustomerIntent{Account: 1, Created: now, Passkey: &body}), now); no != nil {
+		t.Fatal(no)
+	}
+	for i := range exchange.Millis(2) {
+		if _, no := b.Approve(1, zero.Approve(exchange.CustomerIntent{Account: 1, Created: now + 1 + i, Address: to(fmt.Sprint("bcrt1q", i))}), now+1); no != nil {
+			t.Error(no)
+		}
+	}
 }
 
 // madeInstead is an authenticator that answers with a new credential, and signs it.
@@ -213,24 +264,24 @@ func TestControl031TheFirstPasskeyNeedsTwoCodesAndTheNextThePasskey(t *testing.T
 		}
 	}
 	as := func(*exchange.PasskeyBody) {}
-	untouched(t, b, "nobody offered", try(as, start), exchange.EvidenceRefused, "enrolment code")
+	watch(t, b).refuses("nobody offered", try(as, start), exchange.EvidenceRefused, "enrolment code")
 	offer(t, b, 2, start)
-	untouched(t, b, "another account's code", try(as, start), exchange.EvidenceRefused, "enrolment code")
+	watch(t, b).refuses("another account's code", try(as, start), exchange.EvidenceRefused, "enrolment code")
 	offer(t, b, 1, start)
-	untouched(t, b, "a wrong code", try(func(x *exchange.PasskeyBody) { x.Enrol = "0123" }, start), exchange.EvidenceRefused, "enrolment code")
-	untouched(t, b, "a day later", try(as, start+24*hour), exchange.EvidenceRefused, "wrong, old")
-	untouched(t, b, "a slow hand", func() *accounts.Refusal { _, no := b.Enrol(1, enrolment(p, 1, start), start+10*minute); return no }, exchange.EvidenceRefused, "too long")
-	untouched(t, b, "made for another account", func() *accounts.Refusal { _, no := b.Enrol(1, enrolment(p, 2, start), start); return no }, exchange.EvidenceRefused, "something else")
-	untouched(t, b, "a short nonce", try(func(x *exchange.PasskeyBody) { x.Nonce = x.Nonce[:15] }, start), exchange.Malformed, "")
+	watch(t, b).refuses("a wrong code", try(func(x *exchange.PasskeyBody) { x.Enrol = "0123" }, start), exchange.EvidenceRefused, "enrolment code")
+	watch(t, b).refuses("a day later", try(as, start+24*hour), exchange.EvidenceRefused, "wrong, old")
+	watch(t, b).refuses("a slow hand", func() *accounts.Refusal { _, no := b.Enrol(1, enrolment(p, 1, start), start+10*minute); return no }, exchange.EvidenceRefused, "too long")
+	watch(t, b).refuses("made for another account", func() *accounts.Refusal { _, no := b.Enrol(1, enrolment(p, 2, start), start); return no }, exchange.EvidenceRefused, "something else")
+	watch(t, b).refuses("a short nonce", try(func(x *exchange.PasskeyBody) { x.Nonce = x.Nonce[:15] }, start), exchange.Malformed, "")
 	if no := try(func(x *exchange.PasskeyBody) { x.Code = "000000" }, start)(); no == nil || no.Code != exchange.SecondFactorWrong {
 		t.Errorf("without the customer's code: %+v", no)
 	}
 	if no := try(as, start)(); no != nil {
 		t.Fatal(no)
 	}
-	untouched(t, b, "the code again", try(as, start+2*minute), exchange.AlreadyExists, "")
+	watch(t, b).refuses("the code again", try(as, start+2*minute), exchange.AlreadyExists, "")
 	p2 := enginetest.NewEdPasskey()
-	untouched(t, b, "the code again for another", func() *accounts.Refusal {
+	watch(t, b).refuses("the code again for another", func() *accounts.Refusal {
 		_, no := b.Enrol(1, enrolment(p2, 1, start+2*minute), start+2*minute)
 		return no
 	}, exchange.EvidenceRefused, "used before")
@@ -249,7 +300,7 @@ func TestControl031TheFirstPasskeyNeedsTwoCodesAndTheNextThePasskey(t *testing.T
 		t.Errorf("the second passkey approves too: %+v", no)
 	}
 	again := p2.Body(1, now+1)
-	untouched(t, b, "one passkey twice", func() *accounts.Refusal {
+	watch(t, b).refuses("one passkey twice", func() *accounts.Refusal {
 		_, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: now + 1, Passkey: &again}), now+1)
 		return no
 	}, exchange.AlreadyExists, "")
@@ -298,7 +349,7 @@ func TestControl031AuthenticatorsThatCannotBeCheckedAreRefused(t *testing.T) {
 			x.Attestation = append([]byte{0xa4, 0x63, 'f', 'm', 't', 0x61, 'x'}, x.Attestation[1:]...)
 		}),
 	} {
-		untouched(t, b, name, func() *accounts.Refusal { _, no := b.Enrol(1, body, start); return no }, exchange.EvidenceRefused, "")
+		watch(t, b).refuses(name, func() *accounts.Refusal { _, no := b.Enrol(1, body, start); return no }, exchange.EvidenceRefused, "")
 	}
 	for name, spoil := range map[string]func(*enginetest.Passkey){"unverified": func(p *enginetest.Passkey) { p.Flags = 1 }, "another site": func(p *enginetest.Passkey) { p.Host = "x" },
 		"another page": func(p *enginetest.Passkey) { p.Origin = "https://x" }, "an assertion's client data": func(p *enginetest.Passkey) { p.Kind = "webauthn.get" },
@@ -306,7 +357,7 @@ func TestControl031AuthenticatorsThatCannotBeCheckedAreRefused(t *testing.T) {
 		p := enginetest.NewPasskey()
 		spoil(p)
 		body := enrolment(p, 1, start)
-		untouched(t, b, name, func() *accounts.Refusal { _, no := b.Enrol(1, body, start); return no }, exchange.EvidenceRefused, "")
+		watch(t, b).refuses(name, func() *accounts.Refusal { _, no := b.Enrol(1, body, start); return no }, exchange.EvidenceRefused, "")
 	}
 	if _, no := b.Enrol(1, good, start); no != nil {
 		t.Fatal(no)
@@ -337,8 +388,8 @@ func TestControl031APasskeyRemovesAnotherAndNotTheLast(t *testing.T) {
 		_, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: at, Remove: credential}), at)
 		return no
 	}
-	untouched(t, b, "the last", func() *accounts.Refusal { return remove(p.Credential, now) }, exchange.EvidenceRefused, "last passkey")
-	untouched(t, b, "another's", func() *accounts.Refusal { return remove(stranger.Credential, now) }, exchange.EvidenceRefused, "not one of this account")
+	watch(t, b).refuses("the last", func() *accounts.Refusal { return remove(p.Credential, now) }, exchange.EvidenceRefused, "last passkey")
+	watch(t, b).refuses("another's", func() *accounts.Refusal { return remove(stranger.Credential, now) }, exchange.EvidenceRefused, "not one of this account")
 	second := enginetest.NewPasskey()
 	body := second.Body(1, now)
 	if _, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: now, Passkey: &body}), now); no != nil {
@@ -347,147 +398,8 @@ func TestControl031APasskeyRemovesAnotherAndNotTheLast(t *testing.T) {
 	if no := remove(second.Credential, now+1); no != nil {
 		t.Fatal(no)
 	}
-	untouched(t, b, "a removed passkey", func() *accounts.Refusal {
+	watch(t, b).refuses("a removed passkey", func() *accounts.Refusal {
 		_, no := b.Approve(1, second.Approve(exchange.CustomerIntent{Account: 1, Created: now + 2, Address: to("bcrt1qa")}), now+2)
 		return no
 	}, exchange.EvidenceRefused, "not one of this account")
-}
-
-// Control 31: after two people took the passkeys away, nothing new counts for withdrawals until the longer cool-down
-// ends; what the customer had before goes on.
-func TestControl031AResetIsFollowedByALongerCoolDown(t *testing.T) {
-	b := bookOf(t, 1, passkeyRules())
-	p := enrolled(t, b, 1, start)
-	now := start + minute
-	for i, intent := range []exchange.CustomerIntent{{Key: payout(t, 1, "old")}, {Address: to("bcrt1qold")}} {
-		intent.Account, intent.Created = 1, now+exchange.Millis(i)
-		if _, no := b.Approve(1, p.Approve(intent), now+exchange.Millis(i)); no != nil {
-			t.Fatal(no)
-		}
-	}
-	now += 25 * hour
-	if _, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: now, Address: to("bcrt1qwaits")}), now); no != nil {
-		t.Fatal(no)
-	}
-	done, code := b.ResetFactors(exchange.FactorReset{Account: 1}, now)
-	if code != exchange.Done || len(done.Passkeys) != 1 || !done.Passkeys[0].Removed || len(done.Addresses) != 1 || done.Addresses[0].Usable != now+72*hour || len(done.Keys) != 0 {
-		t.Fatalf("%+v %d", done, code)
-	}
-	untouched(t, b, "the lost passkey", func() *accounts.Refusal {
-		_, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: now + 1, Address: to("bcrt1qthief")}), now+1)
-		return no
-	}, exchange.EvidenceRefused, "not one of this account")
-	next := enrolled(t, b, 1, now+minute)
-	if done, no := b.Approve(1, next.Approve(exchange.CustomerIntent{Account: 1, Created: now + minute, Address: to("bcrt1qnew")}), now+minute); no != nil || done.Address.Usable != now+72*hour {
-		t.Fatalf("%+v %+v", done, no)
-	}
-	if done, no := b.Approve(1, next.Approve(exchange.CustomerIntent{Account: 1, Created: now + 2*minute, Key: payout(t, 1, "new")}), now+2*minute); no != nil || done.Key.Usable != now+72*hour {
-		t.Fatalf("%+v %+v", done, no)
-	}
-	at := now + 71*hour
-	for address, want := range map[string]exchange.Code{"bcrt1qold": exchange.Done, "bcrt1qwaits": exchange.AddressWaiting, "bcrt1qnew": exchange.AddressWaiting} {
-		if _, code := b.CheckWithdraw(1, exchange.WithdrawBody{Asset: 1, Address: address, Key: name64("old"), From: home}, none, at); code != want {
-			t.Errorf("%s: %d, want %d", address, code, want)
-		}
-	}
-	if _, code := b.ResetFactors(exchange.FactorReset{Account: 1, Codes: true}, at); code != exchange.Done {
-		t.Fatal(code)
-	}
-	offer(t, b, 1, at)
-	body := enrolment(enginetest.NewPasskey(), 1, at)
-	body.Code = ""
-	if _, no := b.Enrol(1, body, at); no != nil {
-		t.Errorf("an account whose codes are lost too: %+v", no)
-	}
-}
-
-// An exchange that began without rules for passkeys has none, and its snapshots are what they were.
-func TestAnExchangeOfBeforeHasNoPasskeys(t *testing.T) {
-	b := bookOf(t, 1, accounts.Rules{})
-	hash := accounts.EnrolmentHash(1, enrolCode)
-	if code := b.OfferEnrolment(1, exchange.EnrolBody{Hash: hash[:]}, start); code != exchange.NotAllowed {
-		t.Error(code)
-	}
-	p := enginetest.NewPasskey()
-	for name, act := range map[string]func() *accounts.Refusal{
-		"enrol": func() *accounts.Refusal { _, no := b.Enrol(1, enrolment(p, 1, start), start); return no },
-		"approve": func() *accounts.Refusal {
-			_, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: start, Look: true}), start)
-			return no
-		},
-		"reset": func() *accounts.Refusal {
-			_, code := b.ResetFactors(exchange.FactorReset{Account: 1}, start)
-			return &accounts.Refusal{Code: code}
-		},
-	} {
-		untouched(t, b, name, act, exchange.NotAllowed, "")
-	}
-	if raw := snapshot(t, b); string(raw[:8]) != "CSACCTS1" {
-		t.Errorf("%q", raw[:8])
-	}
-	withdrawKey(t, b, 1, "w", start)
-}
-
-// A book with passkeys comes back from its snapshot and goes on as the one that was written; no byte of it can be another.
-func TestPasskeysComeBackFromSnapshots(t *testing.T) {
-	b := bookOf(t, 3, passkeyRules())
-	p := enrolled(t, b, 2, start)
-	offer(t, b, 3, start)
-	if _, code := b.ResetFactors(exchange.FactorReset{Account: 1}, start); code != exchange.Done {
-		t.Fatal(code)
-	}
-	raw := snapshot(t, b)
-	again, err := accounts.Restore(bytes.NewReader(raw), sealer(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(snapshot(t, again), raw) || !reflect.DeepEqual(again.Security(), b.Security()) || !reflect.DeepEqual(again.Passkeys(2), b.Passkeys(2)) {
-		t.Error("another book came back")
-	}
-	body := p.Approve(exchange.CustomerIntent{Account: 2, Created: start + hour, Address: to("bcrt1qa")})
-	for _, one := range []*accounts.Book{b, again} {
-		if _, no := one.Approve(2, body, start+hour); no != nil {
-			t.Error(no)
-		}
-	}
-	if !bytes.Equal(snapshot(t, again), snapshot(t, b)) {
-		t.Error("they went on differently")
-	}
-	for cut := range raw {
-		if _, err := accounts.Restore(bytes.NewReader(raw[:cut]), sealer(t)); err == nil {
-			t.Fatalf("the first %d of %d bytes are a book", cut, len(raw))
-		}
-	}
-	for place := range raw {
-		bent := bytes.Clone(raw)
-		bent[place] ^= 1
-		in := bytes.NewReader(bent)
-		if other, err := accounts.Restore(in, sealer(t)); err == nil && in.Len() == 0 && !bytes.Equal(snapshot(t, other), bent) {
-			t.Fatalf("byte %d may be another", place)
-		}
-	}
-}
-
-func TestRulesOfPasskeysBelongTogether(t *testing.T) {
-	for origin, host := range map[string]string{"https://exchange.example": "exchange.example", "https://pay.exchange.example:8443": "exchange.example", "http://localhost:8080": "localhost"} {
-		accounts.New(accounts.Options{Rules: accounts.DefaultRules().DefaultPasskeys(host, origin)})
-	}
-	for _, origins := range []string{"", "https://exchange.example/", "https://exchange.example:443", "HTTPS://exchange.example", "http://exchange.example", "https://evil.example",
-		"https://evilexchange.example", "https://exchange.example  https://exchange.example", "https://u@exchange.example"} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%q is taken", origins)
-				}
-			}()
-			accounts.New(accounts.Options{Rules: accounts.DefaultRules().DefaultPasskeys("exchange.example", origins)})
-		}()
-	}
-	for text, want := range map[string]string{"https://Exchange.example/": "exchange.example https://exchange.example true", "http://localhost:8080": "localhost http://localhost:8080 true",
-		"https://x.example/path": "false", "http://x.example": "false", "x.example": "false", "": "false"} {
-		host, origin, ok := accounts.Site(text)
-		if got := fmt.Sprint(host, " ", origin, " ", ok); got != want && !(want == "false" && !ok) {
-			t.Errorf("%q: %s", text, got)
-		}
-	}
 }

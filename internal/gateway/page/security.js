@@ -161,9 +161,10 @@ async function another() {
   });
 }
 
-async function remove(id) {
+async function remove(id, name) {
   const number = account();
-  review(number, await ask('intent', { account: number, remove: id }), () => {
+  const prepared = await ask('intent', { account: number, remove: id });
+  review(number, { ...prepared, lines: [...prepared.lines, { name: 'Passkey', text: name }] }, () => {
     at('have').hidden = true;
     result('Passkey removed', 'It approves nothing any more.', []);
   });
@@ -186,12 +187,13 @@ async function look() {
   const has = await ask('look', await sign(number, prepared));
   known = has.passkeys.map((p) => p.id);
   at('have-passkeys').replaceChildren(...has.passkeys.map((p) => {
-    const li = item(p.label || 'passkey', 'registered ' + new Date(p.added).toLocaleString() + (p.synced ? '; kept by its maker, on your other devices too' : '; on one device'));
+    const registered = 'registered ' + new Date(p.added).toLocaleString();
+    const li = item(p.label || 'passkey', registered + (p.synced ? '; kept by its maker, on your other devices too' : '; on one device'));
     const button = document.createElement('button');
     button.type = 'button';
     button.className = 'plain';
     button.textContent = 'Remove';
-    button.addEventListener('click', () => act(() => remove(p.id)));
+    button.addEventListener('click', () => act(() => remove(p.id, [p.label, registered].filter((s) => s !== '').join(', '))));
     if (has.passkeys.length > 1) li.append(button);
     return li;
   }));
