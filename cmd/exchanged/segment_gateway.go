@@ -23,6 +23,7 @@ import (
 type busEngine struct {
 	conn                     *bus.Conn
 	orders, withdraws, books *bus.Batcher
+	patience                 time.Duration // of a request, whatever its context says
 	attempt                  time.Duration // after which a message without an answer is sent again
 	unsure                   atomic.Int64  // requests that ask again
 }
@@ -39,7 +40,7 @@ const (
 func newBusEngine(conn *bus.Conn, c exchangeConfig) *busEngine {
 	attempt := c.Gateway.Timeout / attemptsMax
 	o := bus.BatchOptions{Timeout: attempt}
-	return &busEngine{conn: conn, orders: bus.NewBatcher(conn, c.orderSubject(), o), withdraws: bus.NewBatcher(conn, "cmd.withdraw", o),
+	return &busEngine{conn: conn, patience: c.Gateway.Timeout, orders: bus.NewBatcher(conn, c.orderSubject(), o), withdraws: bus.NewBatcher(conn, "cmd.withdraw", o),
 		books: bus.NewBatcher(conn, "cmd.account", o), attempt: attempt}
 }
 
@@ -76,7 +77,7 @@ func (e *busEngine) Do(ctx context.Context, cmds []exchange.Command, out []excha
 // Once an attempt has ended without an answer, a later one that was not taken says nothing about it.
 func (e *busEngine) decide(ctx context.Context, lane *bus.Batcher, cmds []exchange.Command, out []exchange.Outcome) error {
 	open := false // an attempt may have been taken
-	try := func() (bool, error) {
+	try := func(ctx context.Context) (bool, error) {
 		err := lane.Do(ctx, cmds, out)
 		switch {
 		case err == nil && passes(out):
@@ -106,11 +107,13 @@ func (e *busEngine) decide(ctx context.Context, lane *bus.Batcher, cmds []exchan
 }
 
 // until tries until it is done or ctx ends, with pauses that grow. When too many do so already, it does not begin.
-func (e *busEngine) until(ctx context.Context, try func() (bool, error)) (bool, error) {
+func (e *busEngine) until(ctx context.Context, try func(context.Context) (bool, error)) (bool, error) {
 	if e.unsure.Load() >= unsureMax {
 		return false, nil
 	}
-	if done, err := try(); done {
+	ctx, cancel := context.WithTimeout(ctx, e.patience)
+	defer cancel()
+	if done, err := try(ctx); done {
 		return true, err
 	}
 	e.unsure.Add(1)
@@ -121,7 +124,7 @@ func (e *busEngine) until(ctx context.Context, try func() (bool, error)) (bool, 
 			return false, nil
 		case <-time.After(pause):
 		}
-		if done, err := try(); done {
+		if done, err := try(ctx); done {
 			return true, err
 		}
 	}
@@ -146,8 +149,8 @@ func busy(out []exchange.Outcome) bool {
 // Ask sends a question, again when it went without an answer: it changes nothing. Which ones the gateway may ask is
 // decided by the engine's segment.
 func (e *busEngine) Ask(ctx context.Context, q exchange.Question) (a exchange.Answer, err error) {
-	ended := bus.ErrUnknown
-	done, err := e.until(ctx, func() (bool, error) {
+	var ended error
+	done, err := e.until(ctx, func(ctx context.Context) (bool, error) {
 		once, cancel := context.WithTimeout(ctx, e.attempt)
 		defer cancel()
 		var failed error
@@ -164,7 +167,7 @@ func (e *busEngine) Ask(ctx context.Context, q exchange.Question) (a exchange.An
 	switch {
 	case done || err != nil:
 		return a, err
-	case ctx.Err() == nil: // too many ask again already
+	case ended == nil: // too many ask again already
 		return a, gateway.ErrBusy
 	}
 	return a, ended

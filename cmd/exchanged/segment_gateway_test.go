@@ -2,9 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"github.com/coldsign/coldsign/internal/console"
+	"io"
+	"net/http"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -232,5 +241,99 @@ func TestAQuestionIsAskedAgainWhenItsEngineIsGone(t *testing.T) {
 	m.asked = func() error { return errors.New("no such table") }
 	if _, err := ask(); err == nil || errors.Is(err, gateway.ErrBusy) {
 		t.Error(err)
+	}
+}
+
+// steadily places orders until stop, one after the other. It counts those that are taken, and returns what else was answered.
+func (c customer) steadily(name string, taken *atomic.Int64, stop <-chan struct{}) (other []string) {
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return other
+		default:
+		}
+		query := fmt.Sprintf("symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=IOC&quantity=0.001&price=60000&newClientOrderId=%s-%d&timestamp=%d", name, n, time.Now().UnixMilli())
+		mac := hmac.New(sha256.New, []byte(c.secret))
+		mac.Write([]byte(query))
+		request, err := http.NewRequest(http.MethodPost, c.b.public+"/api/v3/order?"+query+"&signature="+hex.EncodeToString(mac.Sum(nil)), nil)
+		if err != nil {
+			return append(other, err.Error())
+		}
+		request.Header.Set("X-MBX-APIKEY", c.key)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return append(other, err.Error())
+		}
+		raw, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		switch response.StatusCode {
+		case http.StatusOK:
+			taken.Add(1)
+		default:
+			other = append(other, string(raw))
+		}
+	}
+}
+
+// The engine is killed twice while orders come, and started again by the supervisor: no customer hears anything but that
+// the order is taken, and each order is there once.
+func TestAnEngineThatIsKilledIsNotNoticedByItsCustomers(t *testing.T) {
+	b := exchangeFolder(t)
+	b.setRosterFor("coldsign-approve-v1,coldsign-change-v1", "operator", "alice", "bob")
+	b.configure("timeout: 5s", "timeout: 30s") // the gateway: however slow this machine starts an engine
+	b.configure("orders_10s: 200", "orders_10s: 100000")
+	b.configure("address_weight: 1200", "address_weight: 60000")
+	b.configure("account_weight: 6000", "account_weight: 60000")
+	_, lines := supervised(t, b.dir)
+	all := ready(t, lines, readyEngine, readyGateway, readyTreasury)
+	b.staff = must(operatorClient(&app{Console: &console.Console{Now: time.Now}}, folder(b.dir)))
+	b.public = "http://" + all[readyGateway].Listen
+	b.market()
+	one := b.customer("one")
+	b.mustChange("account", "adjust", "house", "1000", "BTC")
+	b.mustChange("account", "adjust", "1", "1000", "BTC")
+	var account struct{ CanTrade bool }
+	until(t, "the gateway to be of use", func() bool {
+		return one.call(http.MethodGet, "/api/v3/account", "", &account) == http.StatusOK && account.CanTrade
+	})
+	stop := make(chan struct{})
+	others := make(chan []string)
+	var taken atomic.Int64
+	for _, name := range []string{"a", "b", "c"} {
+		go func() { others <- one.steadily(name, &taken, stop) }()
+	}
+	engine := all[readyEngine]
+	for range 2 {
+		before := taken.Load()
+		until(t, "orders to come", func() bool { return taken.Load() > before+30 })
+		if err := syscall.Kill(engine.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		engine = ready(t, lines, readyEngine)[readyEngine]
+	}
+	before := taken.Load()
+	until(t, "orders to come again", func() bool { return taken.Load() > before+30 })
+	close(stop)
+	for range 3 {
+		if other := <-others; len(other) > 0 {
+			t.Errorf("%d other answers, such as %s", len(other), other[0])
+		}
+	}
+	names, found, next := map[string]bool{}, 0, int64(1)
+	for more := true; more; {
+		var page []struct {
+			OrderID       int64
+			ClientOrderID string
+		}
+		until(t, "the orders", func() bool {
+			return one.call(http.MethodGet, "/api/v3/allOrders", fmt.Sprintf("symbol=BTCUSDT&limit=1000&orderId=%d", next), &page) == http.StatusOK
+		})
+		for _, o := range page {
+			names[o.ClientOrderID], next = true, o.OrderID+1
+		}
+		found, more = found+len(page), len(page) > 0
+	}
+	if n := int(taken.Load()); found != n || len(names) != n {
+		t.Errorf("%d orders were taken, there are %d with %d names", n, found, len(names))
 	}
 }

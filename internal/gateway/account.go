@@ -222,8 +222,14 @@ func (s *Server) myTrades(c *call) *problem {
 }
 
 func (s *Server) orderCounts(c *call) *problem {
-	w := &c.w
-	w.open('[')
+	c.w.open('[')
+	s.orderLimits(&c.w, c)
+	c.w.close(']')
+	return nil
+}
+
+// orderLimits writes how many orders the account may place, and has placed.
+func (s *Server) orderLimits(w *writer, c *call) {
 	for _, row := range [...]struct {
 		interval     string
 		num          int64
@@ -237,8 +243,6 @@ func (s *Server) orderCounts(c *call) *problem {
 		w.number("count", int64(row.count))
 		w.close('}')
 	}
-	w.close(']')
-	return nil
 }
 
 func (s *Server) apiRestrictions(c *call) *problem {

@@ -51,6 +51,7 @@ type conn struct {
 
 	session atomic.Pointer[session] // of the WebSocket API; nil before a logon
 	since   time.Time
+	told    bool // answers of the WebSocket API tell what was used
 
 	// Of the reader alone.
 	joined map[string]joined
@@ -194,10 +195,8 @@ func streamNames(path, query string) ([]string, *problem) {
 	text := strings.TrimPrefix(strings.TrimPrefix(path, "/ws"), "/")
 	switch {
 	case path == "/ws-api/v3":
-		if query != "" {
-			return nil, malformed("The WebSocket API takes no query.")
-		}
-		return nil, nil
+		_, p := limitsTold(query)
+		return nil, p
 	case path == "/stream":
 		text = ""
 		if query != "" {
@@ -222,6 +221,22 @@ func streamNames(path, query string) ([]string, *problem) {
 		return nil, refuse(-1101, "Too many streams.")
 	}
 	return names, nil
+}
+
+// limitsTold reads the query of the WebSocket API: whether answers tell what was used, unless a request says otherwise.
+// Times are milliseconds.
+func limitsTold(query string) (told bool, p *problem) {
+	told = true
+	for pair := range strings.SplitSeq(query, "&") {
+		switch pair {
+		case "", "returnRateLimits=true", "timeUnit=MILLISECOND", "timeUnit=millisecond":
+		case "returnRateLimits=false":
+			told = false
+		default:
+			return false, malformed("The WebSocket API takes returnRateLimits, and timeUnit of milliseconds.")
+		}
+	}
+	return told, nil
 }
 
 // talk turns the request into a WebSocket and serves it until it ends. Pages of other origins may come: there are no
@@ -257,6 +272,7 @@ func (s *Server) talk(w http.ResponseWriter, r *http.Request, addr netip.Addr, n
 	answer := s.command
 	if r.URL.Path == "/ws-api/v3" {
 		answer, c.rate = s.apiCommand, apiRate
+		c.told, _ = limitsTold(r.URL.RawQuery)
 	}
 	c.read(s, answer)
 }

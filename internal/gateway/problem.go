@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/limits"
 )
 
@@ -129,6 +130,19 @@ func limited(d limits.Decision) *problem {
 		p.code, p.msg = -1015, "Too many new orders."
 	}
 	return p
+}
+
+// dated is the problem with the time at which to come again, for answers that have no header of that.
+func (p *problem) dated(now exchange.Millis) *problem {
+	if p.retry <= 0 || p.data != nil {
+		return p
+	}
+	dated := *p
+	dated.data = func(w *writer) {
+		w.number("serverTime", int64(now))
+		w.number("retryAfter", int64(now)+p.retry.Milliseconds())
+	}
+	return &dated
 }
 
 // append writes the problem as the body of an answer.

@@ -167,7 +167,7 @@ func (s *Server) tellSession(c *call) *problem {
 		w.number("authorizedSince", in.since.UnixMilli())
 	}
 	w.number("connectedSince", c.conn.since.UnixMilli())
-	w.flag("returnRateLimits", true)
+	w.flag("returnRateLimits", c.conn.told)
 	w.number("serverTime", int64(c.now))
 	hears := false
 	for _, j := range c.conn.joined {

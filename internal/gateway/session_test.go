@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -203,4 +204,56 @@ func TestASessionEndsWithItsKeyAndWithItsAccount(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Answers of the WebSocket API tell what was used, and when to come again, unless the client wants neither.
+func TestAnswersOfTheWebSocketAPITellWhatWasUsed(t *testing.T) {
+	r := newRig(t)
+	tr := r.trader("trader", "ed25519", all)
+	loud, quiet := r.dial("/ws-api/v3"), r.dial("/ws-api/v3?returnRateLimits=false&timeUnit=MILLISECOND")
+	m := loud.ask(r.wsRequest(tr, "order.place", order("40000")))
+	if rows, _ := m["rateLimits"].([]any); outcome(m) != "200" || len(rows) != 3 || !strings.Contains(fmt.Sprint(rows[0]), "ORDERS") {
+		t.Error(m)
+	}
+	if m := loud.ask(`{"id":1,"method":"time"}`); len(m["rateLimits"].([]any)) != 1 {
+		t.Error(m)
+	}
+	if m := quiet.ask(r.wsRequest(tr, "order.place", order("40001"))); outcome(m) != "200" || m["rateLimits"] != nil {
+		t.Error(m)
+	}
+	if m := quiet.ask(`{"id":1,"method":"time","params":{"returnRateLimits":true}}`); m["rateLimits"] == nil {
+		t.Error(m)
+	}
+	if a := r.send(r.request("GET", "/ws-api/v3?timeUnit=MICROSECOND", nil)); a.code() != -1100 {
+		t.Error(a.body)
+	}
+	r.server.o.Engine = busyEngine{r}
+	m = loud.ask(r.wsRequest(tr, "account.status", nil))
+	if e := m["error"].(map[string]any); outcome(m) != "503 -1008" || e["data"].(map[string]any)["retryAfter"] == nil {
+		t.Error(m)
+	}
+}
+
+// A question that finds the engine's queue full is not a lost one: 503, -1008 and when to come again.
+func TestAQuestionThatFindsAFullQueueIsBusy(t *testing.T) {
+	r := newRig(t)
+	tr := r.trader("trader", "hmac", all)
+	if a := r.signed(tr, "GET", "/api/v3/account", ""); a.status != 200 {
+		t.Fatal(a.body)
+	}
+	r.server.o.Engine = busyEngine{r}
+	if a := r.signed(tr, "GET", "/api/v3/account", ""); a.status != 503 || a.code() != -1008 || a.header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	r.server.keys.drop("")
+	if a := r.signed(tr, "GET", "/api/v3/account", ""); a.status != 503 || a.code() != -1008 {
+		t.Errorf("a key that nobody could be asked for: %d %s", a.status, a.body)
+	}
+}
+
+// busyEngine takes no questions.
+type busyEngine struct{ *rig }
+
+func (busyEngine) Ask(context.Context, exchange.Question) (exchange.Answer, error) {
+	return exchange.Answer{}, ErrBusy
 }

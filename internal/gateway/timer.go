@@ -12,6 +12,7 @@ const (
 	fastEvery  = 100 * time.Millisecond
 	slowTicks  = 10              // fast ones to a slow one
 	quietAfter = 2 * time.Second // without a frame the engine is asked whether there were any
+	quietWait  = time.Second     // for an answer: the streams that need none shall not wait long
 )
 
 // Run follows the engine until the context ends: catalogue and books at the start, and then the streams that are told
@@ -291,7 +292,7 @@ func (w *writer) klineMessage(m *market, interval int, k *exchange.Candle, now e
 
 // askQuietly asks for a stream. Without an answer the stream is silent this time.
 func (s *Server) askQuietly(ctx context.Context, q exchange.Question) (exchange.Answer, bool) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, min(s.o.Timeout, quietWait))
 	defer cancel()
 	answer, err := s.o.Engine.Ask(ctx, q)
 	return answer, err == nil && answer.Code == exchange.Done

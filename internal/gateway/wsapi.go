@@ -167,17 +167,20 @@ func (c *call) apiResult(id json.RawMessage, status int, p *problem, s *Server) 
 	if p != nil {
 		w.name("error")
 		var e writer
-		p.append(&e)
+		p.dated(c.now).append(&e)
 		w.b = append(w.b, e.b...)
 	} else {
 		w.name("result")
 		w.b = append(w.b, c.w.b...)
 	}
-	if c.q.text[pReturnLimits] == "false" {
+	if said := c.q.text[pReturnLimits]; said == "false" || said == "" && !c.conn.told {
 		w.close('}')
 		return w.b
 	}
 	w.array("rateLimits")
+	if c.route != nil && c.route.orders > 0 {
+		s.orderLimits(&w, c)
+	}
 	w.open('{')
 	w.text("rateLimitType", "REQUEST_WEIGHT")
 	w.text("interval", "MINUTE")
