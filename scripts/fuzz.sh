@@ -4,6 +4,7 @@
 #   sh scripts/fuzz.sh              each for 20 s
 #   sh scripts/fuzz.sh 5m           each for five minutes
 #   sh scripts/fuzz.sh 1000000x     each a million times
+#   FUZZTIME=10000000x make fuzz    each ten million times: a night or two, see docs/controls.md 25
 #   sh scripts/fuzz.sh 1000000x internal/chain/bitcoin:FuzzRead internal/wallet:FuzzParse     only these
 #
 # FUZZPARALLEL (2) is how many processes run one target. An input that covers something new is kept as it is, and not

@@ -52,6 +52,9 @@ type octets []byte
 
 // UnmarshalText reads base64url without padding, in its one spelling.
 func (o *octets) UnmarshalText(text []byte) (err error) {
+	if at := bytes.IndexAny(text, "\r\n"); at >= 0 { // the decoder passes over them
+		return base64.CorruptInputError(at)
+	}
 	*o, err = base64.RawURLEncoding.Strict().DecodeString(string(text))
 	return err
 }
