@@ -17,6 +17,7 @@ const (
 	postgresMake    = `CREATE SCHEMA IF NOT EXISTS coldsign_records`
 	postgresExists  = `SELECT to_regclass('coldsign_records.progress') IS NOT NULL`
 	postgresLock    = `SELECT pg_advisory_xact_lock(7164782736283464)` // two programs that start at once would both make the tables
+	postgresDurable = `SET LOCAL synchronous_commit = on`              // a server that is killed at once still has its tables
 	postgresVersion = `CREATE TABLE version(one bigint PRIMARY KEY, number bigint NOT NULL); INSERT INTO version(one, number) VALUES(1, 3)`
 	selectVersion   = `SELECT number FROM version WHERE one = 1`
 )
@@ -59,8 +60,10 @@ func (p *postgres) prepare(ctx context.Context) error {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	if _, err := tx.Exec(ctx, postgresLock); err != nil {
-		return err
+	for _, query := range []string{postgresDurable, postgresLock} {
+		if _, err := tx.Exec(ctx, query); err != nil {
+			return err
+		}
 	}
 	var exists bool
 	if err := tx.QueryRow(ctx, postgresExists).Scan(&exists); err != nil {

@@ -74,7 +74,10 @@ func (r *Records) empty(ctx context.Context) error {
 // Compare says how the records differ from a state that applied the same commands; nil: in nothing that a state can be
 // asked for. Nobody else may use the state meanwhile.
 func (r *Records) Compare(ctx context.Context, s *engine.State) error {
-	last, err := r.Last(ctx)
+	if err := r.Flush(ctx); err != nil {
+		return err
+	}
+	last, err := r.last(ctx)
 	if err != nil {
 		return err
 	}

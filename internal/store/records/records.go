@@ -1,9 +1,9 @@
 // Package records keeps what can be asked later: accounts, keys, orders, trades, candles, balances, deposits and
 // withdrawals, as projections of the journal, in SQLite or PostgreSQL.
 //
-// A follower hands over the events of committed frames (Write). They go into the tables together with the sequence
-// number of the last command, in one transaction: a process that dies between two of them is told the same events
-// again, and takes each exactly once. Nothing here decides anything. Records that are lost or doubted are made again
+// A follower hands over the events of committed frames (Write). They are gathered for a moment (gather.go) and go into the
+// tables together with the sequence number of the last command, in one transaction: a process that dies between two of
+// them is told the same events again, and takes each exactly once. Nothing here decides anything. Records that are lost or doubted are made again
 // from the journal (Rebuild), compared with the engine's state (Compare), and have a hash (Hash) that is equal wherever
 // the same journal was followed with the same key, in either database.
 //

@@ -158,6 +158,12 @@ func claimEventsAreTakenOnceHoweverOftenTheyAreTold(t *testing.T, b *bench) {
 	if err := tell(b.ctx, r, s.State.Seq()+1, s.Now, []byte("no event")); !errors.Is(err, exchange.ErrBytes) {
 		t.Error(err)
 	}
+	if err := r.Compare(b.ctx, s.State); !errors.Is(err, exchange.ErrBytes) {
+		t.Error("a comparison passes over what could not be written:", err)
+	}
+	if last, err := r.Last(b.ctx); last != s.State.Seq() || err != nil {
+		t.Error(last, err)
+	}
 	if err := r.Compare(b.ctx, s.State); err != nil {
 		t.Error("a write that failed left something:", err)
 	}
