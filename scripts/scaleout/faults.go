@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/coldsign/coldsign/scripts/scaleout/drive"
 )
 
 // goal is how long customers may wait for an acknowledgement after a fault.
@@ -22,23 +23,23 @@ type fault struct {
 func (s *stage) faults() []fault {
 	out := []fault{{"nothing", func(context.Context) error { return nil }}}
 	for i, k := range s.nats {
-		out = append(out, fault{fmt.Sprintf("kill -9 of NATS server %d of 3", i+1), func(context.Context) error { return k.kill() }})
+		out = append(out, fault{fmt.Sprintf("kill -9 of NATS server %d of 3", i+1), func(context.Context) error { return k.Kill() }})
 	}
 	for i, k := range s.gates {
-		out = append(out, fault{fmt.Sprintf("kill -9 of gateway %d of 2", i+1), func(context.Context) error { return k.kill() }})
+		out = append(out, fault{fmt.Sprintf("kill -9 of gateway %d of 2", i+1), func(context.Context) error { return k.Kill() }})
 	}
 	return append(out,
 		fault{"kill -9 of the engine; the standby takes over", s.killEngine},
 		fault{"kill -9 of the engine that took over", s.killEngine},
 		fault{"PostgreSQL restarted, mode fast", func(ctx context.Context) error { return errors.Join(s.postgres.Stop(), s.postgres.Run(ctx)) }},
 		fault{"PostgreSQL restarted, mode immediate", func(ctx context.Context) error { return errors.Join(s.postgres.Kill(), s.postgres.Run(ctx)) }},
-		fault{"kill -9 of the segment limits", func(context.Context) error { return s.named("limits").kill() }},
-		fault{"kill -9 of the segments wallet and admin", func(context.Context) error { return s.named("main").kill() }})
+		fault{"kill -9 of the segment limits", func(context.Context) error { return s.named("limits").Kill() }},
+		fault{"kill -9 of the segments wallet and admin", func(context.Context) error { return s.named("main").Kill() }})
 }
 
-func (s *stage) named(name string) *keeper {
+func (s *stage) named(name string) *drive.Keeper {
 	for _, k := range s.keepers {
-		if k.name == name {
+		if k.Name == name {
 			return k
 		}
 	}
@@ -46,11 +47,11 @@ func (s *stage) named(name string) *keeper {
 }
 
 // working is the engine that has the journal: the one that said so last.
-func (s *stage) working() (*keeper, error) {
-	var found *keeper
+func (s *stage) working() (*drive.Keeper, error) {
+	var found *drive.Keeper
 	latest := ""
 	for _, k := range s.engines {
-		raw, err := os.ReadFile(k.log)
+		raw, err := os.ReadFile(k.Log)
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +75,7 @@ func (s *stage) standsBy(ctx context.Context) error {
 	for {
 		ready := 0
 		for _, k := range s.engines {
-			raw, err := os.ReadFile(k.log)
+			raw, err := os.ReadFile(k.Log)
 			if err != nil {
 				return err
 			}
@@ -103,14 +104,14 @@ func (s *stage) killEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.kill()
+	return k.Kill()
 }
 
 // row is a line of the table.
 type row struct {
 	name    string
 	silence []time.Duration // by gateway
-	found   findings
+	found   drive.Findings
 	again   int
 }
 
@@ -126,13 +127,13 @@ func (s *stage) watch(ctx context.Context, f fault, least time.Duration) (r row,
 	for enough := false; !enough; {
 		select {
 		case <-limited.Done():
-			return r, fmt.Errorf("%s: no service within %s; customers heard: %s", f.name, time.Since(since).Round(time.Second), s.load.heard())
+			return r, fmt.Errorf("%s: no service within %s; customers heard: %s", f.name, time.Since(since).Round(time.Second), s.load.Heard())
 		case <-time.After(50 * time.Millisecond):
 		}
 		enough = time.Since(since) > least
 		r.silence = r.silence[:0]
 		for g := range s.gateways {
-			longest, count := s.load.silence(g, since)
+			longest, count := s.load.Silence(g, since)
 			r.silence = append(r.silence, longest)
 			enough = enough && count > 40 && s.fresh(g)
 		}
@@ -140,41 +141,33 @@ func (s *stage) watch(ctx context.Context, f fault, least time.Duration) (r row,
 	if err := s.standsBy(limited); err != nil {
 		return r, err
 	}
-	known := s.load.known() // before the replay, which then knows at least as much
-	if err := s.replica.catchUp(limited); err != nil {
+	known := s.load.Known() // before the replay, which then knows at least as much
+	if err := s.replica.CatchUp(limited); err != nil {
 		return r, err
 	}
-	r.found = s.replica.judge(withoutRecent(known))
-	r.again = s.replica.again
+	r.found = s.replica.Judge(withoutRecent(known))
+	r.again = s.replica.Again
 	return r, nil
 }
 
 // withoutRecent leaves out what a comparison under load cannot judge: cancels, which may overtake the copy.
-func withoutRecent(known []order) []order {
+func withoutRecent(known []drive.Order) []drive.Order {
 	for i := range known {
-		known[i].cancelled = false
+		known[i].Cancelled = false
 	}
 	return known
 }
 
 // fresh reports whether a gateway acknowledged something in the last second.
 func (s *stage) fresh(gateway int) bool {
-	_, count := s.load.silence(gateway, time.Now().Add(-time.Second))
+	_, count := s.load.Silence(gateway, time.Now().Add(-time.Second))
 	return count > 0
-}
-
-// heard lists what customers were told beside acknowledgements.
-func (l *load) heard() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	raw, _ := json.Marshal(l.troubles)
-	return string(raw)
 }
 
 // secondEngine starts an engine on the journal of the one that works.
 func (s *stage) secondEngine() (string, error) {
 	began := time.Now()
-	_, errs, code := run(s.exchanged(), "run", "--data", s.path("engine3"), "--segment", "engine")
+	_, errs, code := drive.Run(s.exchanged(), "run", "--data", s.path("engine3"), "--segment", "engine")
 	return refusal(errs, code, time.Since(began))
 }
 

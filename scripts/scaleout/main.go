@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,6 +20,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/coldsign/coldsign/scripts/scaleout/drive"
 )
 
 func main() {
@@ -56,9 +57,8 @@ func play(bin, dir string, customers int, pace, away time.Duration) (err error) 
 		return err
 	}
 	s.say("the exchange runs; %d customers begin", customers)
-	s.load = begin(s.gateways, s.keys, pace, 25*time.Second)
-	defer s.load.hurry()
-	defer s.load.stop()
+	s.load = drive.Begin(s.gateways, s.keys, pace, 25*time.Second)
+	defer s.load.Abandon()
 	var rows []row
 	time.Sleep(2 * time.Second) // connections are made
 	for _, f := range s.faults() {
@@ -66,7 +66,7 @@ func play(bin, dir string, customers int, pace, away time.Duration) (err error) 
 		if err != nil {
 			return err
 		}
-		s.say("%s: longest silence %v; acknowledged %d, lost %d, twice %d", r.name, r.silence, r.found.acked, r.found.lost, r.found.twice)
+		s.say("%s: longest silence %v; acknowledged %d, lost %d, twice %d", r.name, r.silence, r.found.Acked, r.found.Lost, r.found.Twice)
 		rows = append(rows, r)
 	}
 	sentence, err := s.secondEngine()
@@ -79,7 +79,7 @@ func play(bin, dir string, customers int, pace, away time.Duration) (err error) 
 		return err
 	}
 	s.say("the load ends; customers ask for what they do not know")
-	s.load.end()
+	s.load.End()
 	end, err := s.prove(ctx)
 	if err != nil {
 		return err
@@ -100,8 +100,8 @@ func report(out io.Writer, rows []row, more []string) error {
 				err = errors.Join(err, fmt.Errorf("%s: %.1f s without an acknowledgement, at most %s are wanted", r.name, silence.Seconds(), goal))
 			}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\n", r.name, strings.Join(each, " "), r.found.acked, r.found.lost, r.found.twice, r.again)
-		err = errors.Join(err, r.found.err())
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\n", r.name, strings.Join(each, " "), r.found.Acked, r.found.Lost, r.found.Twice, r.again)
+		err = errors.Join(err, r.found.Err())
 	}
 	err = errors.Join(err, table.Flush())
 	for _, line := range more {
@@ -113,137 +113,122 @@ func report(out io.Writer, rows []row, more []string) error {
 // gatewayAway kills the only gateway that customers use and keeps it away. Nobody sends anything in the first half, and
 // the engine's state must not change; in the second half the other gateway is used, and matching must go on.
 func (s *stage) gatewayAway(ctx context.Context, away time.Duration) (told []string, err error) {
-	s.load.only.Store(0)
+	s.load.Only.Store(0)
 	time.Sleep(time.Second) // under load through the one gateway
-	s.gates[0].hold(true)
-	if err := s.gates[0].kill(); err != nil {
+	s.gates[0].Hold(true)
+	if err := s.gates[0].Kill(); err != nil {
 		return nil, err
 	}
 	killed := time.Now()
 	s.say("the only gateway is killed, for %s", away)
 	time.Sleep(away / 4) // what was under way arrives
-	first, err := s.operator.client.Engine(ctx)
+	first, err := s.operator.Client.Engine(ctx)
 	if err != nil {
 		return nil, err
 	}
 	time.Sleep(away / 4)
-	second, err := s.operator.client.Engine(ctx)
+	second, err := s.operator.Client.Engine(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if first.Seq != second.Seq || first.Hash != second.Hash || first.Open != second.Open {
 		return nil, fmt.Errorf("without a gateway the state went from command %d, hash %.16s, %d open orders to %d, %.16s, %d", first.Seq, first.Hash, first.Open, second.Seq, second.Hash, second.Open)
 	}
-	trades := s.replica.trades
-	s.load.only.Store(1)
+	trades := s.replica.Trades
+	s.load.Only.Store(1)
 	time.Sleep(away/2 - time.Second/2)
-	_, byOther := s.load.silence(1, killed)
-	if err := s.replica.catchUp(ctx); err != nil {
+	_, byOther := s.load.Silence(1, killed)
+	if err := s.replica.CatchUp(ctx); err != nil {
 		return nil, err
 	}
-	if byOther == 0 || s.replica.trades == trades {
-		return nil, fmt.Errorf("through the other gateway %d orders were acknowledged and %d traded: matching stands still", byOther, s.replica.trades-trades)
+	if byOther == 0 || s.replica.Trades == trades {
+		return nil, fmt.Errorf("through the other gateway %d orders were acknowledged and %d traded: matching stands still", byOther, s.replica.Trades-trades)
 	}
-	s.load.only.Store(-1)
+	s.load.Only.Store(-1)
 	back := time.Now()
-	s.gates[0].hold(false)
+	s.gates[0].Hold(false)
 	for {
-		if _, count := s.load.silence(0, back); count > 0 {
+		if _, count := s.load.Silence(0, back); count > 0 {
 			break
 		}
 		if time.Since(back) > goal {
-			return nil, fmt.Errorf("customers do not come back to the gateway; they heard: %s", s.load.heard())
+			return nil, fmt.Errorf("customers do not come back to the gateway; they heard: %s", s.load.Heard())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	return []string{fmt.Sprintf("the only gateway killed for %s: state at command %d unchanged (hash %.16s, %d open orders) until another gateway was used; then %d acknowledged through that one, %d fills; customers were back on the first %.1f s after its start",
-		time.Since(killed).Round(time.Second), first.Seq, first.Hash, first.Open, byOther, s.replica.trades-trades, time.Since(back).Seconds())}, nil
+		time.Since(killed).Round(time.Second), first.Seq, first.Hash, first.Open, byOther, s.replica.Trades-trades, time.Since(back).Seconds())}, nil
 }
 
 // prove holds everything against everything: customers, journal, engine, records, and the product's own commands.
 func (s *stage) prove(ctx context.Context) (told []string, err error) {
 	limited, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	now, err := s.operator.client.Engine(limited)
+	now, err := s.operator.Client.Engine(limited)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.replica.catchUp(limited); err != nil {
+	if err := s.replica.CatchUp(limited); err != nil {
 		return nil, err
 	}
-	by, again, cancels := s.load.counts()
-	found := s.replica.judge(s.load.known())
-	if err := found.err(); err != nil {
+	by, again, cancels := s.load.Counts()
+	found := s.replica.Judge(s.load.Known())
+	if err := found.Err(); err != nil {
 		return nil, err
 	}
-	if by[asking] > 0 {
-		return nil, fmt.Errorf("of %d orders it is still not known what became of them; customers heard: %s", by[asking], s.load.heard())
+	if by[drive.Asking] > 0 {
+		return nil, fmt.Errorf("of %d orders it is still not known what became of them; customers heard: %s", by[drive.Asking], s.load.Heard())
 	}
-	hash := fmt.Sprintf("%x", s.replica.state.Hash())
-	if now.Seq != s.replica.state.Seq() || now.Hash != hash {
-		return nil, fmt.Errorf("the engine is at command %d with hash %s, the replay at %d with %s", now.Seq, now.Hash, s.replica.state.Seq(), hash)
+	hash := fmt.Sprintf("%x", s.replica.State.Hash())
+	if now.Seq != s.replica.State.Seq() || now.Hash != hash {
+		return nil, fmt.Errorf("the engine is at command %d with hash %s, the replay at %d with %s", now.Seq, now.Hash, s.replica.State.Seq(), hash)
 	}
 	for {
-		if last, err := s.replica.records.Last(limited); err != nil || last >= now.Seq {
+		if last, err := s.replica.Records.Last(limited); err != nil || last >= now.Seq {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	if err := s.replica.records.Compare(limited, s.replica.state); err != nil {
+	if err := s.replica.Records.Compare(limited, s.replica.State); err != nil {
 		return nil, fmt.Errorf("records: %w", err)
 	}
 	if err := errors.Join(s.commands(hash), s.restored(limited, hash)); err != nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("%d orders acknowledged (%d of them after the answer was lost), %d cancels acknowledged, %d refused, %d never taken; lost 0, twice 0", by[acked], again-by[absent], cancels, by[refused], by[absent]),
+	return []string{fmt.Sprintf("%d orders acknowledged (%d of them after the answer was lost), %d cancels acknowledged, %d refused, %d never taken; lost 0, twice 0", by[drive.Acked], again-by[drive.Absent], cancels, by[drive.Refused], by[drive.Absent]),
 		fmt.Sprintf("%d commands: engine, replay of the journal here, exchanged journal replay and records agree, and so does a backup restored to another database; hash %s", now.Seq, hash),
-		"customers heard: " + s.load.heard()}, nil
+		"customers heard: " + s.load.Heard()}, nil
 }
 
 // commands asks the product's own commands.
 func (s *stage) commands(hash string) error {
-	if _, err := s.keyholder().must("journal", "verify"); err != nil {
+	if _, err := s.keyholder().Must("journal", "verify"); err != nil {
 		return err
 	}
-	return s.keyholder().replays(hash)
+	return s.keyholder().Replays(hash)
 }
 
 // keyholder is whoever operates a machine with the engine's keys on which no engine runs.
-func (s *stage) keyholder() *operator {
-	return &operator{program: s.exchanged(), data: s.path("engine3")}
-}
-
-// replays has exchanged replay the journal, which must give that hash.
-func (o *operator) replays(hash string) error {
-	out, err := o.must("journal", "replay", "--json")
-	if err != nil {
-		return err
-	}
-	var replay struct {
-		Hash string `json:"state_hash"`
-	}
-	if err := json.Unmarshal([]byte(out), &replay); err != nil || replay.Hash != hash {
-		return fmt.Errorf("exchanged journal replay says %s, expected hash %s", out, hash)
-	}
-	return nil
+func (s *stage) keyholder() *drive.Operator {
+	return &drive.Operator{Program: s.exchanged(), Data: s.path("engine3")}
 }
 
 // restored makes a backup beside the running exchange, and brings it back on a machine that holds the engine's keys and an
 // empty database.
 func (s *stage) restored(ctx context.Context, hash string) error {
-	if _, err := s.keyholder().must("backup", s.path("backup")); err != nil {
+	if _, err := s.keyholder().Must("backup", s.path("backup")); err != nil {
 		return err
 	}
 	database, err := s.postgres.NewDatabase(ctx)
 	if err != nil {
 		return err
 	}
-	empty := &operator{program: s.exchanged(), data: s.path("restored")}
-	if err := errors.Join(copyTo(s.path("engine3"), empty.data, engineFiles()...), os.WriteFile(s.path("restored", "postgres.dsn"), []byte(s.postgres.Loopback(database)+"\n"), 0o600)); err != nil {
+	empty := &drive.Operator{Program: s.exchanged(), Data: s.path("restored")}
+	if err := errors.Join(drive.CopyTo(s.path("engine3"), empty.Data, engineFiles()...), os.WriteFile(s.path("restored", "postgres.dsn"), []byte(s.postgres.Loopback(database)+"\n"), 0o600)); err != nil {
 		return err
 	}
-	if _, err := empty.must("restore", s.path("backup")); err != nil {
+	if _, err := empty.Must("restore", s.path("backup")); err != nil {
 		return err
 	}
-	return empty.replays(hash)
+	return empty.Replays(hash)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/coldsign/coldsign/internal/engine/enginetest"
 	"github.com/coldsign/coldsign/internal/store/storetest"
+	"github.com/coldsign/coldsign/scripts/scaleout/drive"
 )
 
 // stage is an exchange of separate processes, each with a folder that holds what its machine would hold.
@@ -23,27 +23,14 @@ type stage struct {
 	postgres *storetest.Server
 	dsn      string
 	gateways []string // public addresses
-	keepers  []*keeper
-	nats     []*keeper
-	gates    []*keeper
-	engines  []*keeper // one works, the other stands by
-	operator *operator
-	keys     []apiKey
-	load     *load
-	replica  *replica
-}
-
-// ports draws free ports of loopback.
-func ports(count int) (out []int, err error) {
-	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
-	}
-	return out, nil
+	keepers  []*drive.Keeper
+	nats     []*drive.Keeper
+	gates    []*drive.Keeper
+	engines  []*drive.Keeper // one works, the other stands by
+	operator *drive.Operator
+	keys     []drive.APIKey
+	load     *drive.Load
+	replica  *drive.Replica
 }
 
 func (s *stage) path(name ...string) string {
@@ -63,7 +50,7 @@ func (s *stage) build(ctx context.Context, customers int) error {
 		return err
 	}
 	s.dsn = s.postgres.Loopback(database)
-	free, err := ports(11)
+	free, err := drive.Ports(11)
 	if err != nil {
 		return err
 	}
@@ -76,17 +63,17 @@ func (s *stage) build(ctx context.Context, customers int) error {
 	s.startSegments()
 	limited, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	s.operator = &operator{program: s.exchanged(), data: s.path("main"), people: enginetest.NewPeople()}
-	if err := s.operator.connect(limited); err != nil {
+	s.operator = &drive.Operator{Program: s.exchanged(), Data: s.path("main"), People: enginetest.NewPeople()}
+	if err := s.operator.Connect(limited); err != nil {
 		return err
 	}
-	if err := s.operator.found(ctx); err != nil {
+	if err := s.operator.Found(ctx); err != nil {
 		return err
 	}
-	if s.keys, err = s.operator.customers(ctx, customers); err != nil {
+	if s.keys, err = s.operator.Customers(ctx, customers); err != nil {
 		return err
 	}
-	if s.replica, err = open(ctx, s.path("engine3"), s.dsn); err != nil {
+	if s.replica, err = drive.Open(ctx, s.path("engine3"), s.dsn); err != nil {
 		return err
 	}
 	return ready(limited, s.gateways)
@@ -95,7 +82,7 @@ func (s *stage) build(ctx context.Context, customers int) error {
 // folders makes the folder of a whole exchange, and from it one for each machine with what that machine needs.
 func (s *stage) folders(free []int) error {
 	main := s.path("main")
-	out, errs, code := run(s.exchanged(), "init", "--data", main, "--network", "regtest", "--exchange", "--second-factor", "either", "--cool-down", "0s", "--listen", "127.0.0.1:"+strconv.Itoa(free[6]),
+	out, errs, code := drive.Run(s.exchanged(), "init", "--data", main, "--network", "regtest", "--exchange", "--second-factor", "either", "--cool-down", "0s", "--listen", "127.0.0.1:"+strconv.Itoa(free[6]),
 		"--node-url", "http://127.0.0.1:1")
 	if code != 0 {
 		return fmt.Errorf("exchanged init: exit code %d: %s%s", code, out, errs)
@@ -107,24 +94,24 @@ func (s *stage) folders(free []int) error {
 	config := filepath.Join(main, "exchanged.yaml")
 	errWrite := errors.Join(os.WriteFile(filepath.Join(main, "node.credentials"), []byte("nobody:nothing\n"), 0o600),
 		os.WriteFile(filepath.Join(main, "postgres.dsn"), []byte(s.dsn+"\n"), 0o600))
-	if err := errors.Join(errWrite, configure(config, config, "urls: [] ", "urls: ["+strings.Join(urls, ", ")+"] ", "kind: sqlite ", "kind: postgres ", `dsn: "" `, `dsn: "postgres.dsn" `,
+	if err := errors.Join(errWrite, drive.Configure(config, config, "urls: [] ", "urls: ["+strings.Join(urls, ", ")+"] ", "kind: sqlite ", "kind: postgres ", `dsn: "" `, `dsn: "postgres.dsn" `,
 		"limits: own ", "limits: shared ", "proxies: [] ", `proxies: ["127.0.0.1/32"] `)); err != nil {
 		return err
 	}
 	for i, name := range []string{"gateway1", "gateway2"} {
 		public := "127.0.0.1:" + strconv.Itoa(free[7+2*i])
 		s.gateways = append(s.gateways, public)
-		if err := errors.Join(configure(config, s.path(name, "exchanged.yaml"), "127.0.0.1:8080", public, "127.0.0.1:9080", "127.0.0.1:"+strconv.Itoa(free[8+2*i])),
-			copyTo(main, s.path(name), "exchange/gateway/bus.key", "exchange/gateway/listen.key")); err != nil {
+		if err := errors.Join(drive.Configure(config, s.path(name, "exchanged.yaml"), "127.0.0.1:8080", public, "127.0.0.1:9080", "127.0.0.1:"+strconv.Itoa(free[8+2*i])),
+			drive.CopyTo(main, s.path(name), "exchange/gateway/bus.key", "exchange/gateway/listen.key")); err != nil {
 			return err
 		}
 	}
 	for _, name := range []string{"engine1", "engine2", "engine3"} {
-		if err := errors.Join(copyTo(main, s.path(name), append(engineFiles(), "postgres.dsn")...), os.Mkdir(s.path(name, "exchange", "engine", "snapshots"), 0o700)); err != nil {
+		if err := errors.Join(drive.CopyTo(main, s.path(name), append(engineFiles(), "postgres.dsn")...), os.Mkdir(s.path(name, "exchange", "engine", "snapshots"), 0o700)); err != nil {
 			return err
 		}
 	}
-	if err := copyTo(main, s.path("limits"), "exchanged.yaml", "exchange/limits/bus.key"); err != nil {
+	if err := drive.CopyTo(main, s.path("limits"), "exchanged.yaml", "exchange/limits/bus.key"); err != nil {
 		return err
 	}
 	// What is left is the machine of wallet and admin, which holds no key of the others.
@@ -138,7 +125,7 @@ func engineFiles() []string {
 
 // startBus runs the three servers of the cluster, each with the block that exchanged prints for operators.
 func (s *stage) startBus(clients, routes []int) error {
-	block, errs, code := run(s.exchanged(), "exchange", "nats", "--data", s.path("main"))
+	block, errs, code := drive.Run(s.exchanged(), "exchange", "nats", "--data", s.path("main"))
 	if code != 0 {
 		return fmt.Errorf("exchanged exchange nats: exit code %d: %s", code, errs)
 	}
@@ -158,8 +145,8 @@ func (s *stage) startBus(clients, routes []int) error {
 }
 
 // keep runs a program that is the same at every start.
-func (s *stage) keep(name string, delay time.Duration, argv ...string) *keeper {
-	k := keep(&keeper{name: name, log: s.path(name + ".log"), delay: delay, argv: func(bool) []string { return argv }})
+func (s *stage) keep(name string, delay time.Duration, argv ...string) *drive.Keeper {
+	k := drive.Keep(&drive.Keeper{Name: name, Log: s.path(name + ".log"), Delay: delay, Argv: func(bool) []string { return argv }})
 	s.keepers = append(s.keepers, k)
 	return k
 }
@@ -171,7 +158,7 @@ func (s *stage) startSegments() {
 		return []string{s.exchanged(), "run", "--data", s.path(folder), "--segment", names}
 	}
 	for _, name := range []string{"engine1", "engine2"} {
-		k := keep(&keeper{name: name, log: s.path(name + ".log"), delay: restartDelay, argv: func(first bool) []string {
+		k := drive.Keep(&drive.Keeper{Name: name, Log: s.path(name + ".log"), Delay: drive.RestartDelay, Argv: func(first bool) []string {
 			if first && name == "engine1" {
 				return segment(name, "engine")
 			}
@@ -179,10 +166,10 @@ func (s *stage) startSegments() {
 		}})
 		s.keepers, s.engines = append(s.keepers, k), append(s.engines, k)
 	}
-	s.keep("limits", restartDelay, segment("limits", "limits")...)
-	s.keep("main", restartDelay, segment("main", "wallet,admin")...)
+	s.keep("limits", drive.RestartDelay, segment("limits", "limits")...)
+	s.keep("main", drive.RestartDelay, segment("main", "wallet,admin")...)
 	for _, name := range []string{"gateway1", "gateway2"} {
-		s.gates = append(s.gates, s.keep(name, restartDelay, segment(name, "gateway")...))
+		s.gates = append(s.gates, s.keep(name, drive.RestartDelay, segment(name, "gateway")...))
 	}
 }
 
@@ -211,14 +198,14 @@ func ready(ctx context.Context, gateways []string) error {
 // close ends every process.
 func (s *stage) close() error {
 	for _, k := range s.keepers {
-		k.hold(true)
+		k.Hold(true)
 	}
 	for i := len(s.keepers) - 1; i >= 0; i-- {
-		s.keepers[i].close()
+		s.keepers[i].Close()
 	}
 	var err error
 	if s.replica != nil {
-		err = s.replica.close()
+		err = s.replica.Close()
 	}
 	if s.postgres != nil {
 		err = errors.Join(err, s.postgres.Close())

@@ -1,4 +1,4 @@
-package main
+package drive
 
 import (
 	"bytes"
@@ -16,33 +16,33 @@ import (
 	"github.com/coldsign/coldsign/internal/exchange"
 )
 
-// operator uses the product's own commands and its staff API, on one folder.
-type operator struct {
-	program string // exchanged
-	data    string
-	people  *enginetest.People
-	client  *admin.Client
+// Operator uses the product's own commands and its staff API, on one folder.
+type Operator struct {
+	Program string // exchanged
+	Data    string
+	People  *enginetest.People
+	Client  *admin.Client
 }
 
-// apiKey is what a customer has.
-type apiKey struct {
+// APIKey is what a customer has.
+type APIKey struct {
 	Account     uint64
 	Key, Secret string
 }
 
-// must runs a command of exchanged and returns its standard output.
-func (o *operator) must(args ...string) (string, error) {
-	out, errs, code := run(append(append([]string{o.program}, args...), "--data", o.data)...)
+// Must runs a command of exchanged and returns its standard output.
+func (o *Operator) Must(args ...string) (string, error) {
+	out, errs, code := Run(append(append([]string{o.Program}, args...), "--data", o.Data)...)
 	if code != 0 {
 		return "", fmt.Errorf("exchanged %s: exit code %d: %s", strings.Join(args, " "), code, errs)
 	}
 	return out, nil
 }
 
-// connect opens the staff API with the operator's own certificate, once the daemon listens.
-func (o *operator) connect(ctx context.Context) error {
+// Connect opens the staff API with the operator's own certificate, once the daemon listens.
+func (o *Operator) Connect(ctx context.Context) error {
 	read := func(name ...string) string {
-		raw, err := os.ReadFile(filepath.Join(append([]string{o.data}, name...)...))
+		raw, err := os.ReadFile(filepath.Join(append([]string{o.Data}, name...)...))
 		if err != nil {
 			return ""
 		}
@@ -53,7 +53,7 @@ func (o *operator) connect(ctx context.Context) error {
 			Cert: []byte(read("staff", "operator.crt")), Key: []byte(read("tls", "operator.key"))}, time.Now)
 		if err == nil {
 			if _, err = client.Engine(ctx); err == nil {
-				o.client = client
+				o.Client = client
 				return nil
 			}
 		}
@@ -66,8 +66,8 @@ func (o *operator) connect(ctx context.Context) error {
 }
 
 // change has a command propose a change, and two people approve it.
-func (o *operator) change(ctx context.Context, args ...string) error {
-	out, err := o.must(append(args, "--json")...)
+func (o *Operator) change(ctx context.Context, args ...string) error {
+	out, err := o.Must(append(args, "--json")...)
 	if err != nil {
 		return err
 	}
@@ -78,9 +78,9 @@ func (o *operator) change(ctx context.Context, args ...string) error {
 	return o.approve(ctx, c)
 }
 
-func (o *operator) approve(ctx context.Context, c admin.Change) (err error) {
+func (o *Operator) approve(ctx context.Context, c admin.Change) (err error) {
 	for person := 1; c.State == "proposed" && person <= 2; person++ {
-		if c, err = o.client.ApproveChange(ctx, c.ID, o.people.Sign(person, c.Intent)); err != nil {
+		if c, err = o.Client.ApproveChange(ctx, c.ID, o.People.Sign(person, c.Intent)); err != nil {
 			return err
 		}
 	}
@@ -90,14 +90,14 @@ func (o *operator) approve(ctx context.Context, c admin.Change) (err error) {
 	return nil
 }
 
-// found makes the roster, two assets and a market.
-func (o *operator) found(ctx context.Context) error {
-	roster := filepath.Join(o.data, "people.txt")
+// Found makes the roster, two assets and a market.
+func (o *Operator) Found(ctx context.Context) error {
+	roster := filepath.Join(o.Data, "people.txt")
 	// The person who proposes is the one of the operator's certificate.
-	if err := os.WriteFile(roster, append([]byte("operator"), bytes.TrimPrefix(o.people.Roster(), []byte("olga"))...), 0o600); err != nil {
+	if err := os.WriteFile(roster, append([]byte("operator"), bytes.TrimPrefix(o.People.Roster(), []byte("olga"))...), 0o600); err != nil {
 		return err
 	}
-	if _, err := o.must("roster", "set", roster); err != nil {
+	if _, err := o.Must("roster", "set", roster); err != nil {
 		return err
 	}
 	for _, args := range [][]string{{"exchange", "roster"}, {"asset", "add", "BTC", "--decimals", "8"}, {"asset", "add", "USDT", "--decimals", "8"},
@@ -109,14 +109,14 @@ func (o *operator) found(ctx context.Context) error {
 	return nil
 }
 
-// customers opens accounts with keys and with money that lasts.
-func (o *operator) customers(ctx context.Context, count int) (keys []apiKey, err error) {
+// Customers opens accounts with keys and with money that lasts.
+func (o *Operator) Customers(ctx context.Context, count int) (keys []APIKey, err error) {
 	give := func(to uint64, asset exchange.Asset, amount uint64) error {
 		raw, err := exchange.EncodeBody(exchange.ChangeIntent{Note: "begin", Balance: &exchange.Adjustment{Account: exchange.Account(to), Asset: asset, Amount: enginetest.Units(amount)}})
 		if err != nil {
 			return err
 		}
-		c, err := o.client.ProposeChange(ctx, raw)
+		c, err := o.Client.ProposeChange(ctx, raw)
 		if err != nil {
 			return err
 		}
@@ -129,24 +129,24 @@ func (o *operator) customers(ctx context.Context, count int) (keys []apiKey, err
 		}
 	}
 	for i := range count {
-		opened, err := o.client.OpenAccount(ctx, admin.AccountOpening{Name: fmt.Sprintf("customer-%02d", i)})
+		opened, err := o.Client.OpenAccount(ctx, admin.AccountOpening{Name: fmt.Sprintf("customer-%02d", i)})
 		if err != nil {
 			return nil, err
 		}
-		made, err := o.client.AddKey(ctx, opened.ID, admin.KeyAdding{Kind: "hmac", Scopes: []string{"read", "trade"}})
+		made, err := o.Client.AddKey(ctx, opened.ID, admin.KeyAdding{Kind: "hmac", Scopes: []string{"read", "trade"}})
 		if err != nil {
 			return nil, err
 		}
 		if err := errors.Join(give(opened.ID, 1, each), give(opened.ID, 2, each)); err != nil {
 			return nil, err
 		}
-		keys = append(keys, apiKey{opened.ID, made.Key, made.Secret})
+		keys = append(keys, APIKey{opened.ID, made.Key, made.Secret})
 	}
 	return keys, nil
 }
 
-// configure replaces lines of a configuration, each of which must be there once.
-func configure(path, to string, lines ...string) error {
+// Configure replaces lines of a configuration, each of which must be there once.
+func Configure(path, to string, lines ...string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -162,4 +162,19 @@ func configure(path, to string, lines ...string) error {
 		return err
 	}
 	return os.WriteFile(to, []byte(text), 0o600)
+}
+
+// Replays has exchanged replay the journal, which must give that hash.
+func (o *Operator) Replays(hash string) error {
+	out, err := o.Must("journal", "replay", "--json")
+	if err != nil {
+		return err
+	}
+	var replay struct {
+		Hash string `json:"state_hash"`
+	}
+	if err := json.Unmarshal([]byte(out), &replay); err != nil || replay.Hash != hash {
+		return fmt.Errorf("exchanged journal replay says %s, expected hash %s", out, hash)
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package drive
 
 import (
 	"context"
@@ -22,35 +22,35 @@ import (
 type fate uint8
 
 const (
-	asking  fate = iota // no answer yet
-	acked               // acknowledged, with the number that the exchange gave it
-	refused             // the exchange said that it was not done
-	absent              // no answer came, and asked about it later the exchange said that there is no such order
+	Asking  fate = iota // no answer yet
+	Acked               // acknowledged, with the number that the exchange gave it
+	Refused             // the exchange said that it was not done
+	Absent              // no answer came, and asked about it later the exchange said that there is no such order
 )
 
-// order is one order as its customer remembers it.
-type order struct {
+// Order is one order as its customer remembers it.
+type Order struct {
 	account   uint64
 	client    string
 	fate      fate
 	number    int64
 	again     bool // the answer was lost and asked for
-	cancelled bool // its cancel was acknowledged
+	Cancelled bool // its cancel was acknowledged
 }
 
-// load drives gateways with orders, and remembers everything that was acknowledged.
-type load struct {
+// Load drives gateways with orders, and remembers everything that was acknowledged.
+type Load struct {
 	gateways []string // host:port
-	keys     []apiKey
+	keys     []APIKey
 	pace     time.Duration // between two orders of a customer
 	// long is how long a customer goes on asking for an order of which no answer came, before it believes that there is
 	// none: longer than anything that is under way can still be taken.
 	long   time.Duration
 	paused atomic.Bool
-	only   atomic.Int32 // the one gateway to use, or -1
+	Only   atomic.Int32 // the one gateway to use, or -1
 
 	mu       sync.Mutex
-	orders   []*order
+	orders   []*Order
 	acks     [][]time.Time // by gateway
 	troubles map[string]int
 	troubled []time.Time // by gateway: the last failure
@@ -63,10 +63,10 @@ type load struct {
 // connections is how many requests a customer has under way at a time, apart from those whose outcome it asks for.
 const connections = 3
 
-// begin starts the customers, one for each key.
-func begin(gateways []string, keys []apiKey, pace, long time.Duration) *load {
-	l := &load{gateways: gateways, keys: keys, pace: pace, long: long, acks: make([][]time.Time, len(gateways)), troubles: map[string]int{}, troubled: make([]time.Time, len(gateways))}
-	l.only.Store(-1)
+// Begin starts the customers, one for each key.
+func Begin(gateways []string, keys []APIKey, pace, long time.Duration) *Load {
+	l := &Load{gateways: gateways, keys: keys, pace: pace, long: long, acks: make([][]time.Time, len(gateways)), troubles: map[string]int{}, troubled: make([]time.Time, len(gateways))}
+	l.Only.Store(-1)
 	ctx, stop := context.WithCancel(context.Background())
 	asks, hurry := context.WithCancel(context.Background())
 	l.stop, l.hurry = stop, hurry
@@ -79,8 +79,8 @@ func begin(gateways []string, keys []apiKey, pace, long time.Duration) *load {
 	return l
 }
 
-// end stops all customers, after they have learned what became of their last orders.
-func (l *load) end() {
+// End stops all customers, after they have learned what became of their last orders.
+func (l *Load) End() {
 	l.stop()
 	timer := time.AfterFunc(2*l.long, l.hurry)
 	l.workers.Wait()
@@ -88,8 +88,15 @@ func (l *load) end() {
 	l.hurry()
 }
 
-// counts says how many orders there are of each fate, and how many answers were asked for again.
-func (l *load) counts() (by [absent + 1]int, again, cancels int) {
+// Abandon stops all customers at once, whatever they do not know.
+func (l *Load) Abandon() {
+	l.stop()
+	l.hurry()
+	l.workers.Wait()
+}
+
+// Counts says how many orders there are of each fate, and how many answers were asked for again.
+func (l *Load) Counts() (by [Absent + 1]int, again, cancels int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, o := range l.orders {
@@ -97,26 +104,26 @@ func (l *load) counts() (by [absent + 1]int, again, cancels int) {
 		if o.again {
 			again++
 		}
-		if o.cancelled {
+		if o.Cancelled {
 			cancels++
 		}
 	}
 	return by, again, cancels
 }
 
-// known copies what customers know now.
-func (l *load) known() []order {
+// Known copies what customers know now.
+func (l *Load) Known() []Order {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]order, len(l.orders))
+	out := make([]Order, len(l.orders))
 	for i, o := range l.orders {
 		out[i] = *o
 	}
 	return out
 }
 
-// silence is the longest time without an acknowledgement of a gateway since then, the time until now included.
-func (l *load) silence(gateway int, since time.Time) (longest time.Duration, count int) {
+// Silence is the longest time without an acknowledgement of a gateway since then, the time until now included.
+func (l *Load) Silence(gateway int, since time.Time) (longest time.Duration, count int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last := since
@@ -129,28 +136,28 @@ func (l *load) silence(gateway int, since time.Time) (longest time.Duration, cou
 	return max(longest, time.Since(last)), count
 }
 
-func (l *load) note(gateway int) {
+func (l *Load) note(gateway int) {
 	l.mu.Lock()
 	l.acks[gateway] = append(l.acks[gateway], time.Now())
 	l.mu.Unlock()
 }
 
-func (l *load) trouble(gateway int, what string) {
+func (l *Load) trouble(gateway int, what string) {
 	l.mu.Lock()
 	l.troubles[what]++
 	l.troubled[gateway] = time.Now()
 	l.mu.Unlock()
 }
 
-func (l *load) set(o *order, f fate, number int64, again bool) {
+func (l *Load) set(o *Order, f fate, number int64, again bool) {
 	l.mu.Lock()
 	o.fate, o.number, o.again = f, number, again
 	l.mu.Unlock()
 }
 
 // pick is the customer's own gateway, or another one while that one fails.
-func (l *load) pick(home int) int {
-	if only := l.only.Load(); only >= 0 {
+func (l *Load) pick(home int) int {
+	if only := l.Only.Load(); only >= 0 {
 		return int(only)
 	}
 	l.mu.Lock()
@@ -163,15 +170,15 @@ func (l *load) pick(home int) int {
 
 // customer is one connection of a customer: one request at a time, and the outcome of earlier ones beside it.
 type customer struct {
-	load   *load
-	key    apiKey
+	load   *Load
+	key    APIKey
 	place  int
 	home   int
 	random *rand.Rand
 	http   *http.Client
 	asks   context.Context // ends when nobody may ask any more
 	sent   int
-	open   []*order
+	open   []*Order
 }
 
 const (
@@ -205,14 +212,14 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// order places one near the middle, so that about half of them trade.
+// Order places one near the middle, so that about half of them trade.
 func (c *customer) order(ctx context.Context) {
 	side := "BUY"
 	if c.random.IntN(2) == 0 {
 		side = "SELL"
 	}
 	c.sent++
-	o := &order{account: c.key.Account, client: fmt.Sprintf("c%d-%d", c.place, c.sent)}
+	o := &Order{account: c.key.Account, client: fmt.Sprintf("c%d-%d", c.place, c.sent)}
 	c.load.mu.Lock()
 	c.load.orders = append(c.load.orders, o)
 	c.load.mu.Unlock()
@@ -225,23 +232,23 @@ func (c *customer) order(ctx context.Context) {
 		return
 	} else if a.status == http.StatusOK {
 		c.load.note(gateway)
-		c.load.set(o, acked, a.body.OrderID, false)
+		c.load.set(o, Acked, a.body.OrderID, false)
 		c.open = append(c.open, o)
 	} else {
-		c.load.set(o, refused, 0, false)
+		c.load.set(o, Refused, 0, false)
 		wait(ctx, 50*time.Millisecond)
 	}
 }
 
 // settle finds out what became of an order whose answer did not come. Most customers send the very same signed request
 // through another gateway: the exchange knows it by its signature and does not do it twice. The others only ask.
-func (c *customer) settle(o *order, query string, gateway int) {
+func (c *customer) settle(o *Order, query string, gateway int) {
 	resend := c.place%4 != 0
 	until := time.Now().Add(c.load.long)
 	for try := 1; c.asks.Err() == nil; try++ {
 		wait(c.asks, min(time.Duration(try)*100*time.Millisecond, 2*time.Second))
 		gateway = (gateway + 1) % len(c.load.gateways)
-		if only := c.load.only.Load(); only >= 0 {
+		if only := c.load.Only.Load(); only >= 0 {
 			gateway = int(only)
 		}
 		if resend && time.Now().Before(until) {
@@ -249,7 +256,7 @@ func (c *customer) settle(o *order, query string, gateway int) {
 			switch {
 			case a.status == http.StatusOK:
 				c.load.note(gateway)
-				c.load.set(o, acked, a.body.OrderID, true)
+				c.load.set(o, Acked, a.body.OrderID, true)
 				return
 			case a.unknown || a.unsent || a.status >= 429:
 				continue
@@ -259,10 +266,10 @@ func (c *customer) settle(o *order, query string, gateway int) {
 		a := c.send(http.MethodGet, gateway, "/api/v3/order?"+c.signed("symbol=BTCUSDT&origClientOrderId="+o.client), "")
 		switch {
 		case a.status == http.StatusOK:
-			c.load.set(o, acked, a.body.OrderID, true)
+			c.load.set(o, Acked, a.body.OrderID, true)
 			return
 		case a.body.Code == -2013 && time.Now().After(until):
-			c.load.set(o, absent, 0, true)
+			c.load.set(o, Absent, 0, true)
 			return
 		}
 	}
@@ -278,7 +285,7 @@ func (c *customer) cancel(ctx context.Context) {
 	case a.status == http.StatusOK:
 		c.load.note(gateway)
 		c.load.mu.Lock()
-		o.cancelled = true
+		o.Cancelled = true
 		c.load.mu.Unlock()
 	case a.body.Code == -2011:
 	default:
@@ -353,4 +360,12 @@ func short(err error) string {
 		err = inner
 	}
 	return err.Error()
+}
+
+// Heard lists what customers were told beside acknowledgements.
+func (l *Load) Heard() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	raw, _ := json.Marshal(l.troubles)
+	return string(raw)
 }

@@ -1,4 +1,10 @@
-package main
+// Package drive is what drives a real exchange of separate processes: the processes, which are kept alive and may be
+// killed; an operator, who founds it; customers, who send orders over HTTP and remember every acknowledged one; and a
+// replica, which replays the journal beside the engine and holds all of that against it.
+//
+// What may never happen here: a process ended that was not started here, or an order counted as acknowledged of which the
+// customer was not told.
+package drive
 
 import (
 	"errors"
@@ -13,13 +19,13 @@ import (
 	"time"
 )
 
-// keeper runs one program and starts it again whenever it ends, as systemd does for an operator with Restart=always. It
+// Keeper runs one program and starts it again whenever it ends, as systemd does for an operator with Restart=always. It
 // ends only what it started.
-type keeper struct {
-	name  string
-	log   string                    // file that takes everything the program says
-	argv  func(first bool) []string // first: it was never started before
-	delay time.Duration             // until it is started again
+type Keeper struct {
+	Name  string
+	Log   string                    // file that takes everything the program says
+	Argv  func(first bool) []string // first: it was never started before
+	Delay time.Duration             // until it is started again
 
 	mu      sync.Mutex
 	process *os.Process
@@ -29,16 +35,16 @@ type keeper struct {
 	done    chan struct{}
 }
 
-const restartDelay = 500 * time.Millisecond
+const RestartDelay = 500 * time.Millisecond
 
-// keep begins.
-func keep(k *keeper) *keeper {
+// Keep begins.
+func Keep(k *Keeper) *Keeper {
 	k.done = make(chan struct{})
 	go k.loop()
 	return k
 }
 
-func (k *keeper) loop() {
+func (k *Keeper) loop() {
 	defer close(k.done)
 	for {
 		k.mu.Lock()
@@ -58,14 +64,14 @@ func (k *keeper) loop() {
 			k.process = nil
 			k.mu.Unlock()
 		}
-		time.Sleep(k.delay)
+		time.Sleep(k.Delay)
 	}
 }
 
 // start begins the program; k.mu is held.
-func (k *keeper) start() (*exec.Cmd, error) {
-	argv := k.argv(k.starts == 0)
-	out, err := os.OpenFile(k.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func (k *Keeper) start() (*exec.Cmd, error) {
+	argv := k.Argv(k.starts == 0)
+	out, err := os.OpenFile(k.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -82,41 +88,41 @@ func (k *keeper) start() (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// kill ends the program as a power cut would.
-func (k *keeper) kill() error { return k.signal(syscall.SIGKILL) }
+// Kill ends the program as a power cut would.
+func (k *Keeper) Kill() error { return k.Signal(syscall.SIGKILL) }
 
-func (k *keeper) signal(s syscall.Signal) error {
+func (k *Keeper) Signal(s syscall.Signal) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.process == nil {
-		return fmt.Errorf("%s does not run", k.name)
+		return fmt.Errorf("%s does not run", k.Name)
 	}
 	return k.process.Signal(s)
 }
 
-// runs reports whether the program runs.
-func (k *keeper) runs() bool {
+// Runs reports whether the program runs.
+func (k *Keeper) Runs() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.process != nil
 }
 
-// begun is how often the program was started.
-func (k *keeper) begun() int {
+// Begun is how often the program was started.
+func (k *Keeper) Begun() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.starts
 }
 
-// hold keeps the program from being started again; release lets it.
-func (k *keeper) hold(held bool) {
+// Hold keeps the program from being started again; release lets it.
+func (k *Keeper) Hold(held bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.held = held
 }
 
-// close ends the program for good.
-func (k *keeper) close() {
+// Close ends the program for good.
+func (k *Keeper) Close() {
 	k.mu.Lock()
 	k.stopped = true
 	if k.process != nil {
@@ -138,8 +144,8 @@ func exitCode(err error) int {
 	return -1
 }
 
-// run runs a program to its end and returns what it printed.
-func run(argv ...string) (stdout, stderr string, code int) {
+// Run runs a program to its end and returns what it printed.
+func Run(argv ...string) (stdout, stderr string, code int) {
 	var out, errs strings.Builder
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -148,8 +154,8 @@ func run(argv ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
-// copyTo copies files of one folder to another, as an operator does who gives a machine the keys that it needs.
-func copyTo(from, to string, names ...string) error {
+// CopyTo copies files of one folder to another, as an operator does who gives a machine the keys that it needs.
+func CopyTo(from, to string, names ...string) error {
 	for _, name := range names {
 		target := filepath.Join(to, name)
 		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {

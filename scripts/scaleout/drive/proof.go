@@ -1,4 +1,4 @@
-package main
+package drive
 
 import (
 	"context"
@@ -17,16 +17,16 @@ import (
 	"github.com/coldsign/coldsign/internal/store/records"
 )
 
-// replica replays the journal beside the engine, frame by frame, and remembers what became of every order. It shares no
+// Replica replays the journal beside the engine, frame by frame, and remembers what became of every order. It shares no
 // memory and no process with the exchange: it has the store key and the journal.
-type replica struct {
+type Replica struct {
 	journal *journal.Journal
-	records *records.Records
-	state   *engine.State
+	Records *records.Records
+	State   *engine.State
 	results engine.Results
 	done    map[placed][]int64 // numbers of the orders that were taken
-	again   int                // commands that came twice and were answered the second time as the first
-	trades  int
+	Again   int                // commands that came twice and were answered the second time as the first
+	Trades  int
 }
 
 // placed names an order by whose it is and how its customer calls it.
@@ -35,8 +35,8 @@ type placed struct {
 	client  string
 }
 
-// open opens the journal and the records that a folder's configuration means.
-func open(ctx context.Context, data, dsn string) (*replica, error) {
+// Open opens the journal and the records that a folder's configuration means.
+func Open(ctx context.Context, data, dsn string) (*Replica, error) {
 	key, errKey := hexFile(filepath.Join(data, "exchange", "engine", "store.key"))
 	kek, errKEK := hexFile(filepath.Join(data, "exchange", "engine", "kek.key"))
 	raw, errRules := os.ReadFile(filepath.Join(data, "exchange", "engine", "rules"))
@@ -56,7 +56,7 @@ func open(ctx context.Context, data, dsn string) (*replica, error) {
 	}
 	rules := accounts.DefaultRules()
 	rules.AddressDelay, rules.KeyDelay = delays.Address, delays.Key
-	r := &replica{state: engine.NewState(engine.StateOptions{Rules: rules, Opener: sealer}), done: map[placed][]int64{}}
+	r := &Replica{State: engine.NewState(engine.StateOptions{Rules: rules, Opener: sealer}), done: map[placed][]int64{}}
 	j, rec := journal.Options{Group: "main", Key: key, Follow: true}, records.Options{Key: key}
 	if dsn == "" {
 		j.Dir, rec.Dir = filepath.Join(data, "exchange", "engine", "journal"), filepath.Join(data, "exchange", "engine", "records")
@@ -66,7 +66,7 @@ func open(ctx context.Context, data, dsn string) (*replica, error) {
 	if r.journal, err = journal.Open(ctx, j); err != nil {
 		return nil, err
 	}
-	r.records, err = records.Open(ctx, rec)
+	r.Records, err = records.Open(ctx, rec)
 	return r, err
 }
 
@@ -78,10 +78,10 @@ func hexFile(path string) ([]byte, error) {
 	return hex.DecodeString(strings.TrimSpace(string(raw)))
 }
 
-func (r *replica) close() error { return errors.Join(r.journal.Close(), r.records.Close()) }
+func (r *Replica) Close() error { return errors.Join(r.journal.Close(), r.Records.Close()) }
 
-// catchUp replays what is new. A connection that was broken by a restart of the server is made again.
-func (r *replica) catchUp(ctx context.Context) error {
+// CatchUp replays what is new. A connection that was broken by a restart of the server is made again.
+func (r *Replica) CatchUp(ctx context.Context) error {
 	err := r.read(ctx)
 	for tries := 0; err != nil && tries < 5; tries++ {
 		err = r.read(ctx)
@@ -89,9 +89,9 @@ func (r *replica) catchUp(ctx context.Context) error {
 	return err
 }
 
-func (r *replica) read(ctx context.Context) error {
-	return r.journal.Read(ctx, r.state.Seq()+1, func(f engine.Frame) error {
-		if err := r.state.Apply(f, &r.results); err != nil {
+func (r *Replica) read(ctx context.Context) error {
+	return r.journal.Read(ctx, r.State.Seq()+1, func(f engine.Frame) error {
+		if err := r.State.Apply(f, &r.results); err != nil {
 			return err
 		}
 		rest := f.Commands
@@ -104,33 +104,33 @@ func (r *replica) read(ctx context.Context) error {
 			o := &r.results.Outcomes[i]
 			switch {
 			case o.Again:
-				r.again++
+				r.Again++
 			case c.Kind == exchange.Place && o.Code == exchange.Done:
 				name := placed{uint64(c.Account), c.Client.String()}
 				r.done[name] = append(r.done[name], int64(o.Order))
-				r.trades += len(o.Fills)
+				r.Trades += len(o.Fills)
 			}
 		}
 		return nil
 	})
 }
 
-// findings are what the comparison of customers' memories with the journal showed.
-type findings struct {
-	acked, lost, twice, ghosts int
+// Findings are what the comparison of customers' memories with the journal showed.
+type Findings struct {
+	Acked, Lost, Twice, ghosts int
 	examples                   []string
 }
 
-// judge holds what customers know against the journal. lost: acknowledged, and not there, or there under another
+// Judge holds what customers know against the journal. lost: acknowledged, and not there, or there under another
 // number, or cancelled and still open. twice: taken more than once. ghosts: there, though the customer was told it is not.
-func (r *replica) judge(known []order) (f findings) {
+func (r *Replica) Judge(known []Order) (f Findings) {
 	open := map[placed]bool{}
 	for _, o := range known {
 		name := placed{o.account, o.client}
 		numbers := r.done[name]
 		if _, asked := open[placed{account: o.account}]; !asked {
 			open[placed{account: o.account}] = true
-			a, _ := r.state.Answer(exchange.Question{Orders: &exchange.OrdersQuestion{Account: exchange.Account(o.account), Open: true}})
+			a, _ := r.State.Answer(exchange.Question{Orders: &exchange.OrdersQuestion{Account: exchange.Account(o.account), Open: true}})
 			for _, view := range a.Orders {
 				open[placed{o.account, view.Client}] = true
 			}
@@ -138,28 +138,28 @@ func (r *replica) judge(known []order) (f findings) {
 		problem := ""
 		switch {
 		case len(numbers) > 1:
-			f.twice++
+			f.Twice++
 			problem = "twice"
-		case o.fate == acked && (len(numbers) == 0 || numbers[0] != o.number), o.cancelled && open[name]:
-			f.lost++
+		case o.fate == Acked && (len(numbers) == 0 || numbers[0] != o.number), o.Cancelled && open[name]:
+			f.Lost++
 			problem = "lost"
-		case (o.fate == refused || o.fate == absent) && len(numbers) > 0:
+		case (o.fate == Refused || o.fate == Absent) && len(numbers) > 0:
 			f.ghosts++
 			problem = "ghost"
 		}
-		if o.fate == acked {
-			f.acked++
+		if o.fate == Acked {
+			f.Acked++
 		}
 		if problem != "" && len(f.examples) < 5 {
-			f.examples = append(f.examples, fmt.Sprintf("%s: account %d order %s fate %d number %d in the journal %v cancelled %v", problem, o.account, o.client, o.fate, o.number, numbers, o.cancelled))
+			f.examples = append(f.examples, fmt.Sprintf("%s: account %d order %s fate %d number %d in the journal %v cancelled %v", problem, o.account, o.client, o.fate, o.number, numbers, o.Cancelled))
 		}
 	}
 	return f
 }
 
-func (f findings) err() error {
-	if f.lost+f.twice+f.ghosts == 0 {
+func (f Findings) Err() error {
+	if f.Lost+f.Twice+f.ghosts == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d lost, %d twice, %d that were said not to be there: %s", f.lost, f.twice, f.ghosts, strings.Join(f.examples, "; "))
+	return fmt.Errorf("%d lost, %d twice, %d that were said not to be there: %s", f.Lost, f.Twice, f.ghosts, strings.Join(f.examples, "; "))
 }

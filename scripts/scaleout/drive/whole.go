@@ -1,0 +1,130 @@
+package drive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coldsign/coldsign/internal/engine/enginetest"
+	"github.com/coldsign/coldsign/internal/store/storetest"
+)
+
+// Whole is an exchange as `exchanged run` starts it: a supervisor with a bus of its own, each segment a process.
+type Whole struct {
+	Program    string // exchanged
+	Dir        string // with the log
+	Data       string // the folder of the exchange
+	DSN        string // of PostgreSQL; empty: SQLite
+	Gateway    string // public address
+	Supervisor *Keeper
+	Operator   *Operator
+}
+
+// Ports draws free ports of loopback.
+func Ports(count int) (out []int, err error) {
+	for range count {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().(*net.TCPAddr).Port)
+	}
+	return out, nil
+}
+
+// Start makes an exchange in a folder, starts it and founds it. Without a server its journal is SQLite.
+func Start(ctx context.Context, program, dir string, server *storetest.Server) (*Whole, error) {
+	w := &Whole{Program: program, Dir: dir, Data: filepath.Join(dir, "main")}
+	free, err := Ports(3)
+	if err != nil {
+		return w, err
+	}
+	local := func(i int) string { return "127.0.0.1:" + strconv.Itoa(free[i]) }
+	w.Gateway = local(0)
+	if _, errs, code := Run(program, "init", "--data", w.Data, "--network", "regtest", "--exchange", "--second-factor", "either", "--cool-down", "0s", "--listen", local(1), "--node-url", "http://127.0.0.1:1"); code != 0 {
+		return w, fmt.Errorf("init: exit code %d: %s", code, errs)
+	}
+	config := filepath.Join(w.Data, "exchanged.yaml")
+	if err := errors.Join(os.WriteFile(filepath.Join(w.Data, "node.credentials"), []byte("nobody:nothing\n"), 0o600),
+		Configure(config, config, "127.0.0.1:8080", w.Gateway, "127.0.0.1:9080", local(2), "proxies: [] ", `proxies: ["127.0.0.1/32"] `, "WebSockets at most\n    timeout: 5s", "WebSockets at most\n    timeout: 1s")); err != nil {
+		return w, err
+	}
+	if server != nil {
+		database, err := server.NewDatabase(ctx)
+		if err != nil {
+			return w, err
+		}
+		w.DSN = server.Loopback(database)
+		if err := errors.Join(os.WriteFile(filepath.Join(w.Data, "postgres.dsn"), []byte(w.DSN+"\n"), 0o600),
+			Configure(config, config, "kind: sqlite ", "kind: postgres ", `dsn: "" `, `dsn: "postgres.dsn" `)); err != nil {
+			return w, err
+		}
+	}
+	w.Supervisor = Keep(&Keeper{Name: "exchanged", Log: w.Log(), Delay: RestartDelay,
+		Argv: func(bool) []string { return []string{program, "run", "--data", w.Data, "--log-format", "json"} }})
+	w.Operator = &Operator{Program: program, Data: w.Data, People: enginetest.NewPeople()}
+	if err := errors.Join(w.Operator.Connect(ctx)); err != nil {
+		return w, err
+	}
+	return w, w.Operator.Found(ctx)
+}
+
+// Log is the file that takes everything the exchange says.
+func (w *Whole) Log() string { return filepath.Join(w.Dir, "log") }
+
+// Segments are the processes, as the supervisor calls them.
+func Segments() []string { return []string{"engine", "wallet", "gateway"} }
+
+// PID is the number of a segment's process now.
+func (w *Whole) PID(segment string) (int, error) {
+	raw, err := os.ReadFile(filepath.Join(w.Data, "exchange", segment, "pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(raw)))
+}
+
+// Kill ends a segment's process as a power cut would, and waits until the supervisor has started another one.
+func (w *Whole) Kill(ctx context.Context, segment string) error {
+	before, err := w.PID(segment)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("segment %s, process %d: %w", segment, before, err)
+	}
+	for {
+		if now, err := w.PID(segment); err == nil && now != before {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("segment %s is not started again", segment)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Stop ends the exchange as an operator does, and waits for it.
+func (w *Whole) Stop(ctx context.Context) error {
+	w.Supervisor.Hold(true)
+	if err := w.Supervisor.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	for w.Supervisor.Runs() {
+		select {
+		case <-ctx.Done():
+			return errors.New("exchanged does not end")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
