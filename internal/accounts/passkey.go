@@ -32,6 +32,15 @@ const (
 	intentAhead = minute // how far a gateway's clock may be ahead
 )
 
+// Why something is refused, where more than one place says it.
+const (
+	tooLate = "this took too long, or a clock is wrong: begin again"
+	// WrongEnrolment says that no enrolment of that code is open.
+	WrongEnrolment = "the enrolment code is wrong, old, or was used before"
+	// NeedsPasskey says why no code makes a withdrawal key or address where the rules require a passkey.
+	NeedsPasskey = "withdrawal keys and addresses are made with the customer's passkey, on the gateway's page /security"
+)
+
 // passkey is one credential of an account.
 type passkey struct {
 	credential string
@@ -135,7 +144,7 @@ func (b *Book) OfferEnrolment(id exchange.Account, body exchange.EnrolBody, now 
 // Enrol registers an account's first passkey. It needs the enrolment code, once, and a one-time code where the account
 // has a secret for them: the operator's terminal prints the first and does not have the second.
 func (b *Book) Enrol(id exchange.Account, body exchange.PasskeyBody, now exchange.Millis) (exchange.PasskeyInfo, *Refusal) {
-	a, f := b.find(id), b.factorsOf(id)
+	a := b.find(id)
 	switch {
 	case b.rules.PasskeyRP == "":
 		return exchange.PasskeyInfo{}, refused(exchange.NotAllowed)
@@ -144,20 +153,19 @@ func (b *Book) Enrol(id exchange.Account, body exchange.PasskeyBody, now exchang
 	case a.state != exchange.AccountActive:
 		return exchange.PasskeyInfo{}, refused(exchange.NotAllowed)
 	case !inTime(body.Created, now):
-		return exchange.PasskeyInfo{}, doubted("this took too long, or a clock is wrong: begin again")
+		return exchange.PasskeyInfo{}, doubted(tooLate)
 	}
 	p, no := b.newPasskey(id, body, now)
 	if no != nil {
 		return exchange.PasskeyInfo{}, no
 	}
-	hash := EnrolmentHash(id, body.Enrol)
-	if f.enrol == "" || now >= f.until || subtle.ConstantTimeCompare(hash[:], []byte(f.enrol)) != 1 {
-		return exchange.PasskeyInfo{}, doubted("the enrolment code is wrong, old, or was used before")
+	if hash := EnrolmentHash(id, body.Enrol); !b.Offered(id, hash[:], now) {
+		return exchange.PasskeyInfo{}, doubted(WrongEnrolment)
 	}
 	if len(a.totp()) > 0 && !b.spendCode(a, body.Code, now) {
 		return exchange.PasskeyInfo{}, refused(exchange.SecondFactorWrong)
 	}
-	f = b.factorsFor(id)
+	f := b.factorsFor(id)
 	f.enrol, f.until = "", 0
 	return b.addPasskey(id, p), nil
 }
@@ -207,7 +215,7 @@ func (b *Book) Approve(id exchange.Account, body exchange.ApprovalBody, now exch
 	}
 	switch {
 	case !inTime(intent.Created, now):
-		return Approved{}, doubted("this took too long, or a clock is wrong: begin again")
+		return Approved{}, doubted(tooLate)
 	case intent.Look:
 		return Approved{}, refused(exchange.Malformed)
 	}
@@ -225,19 +233,21 @@ func (b *Book) Approve(id exchange.Account, body exchange.ApprovalBody, now exch
 	return done, nil
 }
 
-// Look says whether a passkey of the account approved to look at what the account has. It changes nothing, so that what
-// was approved may be looked at again while it is fresh.
-func (b *Book) Look(id exchange.Account, body exchange.ApprovalBody, now exchange.Millis) *Refusal {
+// Check says whether an approval would count, as far as can be known without carrying it out, and whether it is one to
+// look at what the account has. It changes nothing: a look may be taken again while it is fresh, and what a stranger sends
+// is found out before it is journalled.
+func (b *Book) Check(id exchange.Account, body exchange.ApprovalBody, now exchange.Millis) (look bool, no *Refusal) {
 	intent, _, _, no := b.judge(id, body)
-	switch {
-	case no != nil:
-		return no
-	case !intent.Look:
-		return refused(exchange.Malformed)
-	case intent.Created <= now-intentLife: // now may be long ago, when nothing happens
-		return doubted("this took too long, or a clock is wrong: begin again")
+	if no == nil && intent.Created <= now-intentLife { // now may be long ago, when nothing happens
+		no = doubted(tooLate)
 	}
-	return nil
+	return intent.Look && no == nil, no
+}
+
+// Offered reports whether an account may register its first passkey with the code of a hash.
+func (b *Book) Offered(id exchange.Account, hash []byte, now exchange.Millis) bool {
+	f := b.factorsOf(id)
+	return f.enrol != "" && now < f.until && subtle.ConstantTimeCompare(hash, []byte(f.enrol)) == 1
 }
 
 // judge verifies an approval: the intent's bytes, that it comes after the last one, and the assertion over it.
@@ -393,9 +403,6 @@ func (b *Book) Security() exchange.SecurityInfo {
 	}
 	return info
 }
-
-// NeedsPasskey says why no code makes a withdrawal key or address where the rules require a passkey.
-const NeedsPasskey = "withdrawal keys and addresses are made with the customer's passkey, on the gateway's page /security"
 
 // secondFactor is the way without a passkey: a one-time code, where the rules still take one.
 func (b *Book) secondFactor(code string, now exchange.Millis) func(*account) *Refusal {

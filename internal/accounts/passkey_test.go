@@ -371,15 +371,18 @@ func TestControl031APasskeyRemovesAnotherAndNotTheLast(t *testing.T) {
 	now := start + hour
 	look := p.Approve(exchange.CustomerIntent{Account: 1, Created: now, Look: true})
 	for range 2 {
-		if no := b.Look(1, look, now); no != nil {
-			t.Error(no)
+		if may, no := b.Check(1, look, now); no != nil || !may {
+			t.Error(may, no)
 		}
 	}
-	if no := b.Look(2, look, now); no == nil {
+	if may, no := b.Check(2, look, now); no == nil || may {
 		t.Error("a look at another account")
 	}
-	if no := b.Look(1, look, now+10*minute); no == nil {
+	if may, no := b.Check(1, look, now+10*minute); no == nil || may {
 		t.Error("an old look")
+	}
+	if may, no := b.Check(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: now, Address: to("bcrt1qa")}), now); no != nil || may {
+		t.Error("an approval of something else is a look", no)
 	}
 	if _, no := b.Approve(1, look, now); no == nil {
 		t.Error("a look is an act")

@@ -103,15 +103,26 @@ func (s *State) resetFactors(c exchange.FactorReset) exchange.Code {
 	return exchange.Done
 }
 
-// security answers what the rules of passkeys are, and to whom a passkey of the account approved it, what the account has.
+// security answers what the rules of passkeys are, whether an approval would count or an enrolment is open, and to whom a
+// passkey of the account approved it, what the account has.
 func (s *State) security(q *exchange.SecurityQuestion, a *exchange.Answer) {
 	rules := s.accounts.Security()
 	a.Security = &rules
-	if q.Approval == nil {
+	switch {
+	case q.Approval != nil:
+		s.checked(q, a)
+	case q.Enrol != nil && !s.accounts.Offered(q.Account, q.Enrol, s.now):
+		a.Code, rules.Refused = exchange.EvidenceRefused, accounts.WrongEnrolment
+	}
+}
+
+func (s *State) checked(q *exchange.SecurityQuestion, a *exchange.Answer) {
+	look, no := s.accounts.Check(q.Account, *q.Approval, s.now)
+	if no != nil {
+		a.Code, a.Security.Refused = no.Code, no.Why
 		return
 	}
-	if no := s.accounts.Look(q.Account, *q.Approval, s.now); no != nil {
-		a.Code = no.Code
+	if !look {
 		return
 	}
 	a.Passkeys, a.Book = s.accounts.Passkeys(q.Account), s.accounts.Addresses(q.Account)

@@ -60,10 +60,12 @@ type FactorReset struct {
 	Codes   bool    `cbor:"2,keyasint"` // the one-time-code secret is lost too
 }
 
-// SecurityQuestion asks for the rules of passkeys. With an approval of the intent to look, also for what the account has.
+// SecurityQuestion asks for the rules of passkeys. With an approval it asks as well whether the approval would count, and
+// when it is one to look, what the account has; with the hash of an enrolment code, whether that enrolment is open.
 type SecurityQuestion struct {
 	Account  Account       `cbor:"1,keyasint"`
 	Approval *ApprovalBody `cbor:"2,keyasint,omitempty"`
+	Enrol    []byte        `cbor:"3,keyasint,omitempty"`
 }
 
 // SecurityInfo are the rules of passkeys.
@@ -72,6 +74,7 @@ type SecurityInfo struct {
 	Origins   []string `cbor:"2,keyasint"`
 	Required  bool     `cbor:"3,keyasint"` // withdrawal keys and addresses need one
 	EnrolLife Millis   `cbor:"4,keyasint"` // until an enrolment code ends
+	Refused   string   `cbor:"5,keyasint"` // why the approval or enrolment of the question would not count
 }
 
 // SealQuestion asks the segment that has the key for it to seal a secret of a customer.

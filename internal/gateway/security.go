@@ -207,7 +207,8 @@ func (s *Server) enrolPasskey(c *call) *problem {
 	}
 	body := q.body()
 	body.Enrol, body.Code = q.Enrol, q.Code
-	if p := s.send(c, exchange.PasskeyEnrol, q.Account, body); p != nil {
+	hash := accounts.EnrolmentHash(q.Account, q.Enrol)
+	if p := s.send(c, exchange.PasskeyEnrol, exchange.SecurityQuestion{Account: q.Account, Enrol: hash[:]}, body); p != nil {
 		return p
 	}
 	return c.reply(struct {
@@ -215,27 +216,44 @@ func (s *Server) enrolPasskey(c *call) *problem {
 	}{"passkey"})
 }
 
-// send sends what a customer wants to the engine. Its refusal costs the address that sent it as a wrong signature does.
-func (s *Server) send(c *call, kind exchange.Kind, account exchange.Account, body any) *problem {
+// send sends what a customer wants to the engine, once the engine said that it would count: what strangers send is not
+// journalled. A refusal costs the address that sent it as a wrong signature does.
+func (s *Server) send(c *call, kind exchange.Kind, q exchange.SecurityQuestion, body any) *problem {
+	if _, p := s.check(c, q); p != nil {
+		return p
+	}
 	raw, err := exchange.EncodeBody(body)
 	if err != nil {
 		return unknownError()
 	}
-	sum := sha256.Sum256(raw) // what is sent again, because an answer was lost, is the same command
-	c.command[0] = exchange.Command{ID: exchange.ID(sum[:16]), Kind: kind, Account: account, Body: raw}
+	sum := sha256.Sum256(raw) // the same request at two gateways is the same command
+	c.command[0] = exchange.Command{ID: exchange.ID(sum[:16]), Kind: kind, Account: q.Account, Body: raw}
 	if err := s.o.Engine.Do(c.ctx, c.command[:], c.outcome[:]); err != nil {
 		s.o.Log.Warn("the engine did not answer", "request", s.requestName(c.request), "error", err)
 		return timedOut()
 	}
-	out := &c.outcome[0]
-	switch out.Code {
+	return s.refusedPasskey(c, q.Account, c.outcome[0].Code, c.outcome[0].Reason)
+}
+
+// check asks the engine whether an approval would count, or an enrolment is open.
+func (s *Server) check(c *call, q exchange.SecurityQuestion) (exchange.Answer, *problem) {
+	answer, err := s.o.Engine.Ask(c.ctx, exchange.Question{Security: &q})
+	if err != nil || answer.Security == nil {
+		return answer, notReady()
+	}
+	return answer, s.refusedPasskey(c, q.Account, answer.Code, answer.Security.Refused)
+}
+
+// refusedPasskey words a refusal, tells the operator of it and makes it cost.
+func (s *Server) refusedPasskey(c *call, account exchange.Account, code exchange.Code, reason string) *problem {
+	switch code {
 	case exchange.EvidenceRefused, exchange.SecondFactorWrong, exchange.Malformed, exchange.NotAllowed, exchange.UnknownAccount:
 		if limit := s.take(c, limits.Request{Class: c.route.class, Weight: 1, Failure: limits.BadSignature}); limit != nil {
 			return limit
 		}
-		s.o.Log.Warn("a passkey's request was refused", "request", s.requestName(c.request), "account", uint64(account), "addr", c.addr.String(), "code", uint16(out.Code))
+		s.o.Log.Warn("a passkey's request was refused", "request", s.requestName(c.request), "account", uint64(account), "addr", c.addr.String(), "code", uint16(code))
 	}
-	return s.securityWords(out.Code, out.Reason)
+	return s.securityWords(code, reason)
 }
 
 // securityWords words a refusal for the person at the page.
@@ -274,7 +292,8 @@ func (s *Server) approveIntent(c *call) *problem {
 	if p := c.object(&q); p != nil {
 		return p
 	}
-	if p := s.send(c, exchange.Approve, q.Account, q.body()); p != nil {
+	body := q.body()
+	if p := s.send(c, exchange.Approve, exchange.SecurityQuestion{Account: q.Account, Approval: &body}, body); p != nil {
 		return p
 	}
 	return c.reply(struct {
@@ -290,15 +309,9 @@ func (s *Server) lookAtAccount(c *call) *problem {
 		return p
 	}
 	body := q.body()
-	answer, err := s.o.Engine.Ask(c.ctx, exchange.Question{Security: &exchange.SecurityQuestion{Account: q.Account, Approval: &body}})
-	switch {
-	case err != nil:
-		return notReady()
-	case answer.Code != exchange.Done:
-		if limit := s.take(c, limits.Request{Class: c.route.class, Weight: 1, Failure: limits.BadSignature}); limit != nil {
-			return limit
-		}
-		return refuse(-1130, "It was refused: the passkey is not one of this account, or this took too long.")
+	answer, p := s.check(c, exchange.SecurityQuestion{Account: q.Account, Approval: &body})
+	if p != nil {
+		return p
 	}
 	type passkey struct {
 		ID     octets          `json:"id"`

@@ -27,7 +27,8 @@ function account() {
 async function ask(path, body) {
   const response = await fetch('/security/' + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), cache: 'no-store' });
   const answer = await response.json();
-  if (!response.ok) throw new Error(answer.msg ?? 'The exchange did not answer.');
+  if (response.status >= 500) throw new TypeError(answer.msg); // what became of it is not known
+  if (!response.ok) throw new Error(answer.msg);
   return answer;
 }
 
@@ -116,9 +117,17 @@ function result(title, text, pairs) {
 
 async function approve() {
   const { number, prepared, then } = waiting;
-  await ask('approve', await sign(number, prepared));
+  const signed = await sign(number, prepared);
+  let lost = false;
+  try {
+    await ask('approve', signed);
+  } catch (error) {
+    if (error.name !== 'TypeError') throw error;
+    lost = true; // the answer, and perhaps not the deed: a secret that may count is shown
+  }
   waiting = null;
   then(prepared);
+  if (lost) say('The answer was lost, so it is not certain that this was done. See what the account has before you rely on it.', false);
 }
 
 async function enrol() {

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/coldsign/coldsign/internal/admin"
+	"github.com/coldsign/coldsign/internal/engine/enginetest"
+	"github.com/coldsign/coldsign/internal/exchange"
+)
+
+// operator uses the product's own commands and its staff API, on one folder.
+type operator struct {
+	program string // exchanged
+	data    string
+	people  *enginetest.People
+	client  *admin.Client
+}
+
+// apiKey is what a customer has.
+type apiKey struct {
+	Account     uint64
+	Key, Secret string
+}
+
+// must runs a command of exchanged and returns its standard output.
+func (o *operator) must(args ...string) (string, error) {
+	out, errs, code := run(append(append([]string{o.program}, args...), "--data", o.data)...)
+	if code != 0 {
+		return "", fmt.Errorf("exchanged %s: exit code %d: %s", strings.Join(args, " "), code, errs)
+	}
+	return out, nil
+}
+
+// connect opens the staff API with the operator's own certificate, once the daemon listens.
+func (o *operator) connect(ctx context.Context) error {
+	read := func(name ...string) string {
+		raw, err := os.ReadFile(filepath.Join(append([]string{o.data}, name...)...))
+		if err != nil {
+			return ""
+		}
+		return string(raw)
+	}
+	for {
+		client, err := admin.NewClient(admin.Credentials{Server: "https://" + strings.TrimSpace(read("listening")), Authority: []byte(read("tls", "ca.crt")),
+			Cert: []byte(read("staff", "operator.crt")), Key: []byte(read("tls", "operator.key"))}, time.Now)
+		if err == nil {
+			if _, err = client.Engine(ctx); err == nil {
+				o.client = client
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the staff API does not answer: %w", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// change has a command propose a change, and two people approve it.
+func (o *operator) change(ctx context.Context, args ...string) error {
+	out, err := o.must(append(args, "--json")...)
+	if err != nil {
+		return err
+	}
+	var c admin.Change
+	if err := json.Unmarshal([]byte(out), &c); err != nil {
+		return err
+	}
+	return o.approve(ctx, c)
+}
+
+func (o *operator) approve(ctx context.Context, c admin.Change) (err error) {
+	for person := 1; c.State == "proposed" && person <= 2; person++ {
+		if c, err = o.client.ApproveChange(ctx, c.ID, o.people.Sign(person, c.Intent)); err != nil {
+			return err
+		}
+	}
+	if c.State != "applied" {
+		return fmt.Errorf("change %s is %s: %s", c.ID, c.State, c.Result)
+	}
+	return nil
+}
+
+// found makes the roster, two assets and a market.
+func (o *operator) found(ctx context.Context) error {
+	roster := filepath.Join(o.data, "people.txt")
+	// The person who proposes is the one of the operator's certificate.
+	if err := os.WriteFile(roster, append([]byte("operator"), bytes.TrimPrefix(o.people.Roster(), []byte("olga"))...), 0o600); err != nil {
+		return err
+	}
+	if _, err := o.must("roster", "set", roster); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"exchange", "roster"}, {"asset", "add", "BTC", "--decimals", "8"}, {"asset", "add", "USDT", "--decimals", "8"},
+		{"market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--tick", "2", "--lot", "5", "--price-max", "1000000", "--qty-max", "1000"}} {
+		if err := o.change(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// customers opens accounts with keys and with money that lasts.
+func (o *operator) customers(ctx context.Context, count int) (keys []apiKey, err error) {
+	give := func(to uint64, asset exchange.Asset, amount uint64) error {
+		raw, err := exchange.EncodeBody(exchange.ChangeIntent{Note: "begin", Balance: &exchange.Adjustment{Account: exchange.Account(to), Asset: asset, Amount: enginetest.Units(amount)}})
+		if err != nil {
+			return err
+		}
+		c, err := o.client.ProposeChange(ctx, raw)
+		if err != nil {
+			return err
+		}
+		return o.approve(ctx, c)
+	}
+	const each = 1e15 // ten million whole units
+	for asset := exchange.Asset(1); asset <= 2; asset++ {
+		if err := give(0, asset, each*uint64(count)); err != nil {
+			return nil, err
+		}
+	}
+	for i := range count {
+		opened, err := o.client.OpenAccount(ctx, admin.AccountOpening{Name: fmt.Sprintf("customer-%02d", i)})
+		if err != nil {
+			return nil, err
+		}
+		made, err := o.client.AddKey(ctx, opened.ID, admin.KeyAdding{Kind: "hmac", Scopes: []string{"read", "trade"}})
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(give(opened.ID, 1, each), give(opened.ID, 2, each)); err != nil {
+			return nil, err
+		}
+		keys = append(keys, apiKey{opened.ID, made.Key, made.Secret})
+	}
+	return keys, nil
+}
+
+// configure replaces lines of a configuration, each of which must be there once.
+func configure(path, to string, lines ...string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	text := string(raw)
+	for i := 0; i < len(lines); i += 2 {
+		if strings.Count(text, lines[i]) != 1 {
+			return fmt.Errorf("%s: %q is there %d times, expected once", path, lines[i], strings.Count(text, lines[i]))
+		}
+		text = strings.Replace(text, lines[i], lines[i+1], 1)
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(to, []byte(text), 0o600)
+}
