@@ -183,7 +183,8 @@ func TestControl079ATicketIsSeenByPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The gateway stops such a customer first; whoever holds the gateway sends to the engine.
-	s := &site{folder: folder(b.dir), config: config{Exchange: &exchangeConfig{Store: storeConfig{Group: "main"}}}, log: slog.New(slog.DiscardHandler), server: b.server}
+	s := &site{folder: folder(b.dir), config: config{Exchange: &exchangeConfig{Store: storeConfig{Group: "main"}, Gateway: gatewayConfig{Timeout: 20 * time.Second}}}, log: slog.New(slog.DiscardHandler),
+		server: b.server}
 	conn, err := s.dial(t.Context(), bus.Gateway)
 	if err != nil {
 		t.Fatal(err)
@@ -199,6 +200,9 @@ func TestControl079ATicketIsSeenByPeople(t *testing.T) {
 	until(t, "the ticket in the records", func() bool { return strings.Contains(b.mustCommand("tickets", "list"), key.Key) })
 	if _, out, errs := b.command("status", "--json"); !strings.Contains(out, `"tickets":1`) || !strings.Contains(out, `"unclosed":1`) {
 		t.Error(out, errs)
+	}
+	if got := b.told(); got["key-ended ticket 1"] != 1 {
+		t.Errorf("people were told %v", got)
 	}
 	b.closesTickets(key.Key)
 }

@@ -268,9 +268,17 @@ func (s *site) limits(conn *bus.Conn) (gateway.Limits, *bans, error) {
 // listenPublic opens the listener of customers, with TLS where it is configured.
 func (s *site) listenPublic() (net.Listener, error) {
 	c := s.config.Exchange.Gateway
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil || c.Cert == "" {
-		return listener, err
+	open, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := c.proxies()
+	if err != nil {
+		return nil, errors.Join(err, open.Close())
+	}
+	listener := newCapped(open, c.Connections+connectionsSpare, proxies)
+	if c.Cert == "" {
+		return listener, nil
 	}
 	pair, err := s.folder.pair(c.Cert, c.Key)
 	if err != nil {

@@ -139,6 +139,23 @@ func TestSegmentsAreStartedAgainAndEndWithTheDaemon(t *testing.T) {
 		}
 	}
 	b.mustCommand("journal", "verify")
+	if got := b.told(); got["segment-died gateway"] != 1 || got["segment-died engine"] != 1 || got["segment-died wallet,admin"] != 1 {
+		t.Errorf("people were told %v", got)
+	}
+}
+
+// told returns what people were told, by kind and what it was about, and how often.
+func (b *bourse) told() map[string]int {
+	b.t.Helper()
+	list, err := folder(b.dir).allAlerts()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, one := range list {
+		got[one.Kind+" "+one.About]++
+	}
+	return got
 }
 
 func TestSegmentsEndWhenTheDaemonIsKilled(t *testing.T) {
@@ -170,6 +187,9 @@ func TestASecondEngineIsRefusedAndAStandbyTakesOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t, waiting, readyEngine)
+	if got := b.told(); got["engine-stopped journal-in-use"] != 1 || got["standby-took-over engine"] != 1 {
+		t.Errorf("people were told %v", got)
+	}
 }
 
 func TestConfigurationsOfAnExchangeThatCannotRunAreRefused(t *testing.T) {
