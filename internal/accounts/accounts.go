@@ -1,5 +1,5 @@
-// Package accounts decides what a customer's keys and addresses may do: API keys, one-time codes, address books and
-// withdrawal limits.
+// Package accounts decides what a customer's keys and addresses may do: API keys, passkeys, one-time codes, address books
+// and withdrawal limits.
 //
 // A Book is part of the engine's state: it is changed by commands in the journal's order, with the time of their frame,
 // and gives the same answers and the same snapshot bytes wherever the journal is replayed. Methods return the record
@@ -8,10 +8,16 @@
 // too many attempts lead to.
 //
 // What leaves the house needs four things that a thief of one of them does not have. A key with ScopeWithdraw has an
-// allow-list of addresses, was made with a one-time code of the customer, and waits (24 hours by default) before it
-// counts; the address paid to was added with a code and waited as long; an account makes at most 50 withdrawals in any
-// 60 seconds, by whatever key; and a key that keeps asking is frozen within the flood's first second. A key never gets
-// another scope: whoever wants one makes a new key.
+// allow-list of addresses, was made with the customer's passkey, and waits (24 hours by default) before it counts; the
+// address paid to was added with a passkey and waited as long; an account makes at most 50 withdrawals in any 60 seconds,
+// by whatever key; and a key that keeps asking is frozen within the flood's first second. A key never gets another scope:
+// whoever wants one makes a new key.
+//
+// A passkey approves an intent: the bytes of the key or address itself (passkey.go). The book verifies the assertion by
+// rules that are written out in this package (webauthn.go, clientdata.go) and in no library, because they are part of
+// history: the same journal gives the same verdicts with every version of the program, or it is not the same journal. A
+// rule that has to change gets a number in Rules. Where the rules do not require passkeys, a one-time code does as well;
+// a journal that began without rules for passkeys has none.
 //
 // Secrets are stored as a Sealer sealed them (sealer.go). The book opens one only to judge a one-time code.
 //
