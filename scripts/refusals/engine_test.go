@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"testing"
 
@@ -39,7 +40,7 @@ func (blank) Write(context.Context, uint64, exchange.Millis, []byte) error {
 
 func TestRefusalsOfEngine(t *testing.T) {
 	acts := page.Examples{}
-	for code, act := range map[string]func(*tape) error{
+	all := map[string]func(*tape) error{
 		"engine-behind": func(p *tape) error {
 			state := p.state(2)
 			return engine.NewRunner(engine.RunnerOptions{Journal: p, State: state, Now: state.Now}).Run(p.ctx)
@@ -74,7 +75,9 @@ func TestRefusalsOfEngine(t *testing.T) {
 			_, err = f.Snapshot(p.ctx)
 			return err
 		},
-	} {
+	}
+	maps.Copy(all, faultsOfEngine())
+	for code, act := range all {
 		acts[code] = func(t *testing.T) error { return act(newTape(t)) }
 	}
 	page.Check(t, pageOf("internal/engine"), "exchanged", acts, *update)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/engine/enginetest"
+	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/store/journal"
 	"github.com/coldsign/coldsign/scripts/refusals/page"
 )
@@ -23,6 +25,8 @@ type tape struct {
 	ctx     context.Context
 	options journal.Options
 	*journal.Journal
+	first uint64 // command that comes next, and its time
+	at    exchange.Millis
 }
 
 func newTape(t *testing.T) *tape {
@@ -107,8 +111,8 @@ func flipped(raw []byte) []byte {
 }
 
 func TestRefusalsOfJournal(t *testing.T) {
-	acts := page.Examples{}
-	for code, act := range map[string]func(*tape) error{
+	acts := page.Examples{"journal-not-durable": forgetful}
+	all := map[string]func(*tape) error{
 		"backup-damaged": func(p *tape) error { _, err := p.carried(flipped); return err },
 		"backup-unreadable": func(p *tape) error {
 			_, err := p.carried(func([]byte) []byte { return []byte("minutes of a meeting, and no backup") })
@@ -132,8 +136,12 @@ func TestRefusalsOfJournal(t *testing.T) {
 		},
 		"journal-missing": func(p *tape) error { return p.opening(func(o *journal.Options) { o.Dir, o.Follow = "nowhere", true }) },
 		"journal-newer": func(p *tape) error {
-			p.forge("PRAGMA user_version=9")
-			return p.opening(nil)
+			p.must(p.Close())
+			p.options.Language = exchange.Language + 1 // the next version of the program runs on it for one frame
+			p.open()
+			p.must(p.another(&p.Journal))
+			p.must(p.Close())
+			return p.opening(func(o *journal.Options) { o.Language = 0 })
 		},
 		"journal-pruned": func(p *tape) error {
 			p.must(p.Prune(p.ctx, 3))
@@ -153,7 +161,9 @@ func TestRefusalsOfJournal(t *testing.T) {
 			o, _ := p.carried(flipped)
 			return p.opening(func(to *journal.Options) { to.Dir = o.Dir })
 		},
-	} {
+	}
+	maps.Copy(all, faultsOfJournal())
+	for code, act := range all {
 		acts[code] = func(t *testing.T) error { return act(newTape(t)) }
 	}
 	page.Check(t, pageOf("internal/store/journal"), "exchanged", acts, *update)

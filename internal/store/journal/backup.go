@@ -11,17 +11,20 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
-// A backup file is, big endian: backupMagic; the number of epochs 8, and of each epoch its number 8 and salt 32; the
+// A backup file is, big endian: backupMagic; the number of epochs 8, and of each epoch its number 8, its language 4 and the
+// random part of its salt 32 (a backup of version 1 has no languages: all are the first); the
 // anchor of pruning 72 (zeros when nothing was pruned); the rows, each: first, count, at, epoch 8 each, prev 32, length
 // of sealed 4, sealed; first = 0 ends them; the hash over the whole chain 32; SHA-256 over everything before it 32. The
 // commands in it are sealed under the store key, which is not in it.
 const (
-	backupMagic = "coldsign journal backup v1\n"
+	backupMagic = "coldsign journal backup v2\n"
+	backupFirst = "coldsign journal backup v1\n"
 	fixBackup   = "take another backup; this one was changed, cut or is of another key"
 )
 
@@ -79,7 +82,12 @@ func (j *Journal) writeHead(ctx context.Context, to io.Writer, pruned uint64, ha
 	}
 	out := binary.BigEndian.AppendUint64([]byte(backupMagic), uint64(len(salts)))
 	for _, epoch := range slices.Sorted(maps.Keys(salts)) {
-		out = append(binary.BigEndian.AppendUint64(out, epoch), salts[epoch]...)
+		language, ok := languageOf(salts[epoch])
+		if !ok {
+			return j.damaged(&row{epoch: epoch})
+		}
+		out = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(out, epoch), language)
+		out = append(out, salts[epoch][:saltBytes]...)
 	}
 	if pruned == 0 {
 		out = append(out, make([]byte, anchorBytes)...)
@@ -92,8 +100,23 @@ func (j *Journal) writeHead(ctx context.Context, to io.Writer, pruned uint64, ha
 
 // backupReader reads the parts of a backup and hashes them.
 type backupReader struct {
-	from io.Reader
-	err  error
+	from  io.Reader
+	first bool // of version 1
+	err   error
+}
+
+// begin reads the mark that a backup begins with.
+func (b *backupReader) begin() error {
+	switch magic := string(b.bytes(len(backupMagic))); {
+	case b.err == nil && magic == backupMagic:
+	case b.err == nil && magic == backupFirst:
+		b.first = true
+	case b.err == nil && magic > backupMagic && strings.HasPrefix(magic, strings.TrimRight(backupMagic, "2\n")):
+		return newer("its beginning", "a backup of version", 2, uint64(magic[len(magic)-2]-'0'))
+	default:
+		return unreadable("its beginning", "the mark that a backup of a journal begins with", "other bytes")
+	}
+	return nil
 }
 
 func (b *backupReader) bytes(n int) []byte {
@@ -127,7 +150,7 @@ func Read(ctx context.Context, o Options, from io.Reader) (Report, error) {
 	if err != nil {
 		return Report{}, errors.Join(err, t.close())
 	}
-	j := &Journal{table: t, keys: keys}
+	j := &Journal{table: t, keys: keys, language: o.language()}
 	found, err := j.restore(ctx, from)
 	return found, errors.Join(err, t.close())
 }
@@ -145,8 +168,8 @@ func (j *Journal) restore(ctx context.Context, from io.Reader) (found Report, er
 	sum := sha256.New()
 	raw := bufio.NewReaderSize(from, 1<<20)
 	b := &backupReader{from: io.TeeReader(raw, sum)}
-	if magic := b.bytes(len(backupMagic)); b.err != nil || string(magic) != backupMagic {
-		return found, unreadable("its beginning", "the mark that a backup of a journal begins with", "other bytes")
+	if err := b.begin(); err != nil {
+		return found, err
 	}
 	salts, err := j.restoreSalts(ctx, b)
 	if err != nil {
@@ -209,9 +232,12 @@ func (j *Journal) restoreSalts(ctx context.Context, b *backupReader) (map[uint64
 	}
 	salts := map[uint64][]byte{}
 	for range count {
-		epoch := b.number()
-		salts[epoch] = b.bytes(saltBytes)
-		if b.err != nil {
+		epoch, language := b.number(), uint32(1)
+		if !b.first {
+			language = binary.BigEndian.Uint32(b.bytes(languageBytes))
+		}
+		salts[epoch] = withLanguage(b.bytes(saltBytes), language)
+		if b.err != nil || language == 0 {
 			return nil, backupDamaged("its epochs")
 		}
 	}
@@ -237,6 +263,9 @@ func (j *Journal) restoreRows(ctx context.Context, b *backupReader, found *Repor
 		}
 		if r.first == 0 {
 			return nil
+		}
+		if err := j.understands(&r); err != nil {
+			return err
 		}
 		if commands, err = j.prove(ctx, commands, &r, found.Head); err != nil {
 			return backupDamaged(fmt.Sprintf("frame %d", r.first))

@@ -17,6 +17,12 @@
 // authenticated as additional data; the next row holds the hash over all of it. So no command is in plain text in any
 // file, and a frame that was changed, moved, cut or taken out is found and named.
 //
+// The salt of an epoch also names the language of the commands that its writer wrote (exchange.Language): 32 random
+// bytes, and from language 2 on four more, the language, big endian. All of them make the key, so a language that was
+// changed in the database opens no frame. A journal is in the language of its last frame: a newer program raises it with
+// the first frame that it writes, not by opening the journal, and from then on an older one refuses to open or to follow
+// (journal-newer).
+//
 // A meta row holds what pruning left: the last sequence number that is gone and the hash up to it, with an HMAC.
 //
 // What may never happen here: a frame overwritten, a second writer that goes unnoticed, a failed write tried again on
@@ -25,6 +31,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -58,6 +65,9 @@ type Options struct {
 	// Evict makes a PostgreSQL server end the connection of the present writer. It is for a standby whose primary's
 	// machine hangs; without it the writer keeps its place as long as its connection lives.
 	Evict bool
+
+	// Language is the newest language of commands that is read here, and the one that is written; zero: exchange.Language.
+	Language uint32
 
 	Random     io.Reader     // for salts; nil: the operating system
 	Faults     engine.Faults // told every boundary of a write
@@ -116,8 +126,9 @@ var errClosed = errors.New("the journal is closed")
 
 // Journal is an open journal. Append and Prune are for one writer; reading may happen beside them.
 type Journal struct {
-	table table
-	keys  keyring
+	table    table
+	keys     keyring
+	language uint32
 
 	writing sync.Mutex // held by Append and Prune
 	epoch   uint64     // zero: opened to follow
@@ -148,12 +159,14 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{table: t}
+	j := &Journal{table: t, language: o.language()}
 	if err := j.begin(ctx, o); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	return j, nil
 }
+
+func (o Options) language() uint32 { return cmp.Or(o.Language, exchange.Language) }
 
 func (j *Journal) begin(ctx context.Context, o Options) error {
 	keys, err := newKeyring(o.Key)
@@ -166,14 +179,7 @@ func (j *Journal) begin(ctx context.Context, o Options) error {
 		return err
 	}
 	if !o.Follow {
-		if err := j.table.lock(ctx); err != nil {
-			return err
-		}
-		salt := make([]byte, saltBytes)
-		if _, err := io.ReadFull(o.Random, salt); err != nil {
-			return err
-		}
-		if j.epoch, err = j.table.claim(ctx, salt); err != nil {
+		if err := j.claim(ctx, o.Random); err != nil {
 			return err
 		}
 	}
@@ -186,6 +192,44 @@ func (j *Journal) begin(ctx context.Context, o Options) error {
 		return err
 	}
 	return j.toEnd(ctx)
+}
+
+// claim takes the writer's place and begins an epoch. A journal in a newer language is left as it is.
+func (j *Journal) claim(ctx context.Context, random io.Reader) error {
+	if err := j.table.lock(ctx); err != nil {
+		return err
+	}
+	if err := j.learnSalts(ctx); err != nil {
+		return err
+	}
+	r, found, err := j.table.before(ctx, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	if found {
+		if err := j.understands(&r); err != nil {
+			return err
+		}
+	}
+	salt, err := newSalt(random, j.language)
+	if err != nil {
+		return err
+	}
+	j.epoch, err = j.table.claim(ctx, salt)
+	return err
+}
+
+// understands refuses a row whose commands are in a newer language than this program's.
+func (j *Journal) understands(r *row) error {
+	if e, known := j.keys.epoch(r.epoch); known && e.language > j.language {
+		return newer(j.table.place(), "commands of language", uint64(j.language), uint64(e.language))
+	}
+	return nil
+}
+
+func newer(place, what string, known, found uint64) error {
+	return spend.Refuse("journal-newer", place, fmt.Sprintf("%s %d or older", what, known), fmt.Sprintf("%d", found),
+		"run the version of the program that wrote it, or a newer one; nothing was changed")
 }
 
 // checkKey compares the key with the one that made the journal, so that a wrong one is not taken for damage. It reports
@@ -236,6 +280,9 @@ func (j *Journal) toEnd(ctx context.Context) error {
 	if !found {
 		j.last, j.head = pruned, hash
 		return nil
+	}
+	if err := j.understands(&r); err != nil {
+		return err
 	}
 	if _, err := j.keys.open(nil, &r); err != nil {
 		return j.damaged(&r)

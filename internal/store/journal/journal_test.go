@@ -116,6 +116,11 @@ func claims() map[string]func(*bench) {
 		"after an error of writing nothing is taken any more":                  claimStops,
 		"two epochs never share a key, so no nonce is used twice with one":     claimEpochs,
 		"a frame as large as is allowed passes, a larger one is not taken":     claimLarge,
+		"a journal in a newer language is refused and left as it is":           claimNewer,
+		"a newer program reads an older journal and raises it by a frame":      claimRaised,
+		"a follower of an older program stops at the first newer frame":        claimNewerWhileFollowing,
+		"a backup keeps the language of every frame":                           claimBackupLanguage,
+		"a language that was changed in the database opens nothing":            claimForgedLanguage,
 		"the chain can be asked for at the end of a frame and nowhere else":    claimChain,
 		"reading from the middle begins with the frame asked for, not a later": claimMiddle,
 	}
@@ -128,7 +133,7 @@ func TestJournalInSQLite(t *testing.T) {
 			claim(&bench{t: t, ctx: t.Context(), options: Options{Dir: dir, Key: key("store")}, files: []string{dir}, change: func(statement string) {
 				db, err := sqlite3.Open(filepath.Join(dir, fileName))
 				if err == nil {
-					err = errors.Join(db.Exec(strings.NewReplacer("$T", "frames", "$M", "meta", "$J", "true").Replace(statement)), db.Close())
+					err = errors.Join(db.Exec(strings.NewReplacer("$T", "frames", "$M", "meta", "$E", "epochs", "$J", "true").Replace(statement)), db.Close())
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -154,7 +159,7 @@ func TestJournalInPostgreSQL(t *testing.T) {
 			claim(&bench{t: t, ctx: t.Context(), options: Options{URL: url, Group: "spot", Key: key("store")}, files: []string{server.Dir}, change: func(statement string) {
 				db, err := pgx.Connect(t.Context(), url)
 				if err == nil {
-					_, err = db.Exec(t.Context(), strings.NewReplacer("$T", "coldsign_frames", "$M", "coldsign_meta", "$J", "journal = 'spot'", "x'00'", `'\x00'::bytea`).Replace(statement))
+					_, err = db.Exec(t.Context(), strings.NewReplacer("$T", "coldsign_frames", "$M", "coldsign_meta", "$E", "coldsign_epochs", "$J", "journal = 'spot'", "x'00'", `'\x00'::bytea`).Replace(statement))
 					err = errors.Join(err, db.Close(t.Context()))
 				}
 				if err != nil {

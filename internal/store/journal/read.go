@@ -139,10 +139,13 @@ func (j *Journal) link(ctx context.Context, from uint64) ([32]byte, error) {
 
 // prove opens a row's commands into buf after checking that it follows prev.
 func (j *Journal) prove(ctx context.Context, buf []byte, r *row, prev [32]byte) ([]byte, error) {
-	if _, known := j.keys.aead(r.epoch); !known {
+	if _, known := j.keys.epoch(r.epoch); !known {
 		if err := j.learnSalts(ctx); err != nil { // a writer came after this reader opened the journal
 			return nil, err
 		}
+	}
+	if err := j.understands(r); err != nil {
+		return nil, err
 	}
 	commands, err := j.keys.open(buf[:0], r)
 	if err != nil || r.prev != prev || r.count < 1 || r.count > FrameMax {
@@ -218,8 +221,8 @@ func (j *Journal) pruneSome(ctx context.Context, keep uint64) (done bool, err er
 	upTo := pruned
 	for i := range p.rows {
 		r := &p.rows[i]
-		if r.first+r.count > keep {
-			break
+		if r.first+r.count > keep || r.first+r.count-1 == j.last {
+			break // the last frame stays: it says which language the journal is in
 		}
 		if r.first != upTo+1 || r.prev != prev {
 			return true, j.damaged(r)

@@ -8,12 +8,14 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"sync"
 )
 
 const (
-	saltBytes = 32
-	saltsMax  = 1 << 20 // openings for writing; one a minute for two years
+	saltBytes     = 32
+	languageBytes = 4       // behind the random part of a salt, from language 2 on
+	saltsMax      = 1 << 20 // openings for writing; one a minute for two years
 
 	frameInfo = "coldsign journal frame v1"
 	checkInfo = "coldsign journal key check v1"
@@ -24,7 +26,42 @@ const (
 type keyring struct {
 	store  []byte
 	prune  []byte
-	epochs *sync.Map // epoch -> cipher.AEAD
+	epochs *sync.Map // epoch -> epoch
+}
+
+// epoch is what is known of one opening for writing: its key, and the language of the commands that it wrote.
+type epoch struct {
+	aead     cipher.AEAD
+	language uint32
+}
+
+// newSalt draws an epoch's salt. The language is part of it, so that it cannot be changed without the frames losing their
+// key; the first language is not written, because salts were bare before there was a second.
+func newSalt(random io.Reader, language uint32) ([]byte, error) {
+	salt := make([]byte, saltBytes, saltBytes+languageBytes)
+	if _, err := io.ReadFull(random, salt); err != nil {
+		return nil, err
+	}
+	return withLanguage(salt, language), nil
+}
+
+func withLanguage(salt []byte, language uint32) []byte {
+	if language == 1 {
+		return salt
+	}
+	return binary.BigEndian.AppendUint32(salt, language)
+}
+
+// languageOf returns the language that a salt names.
+func languageOf(salt []byte) (language uint32, ok bool) {
+	switch len(salt) {
+	case saltBytes:
+		return 1, true
+	case saltBytes + languageBytes:
+		language = binary.BigEndian.Uint32(salt[saltBytes:])
+		return language, language > 1
+	}
+	return 0, false
 }
 
 func newKeyring(store []byte) (keyring, error) {
@@ -49,9 +86,13 @@ func (k keyring) learn(salts map[uint64][]byte) error {
 	if len(salts) > saltsMax {
 		return fmt.Errorf("the journal has %d epochs, more than %d", len(salts), saltsMax)
 	}
-	for epoch, salt := range salts {
-		if _, known := k.epochs.Load(epoch); known {
+	for number, salt := range salts {
+		if _, known := k.epochs.Load(number); known {
 			continue
+		}
+		language, ok := languageOf(salt)
+		if !ok {
+			return fmt.Errorf("epoch %d has a salt of %d bytes that no program writes", number, len(salt))
 		}
 		key, err := hkdf.Key(sha256.New, k.store, salt, frameInfo, 32)
 		if err != nil {
@@ -65,17 +106,17 @@ func (k keyring) learn(salts map[uint64][]byte) error {
 		if err != nil {
 			return err
 		}
-		k.epochs.Store(epoch, aead)
+		k.epochs.Store(number, epoch{aead, language})
 	}
 	return nil
 }
 
-func (k keyring) aead(epoch uint64) (cipher.AEAD, bool) {
-	found, ok := k.epochs.Load(epoch)
+func (k keyring) epoch(number uint64) (epoch, bool) {
+	found, ok := k.epochs.Load(number)
 	if !ok {
-		return nil, false
+		return epoch{}, false
 	}
-	return found.(cipher.AEAD), true
+	return found.(epoch), true
 }
 
 // headBytes is the length of a row's numbers and its previous hash.
@@ -109,22 +150,22 @@ func (r *row) nonce() (n [12]byte) {
 
 // seal appends the sealed commands of a row whose other fields are set.
 func (k keyring) seal(out []byte, r *row, commands []byte) []byte {
-	aead, ok := k.aead(r.epoch)
+	e, ok := k.epoch(r.epoch)
 	if !ok {
 		panic("journal: a frame of an epoch that was never claimed")
 	}
 	nonce, head := r.nonce(), r.head()
-	return aead.Seal(out, nonce[:], commands, head[:])
+	return e.aead.Seal(out, nonce[:], commands, head[:])
 }
 
 // open appends the commands of a row, or fails when any byte of the row is not the one that was written.
 func (k keyring) open(out []byte, r *row) ([]byte, error) {
-	aead, ok := k.aead(r.epoch)
+	e, ok := k.epoch(r.epoch)
 	if !ok {
 		return nil, fmt.Errorf("epoch %d is not known", r.epoch)
 	}
 	nonce, head := r.nonce(), r.head()
-	return aead.Open(out, nonce[:], r.sealed, head[:])
+	return e.aead.Open(out, nonce[:], r.sealed, head[:])
 }
 
 func equal(a, b []byte) bool { return hmac.Equal(a, b) }

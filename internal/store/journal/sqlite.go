@@ -118,14 +118,9 @@ func (t *sqliteTable) makeTables() error {
 		return err
 	}
 	if found > version {
-		return newer(t.path, found)
+		return newer(t.path, "tables of version", version, uint64(found))
 	}
 	return t.writer.Exec(sqliteTables)
-}
-
-func newer(place string, found int64) error {
-	return spend.Refuse("journal-newer", place, fmt.Sprintf("tables of version %d or older", version), fmt.Sprintf("version %d", found),
-		"run the program that made them, or a newer one")
 }
 
 func (t *sqliteTable) version() (int64, error) {
