@@ -14,6 +14,7 @@ type blackHole struct{}
 func (blackHole) commit(context.Context, []call, ...rows) error   { return nil }
 func (blackHole) view(context.Context, func(*sql.Tx) error) error { return nil }
 func (blackHole) close() error                                    { return nil }
+func (blackHole) tidy()                                           {}
 
 // FuzzBackup reads streams that are no backup's, and chunks that nobody sealed.
 func FuzzBackup(f *testing.F) {

@@ -150,6 +150,7 @@ func (r *Records) writeAlways() {
 		}
 		g.Unlock()
 		r.wake()
+		r.db.tidy()
 	}
 }
 

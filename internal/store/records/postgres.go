@@ -145,6 +145,9 @@ func (p *postgres) commit(ctx context.Context, calls []call, many ...rows) error
 	return nil
 }
 
+// tidy has nothing to do: the server does that.
+func (p *postgres) tidy() {}
+
 func (p *postgres) view(ctx context.Context, do func(tx *sql.Tx) error) error {
 	tx, err := p.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
 	// A server that was started again leaves dead connections in the pool, and each says so once.

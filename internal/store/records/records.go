@@ -77,6 +77,8 @@ type database interface {
 	// commit runs the calls and then puts the rows, in one transaction. The first call must change exactly one row, else
 	// nothing is changed and the error is ErrOther.
 	commit(ctx context.Context, calls []call, many ...rows) error
+	// tidy does what can wait until a transaction was announced.
+	tidy()
 	// view reads one unchanging state.
 	view(ctx context.Context, do func(tx *sql.Tx) error) error
 	close() error

@@ -18,9 +18,10 @@ const (
 	fileName   = "history.db"
 	lockName   = "history.lock"
 	readersMax = 4
+	loggedMost = 16_000 // pages; then the log is folded into the file
 
 	// NORMAL: when the power fails, the last transactions may be missing, whole ones, and the journal tells them again.
-	pragmaWrite   = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=16000; PRAGMA cache_size=-65536"
+	pragmaWrite   = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536"
 	pragmaRead    = "PRAGMA query_only=ON; PRAGMA cache_size=-16384"
 	sqliteVersion = "PRAGMA user_version"
 	sqliteMake    = "BEGIN IMMEDIATE;" + sqliteTables + "PRAGMA user_version=3; COMMIT"
@@ -32,6 +33,7 @@ type sqlite struct {
 	lock     *os.File
 	using    sync.Mutex // held while the connection below is used
 	writer   *sqlite3.Conn
+	logged   int // pages in the log after the last transaction
 	prepared map[string]*sqlite3.Stmt
 }
 
@@ -69,6 +71,10 @@ func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
 	if s.writer, err = encrypted.Connect(encrypted.Options{Path: path, Key: o.Key, Begin: beginWrite}); err != nil {
 		return fmt.Errorf("records %s: %w", path, err)
 	}
+	s.writer.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
+		s.logged = pages
+		return nil
+	})
 	found, err := s.version()
 	if err != nil {
 		return fmt.Errorf("records %s: %w", path, err)
@@ -95,6 +101,17 @@ func (s *sqlite) connect(ctx context.Context, o Options) (err error) {
 }
 
 func beginWrite(c *sqlite3.Conn) error { return c.Exec(pragmaWrite) }
+
+// tidy brings a long log's pages into the file, which SQLite would do within the transaction that made it long. A
+// failure is told by a transaction that finds no room; until then nothing is lost.
+func (s *sqlite) tidy() {
+	s.using.Lock()
+	defer s.using.Unlock()
+	if s.logged >= loggedMost {
+		s.writer.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+		s.logged = 0 // until the next transaction tells anew
+	}
+}
 
 func beginRead(c *sqlite3.Conn) error { return c.Exec(pragmaRead) }
 

@@ -120,6 +120,7 @@ func (r *Records) fill(ctx context.Context, in io.Reader) (seq int64, at int64, 
 				if err := r.db.commit(ctx, calls); err != nil {
 					return 0, 0, err
 				}
+				r.db.tidy()
 				calls = calls[:1]
 			}
 			if !more {
