@@ -221,8 +221,8 @@ func runKeyAdd(a *app, account string, k admin.KeyAdding, public string) error {
 		return err
 	}
 	if slices.Contains(k.Scopes, "withdraw") && (len(k.Allowed) == 0 || k.Code == "") {
-		return console.Fail(console.Usage, errors.New("a key that may withdraw needs --from with the addresses that may use it, and --code with a one-time code of the customer"),
-			fmt.Sprintf("exchanged account key add %d --scope read,withdraw --from 198.51.100.7 --code 123456", n))
+		return console.Fail(console.Usage, errors.New("a key that may withdraw is made by its customer, with a passkey on the gateway's page /security; where one-time codes count too, it needs --from with the addresses that may use it, and --code"),
+			fmt.Sprintf("exchanged account enrol %d", n), fmt.Sprintf("exchanged account key add %d --scope read,withdraw --from 198.51.100.7 --code 123456", n))
 	}
 	if public != "" {
 		if k.Public, err = base64.StdEncoding.DecodeString(public); err != nil || len(k.Public) != 32 {
