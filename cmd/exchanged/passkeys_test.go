@@ -115,6 +115,9 @@ func TestControl031And085TheOperatorsTerminalMakesNoWithdrawalKey(t *testing.T) 
 	if status, answer := b.approves(thief, map[string]any{"remove": textOf(p.Credential)}); status == http.StatusOK {
 		t.Error(answer)
 	}
+	if code, _, errs := b.command("account", "reset", "99"); code == console.Done {
+		t.Errorf("a reset of no account was proposed: %s", errs)
+	}
 	b.mustChange("account", "reset", "1", "--note", "lost")
 	if status, answer := b.approves(p, map[string]any{"address": map[string]any{"coin": "BTC", "address": to, "label": ""}}); status == http.StatusOK || !strings.Contains(fmt.Sprint(answer["msg"]), "not one of this account") {
 		t.Errorf("the lost passkey: %v", answer)

@@ -220,6 +220,9 @@ func (k *exchangeDesk) sane(ctx context.Context, by admin.Actor, intent exchange
 	case intent.Fees != nil:
 		_, err := k.account(ctx, intent.Fees.Account)
 		return err
+	case intent.Reset != nil:
+		_, err := k.account(ctx, intent.Reset.Account)
+		return err
 	case intent.Balance != nil && intent.Balance.Account != 0:
 		_, err := k.account(ctx, intent.Balance.Account)
 		return err
