@@ -38,7 +38,7 @@ const (
 	challengeAge       = 5 * time.Minute // the providers' own limit too
 	challengeAhead     = 30 * time.Second
 	challengesAtOnce   = 32
-	challengesUsed     = 1 << 16 // tokens that are remembered; when there are more, none counts
+	challengesUsed     = 1 << 16 // tokens that counted and are remembered; when there are more, none counts
 )
 
 // ChallengeOptions say which provider's tokens count.
@@ -57,8 +57,9 @@ type Challenge struct {
 	client *http.Client
 	room   chan struct{}
 
-	mu   sync.Mutex
-	used map[[16]byte]time.Time
+	mu     sync.Mutex
+	used   [2]map[[16]byte]struct{} // of this turn and of the one before
+	turned time.Time
 }
 
 // String keeps the secret out of logs.
@@ -85,19 +86,30 @@ func NewChallenge(o ChallengeOptions) (*Challenge, error) {
 	}
 	secure = secure.Clone()
 	secure.MinVersion = tls.VersionTLS12
-	return &Challenge{o: o, room: make(chan struct{}, challengesAtOnce), used: map[[16]byte]time.Time{},
+	return &Challenge{o: o, room: make(chan struct{}, challengesAtOnce), used: [2]map[[16]byte]struct{}{{}, {}},
 		client: &http.Client{Timeout: o.Timeout, Transport: &http.Transport{Proxy: nil, TLSClientConfig: secure, MaxConnsPerHost: challengesAtOnce, MaxResponseHeaderBytes: 16 << 10},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
-// Verify returns nil when a token counts, for the first time. The token is used up whatever comes of it.
+// Verify returns nil when a token counts, for the first time.
 func (c *Challenge) Verify(ctx context.Context, token string, from netip.Addr, now time.Time) error {
 	if token == "" || len(token) > challengeTokenMax || !printable(token) {
 		return errors.New("no token")
 	}
-	if err := c.use(token, now); err != nil {
+	sum := sha256.Sum256([]byte(token))
+	id := [16]byte(sum[:])
+	if err := c.use(id, now); err != nil {
 		return err
 	}
+	err := c.counts(ctx, token, from, now)
+	if err != nil {
+		c.forget(id)
+	}
+	return err
+}
+
+// counts asks the provider and judges what it says.
+func (c *Challenge) counts(ctx context.Context, token string, from netip.Addr, now time.Time) error {
 	select {
 	case c.room <- struct{}{}:
 		defer func() { <-c.room }()
@@ -115,27 +127,32 @@ func (c *Challenge) Verify(ctx context.Context, token string, from netip.Addr, n
 	return c.judge(verdict, now)
 }
 
-// use notes a token, and refuses one that was used. The provider refuses it as well; this gateway does not have to ask.
-func (c *Challenge) use(token string, now time.Time) error {
-	sum := sha256.Sum256([]byte(token))
-	id := [16]byte(sum[:])
+// use notes a token before the provider is asked, so that of two requests at the same time one counts. What did not
+// count is forgotten again: nobody fills this memory with tokens that nobody solved. A token is older than it may be by
+// the time that two turns have passed.
+func (c *Challenge) use(id [16]byte, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, again := c.used[id]; again {
-		return errors.New("the token was used")
+	if now.Sub(c.turned) > 2*challengeAge {
+		c.used, c.turned = [2]map[[16]byte]struct{}{{}, c.used[0]}, now
 	}
-	if len(c.used) >= challengesUsed {
-		for id, at := range c.used {
-			if now.Sub(at) > 2*challengeAge {
-				delete(c.used, id)
-			}
-		}
-		if len(c.used) >= challengesUsed {
-			return errors.New("too many tokens were used lately")
+	for _, turn := range c.used {
+		if _, again := turn[id]; again {
+			return errors.New("the token was used")
 		}
 	}
-	c.used[id] = now
+	if len(c.used[0]) >= challengesUsed {
+		return errors.New("too many tokens were used lately")
+	}
+	c.used[0][id] = struct{}{}
 	return nil
+}
+
+func (c *Challenge) forget(id [16]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.used[0], id)
+	delete(c.used[1], id)
 }
 
 // ask makes the one request. Only 200 is an answer, only of a size that the protocol's answers have.

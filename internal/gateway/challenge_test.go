@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,6 +130,48 @@ func TestControl024OnlyARightTokenCountsAndOnce(t *testing.T) {
 		if c.Verify(t.Context(), token, solver, now) == nil || len(p.requests()) != asked {
 			t.Errorf("%q", token)
 		}
+	}
+}
+
+// Of many requests with one token at the same time one counts. What did not count takes no memory, and when the memory
+// of those that did is full, none does.
+func TestControl024ATokenCountsOnceWhateverComesTogether(t *testing.T) {
+	p, now := newProvider(t), time.Now()
+	c := p.challenge(t)
+	p.says(verdictText(now, "exchange.example", "listen"))
+	var wait sync.WaitGroup
+	var counted atomic.Int32
+	for range 20 {
+		wait.Go(func() {
+			if c.Verify(t.Context(), "one", solver, now) == nil {
+				counted.Add(1)
+			}
+		})
+	}
+	wait.Wait()
+	if counted.Load() != 1 || len(p.requests()) != 1 {
+		t.Errorf("it counts %d times, after %d requests", counted.Load(), len(p.requests()))
+	}
+	for _, later := range []time.Duration{11 * time.Minute, 19 * time.Minute} {
+		if c.Verify(t.Context(), "one", solver, now.Add(later)) == nil {
+			t.Errorf("it counts again after %v", later)
+		}
+	}
+	p.says(`{"success": false}`)
+	for i := range 50 {
+		if c.Verify(t.Context(), fmt.Sprint("nobody solved ", i), solver, now) == nil {
+			t.Fatal("it counts")
+		}
+	}
+	if n := len(c.used[0]) + len(c.used[1]); n > 1 {
+		t.Errorf("%d tokens are remembered", n)
+	}
+	for i := range challengesUsed {
+		c.used[0][[16]byte{1, byte(i), byte(i >> 8), byte(i >> 16)}] = struct{}{}
+	}
+	p.says(verdictText(now, "exchange.example", "listen"))
+	if c.Verify(t.Context(), "another", solver, now) == nil {
+		t.Error("there is no room to remember it, and it counts")
 	}
 }
 
