@@ -43,6 +43,7 @@ type loadReport struct {
 	PerSecond float64
 	P50, P99  float64 // milliseconds
 	P999, Max float64
+	Buckets   []int64 // of the histogram, so that runs can be added up
 }
 
 // runLoad drives all connections until the time is over.
@@ -75,6 +76,7 @@ func runLoad(in io.Reader, out io.Writer) error {
 		}
 	}
 	report.PerSecond = float64(report.Orders) / report.Seconds
+	report.Buckets = all.buckets[:]
 	report.P50, report.P99, report.P999, report.Max = all.quantile(0.5), all.quantile(0.99), all.quantile(0.999), all.quantile(1)
 	return json.NewEncoder(out).Encode(report)
 }
