@@ -35,7 +35,7 @@ func newJournalCmd(a *app) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return runJournalReplay(a, to) },
 	}
 	replay.Flags().Uint64Var(&to, "to", 0, "stop after this command; 0: at the end")
-	return command.Group("journal", "The durable order of all commands", verify, replay)
+	return command.Group("journal", "The durable order of all commands", verify, replay, newJournalEvictCmd(a))
 }
 
 func newSnapshotCmd(a *app) *cobra.Command {

@@ -129,7 +129,7 @@ func (s *site) openEngine(ctx context.Context) (work, error) {
 		if err := s.app.JSON("coldsign.engine-ready/v1", map[string]any{"seq": e.runner.Applied(), "pid": os.Getpid()}); err != nil {
 			return errors.Join(err, e.close())
 		}
-		return errors.Join(engineEnd(together(ctx, e.runner.Run, e.follower.Run, s.watchForged(e.conn))), e.close())
+		return errors.Join(engineEnd(together(ctx, e.runner.Run, e.follower.Run, e.guard, s.watchForged(e.conn))), e.close())
 	}), nil
 }
 
@@ -230,34 +230,6 @@ func openJournal(ctx context.Context, o journal.Options) (*journal.Journal, erro
 		case <-time.After(every):
 		}
 	}
-}
-
-func (e *engineSegment) takeOver(ctx context.Context, options journal.Options, from engine.RecoverOptions) (*engine.State, error) {
-	follow := options
-	follow.Follow = true
-	followed, err := journal.Open(ctx, follow)
-	if err != nil {
-		return nil, err
-	}
-	state, done, err := engine.Recover(ctx, followed, from)
-	if err != nil {
-		return nil, errors.Join(err, followed.Close())
-	}
-	e.recovered(done)
-	e.site.log.Info("standing by", "seq", state.Seq())
-	standby := engine.NewStandby(engine.StandbyOptions{Journal: followed, State: state, Claim: func(ctx context.Context) (engine.Journal, error) {
-		j, err := journal.Open(ctx, options)
-		if err != nil {
-			return nil, err
-		}
-		e.journal = j
-		return j, nil
-	}})
-	state, _, err = standby.TakeOver(ctx)
-	if err == nil {
-		e.site.alerts.raise(alertStandby, "engine", fmt.Sprintf("the engine that wrote ended; this one goes on after command %d", state.Seq()))
-	}
-	return state, errors.Join(err, followed.Close())
 }
 
 func (e *engineSegment) recovered(done engine.Recovery) {

@@ -8,7 +8,10 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 )
 
-const pollEvery = 50 * time.Millisecond
+const (
+	pollEvery = 50 * time.Millisecond
+	pollMax   = time.Second // between two tries while a database server does not answer
+)
 
 // StandbyOptions say which journal a standby follows and how it takes the writer's place.
 type StandbyOptions struct {
@@ -31,11 +34,13 @@ func (s *Standby) Seq() uint64 { return s.o.State.Seq() }
 // Follow keeps up with the journal until ctx ends, and then returns nil. An error of the connection is no reason to end;
 // a frame that is not genuine is.
 func (s *Standby) Follow(ctx context.Context) error {
-	for {
-		if err := s.catchUp(ctx, s.o.Journal); isFinal(err) {
+	for wait := pollEvery; ; {
+		err := s.catchUp(ctx, s.o.Journal)
+		if isFinal(err) {
 			return err
 		}
-		if !pause(ctx) {
+		wait = next(wait, err == nil)
+		if !pause(ctx, wait) {
 			return nil
 		}
 	}
@@ -45,9 +50,10 @@ func (s *Standby) Follow(ctx context.Context) error {
 // journal for a runner. A running engine keeps its place: use it at once for an automatic standby, or when the operator
 // says so. When ctx ends before that, it returns ctx's error.
 func (s *Standby) TakeOver(ctx context.Context) (*State, Journal, error) {
-	for {
-		if err := s.catchUp(ctx, s.o.Journal); isFinal(err) {
-			return nil, nil, err
+	for wait := pollEvery; ; {
+		behind := s.catchUp(ctx, s.o.Journal)
+		if isFinal(behind) {
+			return nil, nil, behind
 		}
 		j, err := s.o.Claim(ctx)
 		if err == nil {
@@ -56,7 +62,8 @@ func (s *Standby) TakeOver(ctx context.Context) (*State, Journal, error) {
 		if isFinal(err) && !isInUse(err) {
 			return nil, nil, err
 		}
-		if !pause(ctx) {
+		wait = next(wait, behind == nil && isInUse(err))
+		if !pause(ctx, wait) {
 			return nil, nil, ctx.Err()
 		}
 	}
@@ -93,9 +100,17 @@ func isInUse(err error) bool {
 	return errors.As(err, &refusal) && refusal.Code == "journal-in-use"
 }
 
-// pause waits a moment; false: ctx ended.
-func pause(ctx context.Context) bool {
-	t := time.NewTimer(pollEvery)
+// next says how long to wait: longer after each failure, as always after a success.
+func next(wait time.Duration, well bool) time.Duration {
+	if well {
+		return pollEvery
+	}
+	return min(2*wait, pollMax)
+}
+
+// pause waits; false: ctx ended.
+func pause(ctx context.Context, wait time.Duration) bool {
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/exchange"
@@ -378,4 +380,27 @@ func TestAStateThatIsNotAtTheJournalsEndDoesNotRun(t *testing.T) {
 	refused(t, r.Run(t.Context()), "engine-behind")
 	err := r.Submit(t.Context(), "gateway", []exchange.Command{cancelAll()}, make([]exchange.Outcome, 1))
 	refused(t, err, "engine-behind")
+}
+
+func TestAStandbyAsksASilentServerLessAndLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _ := traded(t, 3)
+		var tries []time.Time
+		standby := engine.NewStandby(engine.StandbyOptions{Journal: p, State: engine.NewState(engine.StateOptions{}), Claim: func(context.Context) (engine.Journal, error) {
+			tries = append(tries, time.Now())
+			switch n := len(tries); {
+			case n < 20:
+				return nil, errors.New("no answer")
+			case n < 23:
+				return nil, spend.Refuse("journal-in-use", "here", "nobody", "somebody", "wait")
+			}
+			return p, nil
+		}})
+		if _, _, err := standby.TakeOver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if silent, well := tries[19].Sub(tries[18]), tries[22].Sub(tries[21]); silent != time.Second || well != 50*time.Millisecond {
+			t.Fatalf("%s between tries of a silent server, %s of one that answers", silent, well)
+		}
+	})
 }

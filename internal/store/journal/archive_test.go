@@ -161,49 +161,6 @@ func claimStandby(b *bench) {
 	}
 }
 
-// The writer's machine hangs: its connection lives, and it does not answer. Only PostgreSQL can put it out.
-func TestEvictingAWriterTakesItsPlaceForGood(t *testing.T) {
-	server, err := storetest.Start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	o := Options{URL: server.Loopback("postgres"), Key: key("store")}
-	first, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Close()
-	if err := first.Append(t.Context(), frame(1, 1)); err != nil {
-		t.Fatal(err)
-	}
-	o.Evict = true
-	second, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	if err := second.Append(t.Context(), frame(2, 2)); err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{t: t, ctx: t.Context()}
-	b.refused(first.Append(t.Context(), frame(2, 1)), "journal-write-failed", "after command 1")
-	// The server crashes and recovers: what was committed is there.
-	if err := errors.Join(server.Kill(), server.Run(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	b.refused(second.Append(t.Context(), frame(4, 1)), "journal-write-failed", "after command 3")
-	o.Evict = false
-	third, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer third.Close()
-	if report, err := third.Verify(t.Context()); err != nil || report.Last != 3 {
-		t.Fatalf("%+v, %v", report, err)
-	}
-}
-
 func TestAServerThatDoesNotFlushIsRefused(t *testing.T) {
 	server, err := storetest.Start(t.Context(), "-c", "fsync=off")
 	if err != nil {

@@ -62,10 +62,6 @@ type Options struct {
 
 	// Follow opens the journal for reading, beside its writer.
 	Follow bool
-	// Evict makes a PostgreSQL server end the connection of the present writer. It is for a standby whose primary's
-	// machine hangs; without it the writer keeps its place as long as its connection lives.
-	Evict bool
-
 	// Language is the newest language of commands that is read here, and the one that is written; zero: exchange.Language.
 	Language uint32
 
@@ -146,9 +142,6 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	if len(o.Key) != keyBytes || (o.Dir == "") == (o.URL == "") || len(o.Group) > 64 {
 		return nil, fmt.Errorf("journal options: a key of %d bytes (32), and either a directory or a server, are needed", len(o.Key))
 	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
 	var t table
 	var err error
 	if o.Dir != "" {
@@ -158,6 +151,14 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	return open(ctx, t, o)
+}
+
+// open takes over the tables, and closes them when it fails.
+func open(ctx context.Context, t table, o Options) (*Journal, error) {
+	if o.Random == nil {
+		o.Random = rand.Reader
 	}
 	j := &Journal{table: t, language: o.language()}
 	if err := j.begin(ctx, o); err != nil {

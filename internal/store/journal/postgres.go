@@ -19,9 +19,6 @@ import (
 )
 
 const (
-	evictTries = 50
-	evictEvery = 100 * time.Millisecond
-
 	// A frame is random bytes: EXTERNAL keeps the server from trying to compress it.
 	postgresTables = `CREATE TABLE IF NOT EXISTS coldsign_meta(journal text NOT NULL, name text NOT NULL, value bytea NOT NULL, PRIMARY KEY(journal, name));
 CREATE TABLE IF NOT EXISTS coldsign_epochs(journal text NOT NULL, epoch bigint NOT NULL, salt bytea NOT NULL, PRIMARY KEY(journal, epoch));
@@ -34,8 +31,14 @@ ALTER TABLE coldsign_frames ALTER COLUMN sealed SET STORAGE EXTERNAL`
 	postgresLock     = `SELECT pg_try_advisory_lock($1)`
 	postgresMakeLock = `SELECT pg_advisory_lock($1)`
 	postgresUnlock   = `SELECT pg_advisory_unlock($1)`
-	postgresEvict    = `SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-	AND ((classid::bigint << 32) | objid::bigint) = $1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+	// The server's process is ended only while it still holds the lock: whoever took the place since is not the one meant.
+	// It returns when that process is gone, or after five seconds.
+	postgresEvict = `SELECT coalesce(bool_and(pg_terminate_backend(pid, 5000)), true) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+	AND pid = $2 AND ((classid::bigint << 32) | objid::bigint) = $1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+	postgresHolder = `SELECT a.pid, coalesce(host(a.client_addr), 'this machine'), a.backend_start, a.state_change FROM pg_locks l JOIN pg_stat_activity a USING(pid)
+	WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND ((l.classid::bigint << 32) | l.objid::bigint) = $1
+	AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+	postgresNewest = `SELECT coalesce(max(epoch), 0) FROM coldsign_epochs WHERE journal = $1`
 	// The row goes in only while this writer's epoch is the newest. The lock keeps a second writer out; this keeps out
 	// one that lost its lock without noticing, as behind a pool that hands out another connection.
 	postgresInsert = `INSERT INTO coldsign_frames(journal, first, count, at, epoch, prev, sealed)
@@ -60,7 +63,7 @@ ALTER TABLE coldsign_frames ALTER COLUMN sealed SET STORAGE EXTERNAL`
 type postgresTable struct {
 	config *pgx.ConnConfig
 	group  string
-	evict  bool
+	locked bool // the writer's connection has the place
 	faults engine.Faults
 	writer *pgx.Conn
 
@@ -84,7 +87,7 @@ func openPostgres(ctx context.Context, o Options) (*postgresTable, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
 	}
-	t := &postgresTable{config: config, group: o.Group, evict: o.Evict, faults: o.Faults}
+	t := &postgresTable{config: config, group: o.Group, faults: o.Faults}
 	if err := t.connect(ctx, o.Follow); err != nil {
 		return nil, errors.Join(fmt.Errorf("journal %s: %w", t.place(), err), t.close())
 	}
@@ -148,27 +151,34 @@ func (t *postgresTable) place() string {
 }
 
 func (t *postgresTable) lock(ctx context.Context) error {
-	for try := 0; ; try++ {
-		var got bool
-		if err := t.writer.QueryRow(ctx, postgresLock, t.lockNumber()).Scan(&got); err != nil {
-			return err
-		}
-		if got {
-			return nil
-		}
-		if !t.evict || try == evictTries {
-			return inUse(t.place())
-		}
-		var ended int
-		if err := t.writer.QueryRow(ctx, postgresEvict, t.lockNumber()).Scan(&ended); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(evictEvery):
-		}
+	if t.locked {
+		return nil
 	}
+	if err := t.writer.QueryRow(ctx, postgresLock, t.lockNumber()).Scan(&t.locked); err != nil {
+		return err
+	}
+	if !t.locked {
+		return inUse(t.place())
+	}
+	return nil
+}
+
+// evict ends the connection of whoever holds the lock by the server's process pid.
+func (t *postgresTable) evict(ctx context.Context, pid int) error {
+	var ended bool
+	if err := t.writer.QueryRow(ctx, postgresEvict, t.lockNumber(), pid).Scan(&ended); err != nil {
+		return err
+	}
+	if !ended {
+		return fmt.Errorf("journal %s: the server's process %d, which holds the place, does not end", t.place(), pid)
+	}
+	return nil
+}
+
+// newest returns the number of the newest epoch.
+func (t *postgresTable) newest(ctx context.Context) (epoch uint64, err error) {
+	err = t.read(ctx, func(conn *pgx.Conn) error { return conn.QueryRow(ctx, postgresNewest, t.group).Scan(&epoch) })
+	return epoch, err
 }
 
 func (t *postgresTable) claim(ctx context.Context, salt []byte) (epoch uint64, err error) {
