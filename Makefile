@@ -98,6 +98,13 @@ browser: ## have a customer use passkeys in Chromium without a screen, with pict
 	@sh scripts/setup.sh browser
 	$(GO) test -tags browser -count=1 -run InABrowser ./cmd/exchanged
 
+.PHONY: soak sim
+soak: setup build ## run a real exchange under mixed load with kills, and fail when something grows or differs (SOAK=1h; SOAK_FLAGS, e.g. "-store postgres")
+	$(GO) run ./scripts/soak -for $${SOAK:-3m} $(SOAK_FLAGS)
+
+sim: ## play engines, crashes, takeovers and lost replies in simulated time, by seed (SIM, e.g. "-for 1h" or "-seed 7")
+	$(GO) test ./internal/engine -count=1 -timeout 0 -v -run '^TestSimulatedEnginesLoseNothing$$' -args $(or $(SIM),-for 3m)
+
 fuzz: setup ## run each fuzz target for FUZZTIME (default 20s, or e.g. 1000000x)
 	@sh scripts/fuzz.sh $${FUZZTIME:-20s}
 

@@ -81,7 +81,7 @@ func (s *small) acknowledged(ctx context.Context, more int) {
 func (s *small) trade(ctx context.Context) {
 	s.Helper()
 	keys, err := s.Operator.Customers(ctx, 4)
-	s.check(err, ready(ctx, []string{s.Gateway}))
+	s.check(err, drive.Ready(ctx, []string{s.Gateway}))
 	s.load = drive.Begin([]string{s.Gateway}, keys, 60*time.Millisecond, 4*time.Second)
 	s.Cleanup(s.load.Abandon)
 	s.acknowledged(ctx, 50)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -76,7 +75,7 @@ func (s *stage) build(ctx context.Context, customers int) error {
 	if s.replica, err = drive.Open(ctx, s.path("engine3"), s.dsn); err != nil {
 		return err
 	}
-	return ready(limited, s.gateways)
+	return drive.Ready(limited, s.gateways)
 }
 
 // folders makes the folder of a whole exchange, and from it one for each machine with what that machine needs.
@@ -171,28 +170,6 @@ func (s *stage) startSegments() {
 	for _, name := range []string{"gateway1", "gateway2"} {
 		s.gates = append(s.gates, s.keep(name, drive.RestartDelay, segment(name, "gateway")...))
 	}
-}
-
-// ready waits until every gateway knows the market.
-func ready(ctx context.Context, gateways []string) error {
-	client := http.Client{Timeout: 2 * time.Second}
-	for _, address := range gateways {
-		for {
-			reply, err := client.Get("http://" + address + "/api/v3/depth?symbol=BTCUSDT&limit=5")
-			if err == nil {
-				err = errors.Join(reply.Body.Close())
-				if reply.StatusCode == http.StatusOK {
-					break
-				}
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("gateway %s does not become ready: %v", address, err)
-			case <-time.After(100 * time.Millisecond):
-			}
-		}
-	}
-	return nil
 }
 
 // close ends every process.

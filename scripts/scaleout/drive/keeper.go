@@ -100,6 +100,16 @@ func (k *Keeper) Signal(s syscall.Signal) error {
 	return k.process.Signal(s)
 }
 
+// PID is the process's number, zero while it does not run.
+func (k *Keeper) PID() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.process == nil {
+		return 0
+	}
+	return k.process.Pid
+}
+
 // Runs reports whether the program runs.
 func (k *Keeper) Runs() bool {
 	k.mu.Lock()

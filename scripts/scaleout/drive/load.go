@@ -48,6 +48,8 @@ type Load struct {
 	long   time.Duration
 	paused atomic.Bool
 	Only   atomic.Int32 // the one gateway to use, or -1
+	// Replace has customers put orders in the place of others, too.
+	Replace atomic.Bool
 
 	mu       sync.Mutex
 	orders   []*Order
@@ -193,6 +195,8 @@ func (c *customer) trade(ctx context.Context) {
 		case c.load.paused.Load():
 		case len(c.open) > openMax || len(c.open) > 0 && c.random.IntN(5) == 0:
 			c.cancel(ctx)
+		case c.load.Replace.Load() && len(c.open) > 0 && c.random.IntN(5) == 0:
+			c.replace(ctx)
 		default:
 			c.order(ctx)
 		}
@@ -214,17 +218,14 @@ func wait(ctx context.Context, d time.Duration) {
 
 // Order places one near the middle, so that about half of them trade.
 func (c *customer) order(ctx context.Context) {
-	side := "BUY"
-	if c.random.IntN(2) == 0 {
-		side = "SELL"
-	}
+	side := c.side()
 	c.sent++
 	o := &Order{account: c.key.Account, client: fmt.Sprintf("c%d-%d", c.place, c.sent)}
 	c.load.mu.Lock()
 	c.load.orders = append(c.load.orders, o)
 	c.load.mu.Unlock()
 	price := middle + c.random.Int64N(65) - 32
-	query := c.signed(fmt.Sprintf("symbol=BTCUSDT&side=%s&type=LIMIT&timeInForce=GTC&quantity=0.001&newOrderRespType=ACK&newClientOrderId=%s&price=%d.%02d", side, o.client, price/100, price%100))
+	query := c.key.Signed(fmt.Sprintf("symbol=BTCUSDT&side=%s&type=LIMIT&timeInForce=GTC&quantity=0.001&newOrderRespType=ACK&newClientOrderId=%s&price=%d.%02d", side, o.client, price/100, price%100))
 	gateway := c.load.pick(c.home)
 	a := c.send(http.MethodPost, gateway, "/api/v3/order", query)
 	if a.unknown {
@@ -238,6 +239,13 @@ func (c *customer) order(ctx context.Context) {
 		c.load.set(o, Refused, 0, false)
 		wait(ctx, 50*time.Millisecond)
 	}
+}
+
+func (c *customer) side() string {
+	if c.random.IntN(2) == 0 {
+		return "SELL"
+	}
+	return "BUY"
 }
 
 // settle finds out what became of an order whose answer did not come. Most customers send the very same signed request
@@ -263,7 +271,7 @@ func (c *customer) settle(o *Order, query string, gateway int) {
 			}
 			resend = false // this gateway has seen the signature, or its time is over: now only asking is left
 		}
-		a := c.send(http.MethodGet, gateway, "/api/v3/order?"+c.signed("symbol=BTCUSDT&origClientOrderId="+o.client), "")
+		a := c.send(http.MethodGet, gateway, "/api/v3/order?"+c.key.Signed("symbol=BTCUSDT&origClientOrderId="+o.client), "")
 		switch {
 		case a.status == http.StatusOK:
 			c.load.set(o, Acked, a.body.OrderID, true)
@@ -280,7 +288,7 @@ func (c *customer) cancel(ctx context.Context) {
 	i := c.random.IntN(len(c.open))
 	o := c.open[i]
 	gateway := c.load.pick(c.home)
-	a := c.send(http.MethodDelete, gateway, "/api/v3/order?"+c.signed("symbol=BTCUSDT&origClientOrderId="+o.client), "")
+	a := c.send(http.MethodDelete, gateway, "/api/v3/order?"+c.key.Signed("symbol=BTCUSDT&origClientOrderId="+o.client), "")
 	switch {
 	case a.status == http.StatusOK:
 		c.load.note(gateway)
@@ -295,10 +303,10 @@ func (c *customer) cancel(ctx context.Context) {
 	c.open = append(c.open[:i], c.open[i+1:]...)
 }
 
-// signed adds time and signature.
-func (c *customer) signed(query string) string {
+// Signed adds time and signature.
+func (k APIKey) Signed(query string) string {
 	query += fmt.Sprintf("&recvWindow=30000&timestamp=%d", time.Now().UnixMilli())
-	mac := hmac.New(sha256.New, []byte(c.key.Secret))
+	mac := hmac.New(sha256.New, []byte(k.Secret))
 	mac.Write([]byte(query))
 	return query + "&signature=" + hex.EncodeToString(mac.Sum(nil))
 }
@@ -312,6 +320,9 @@ type answer struct {
 		OrderID int64  `json:"orderId"`
 		Code    int    `json:"code"`
 		Msg     string `json:"msg"`
+		New     struct {
+			OrderID int64 `json:"orderId"`
+		} `json:"newOrderResponse"`
 	}
 }
 

@@ -100,7 +100,7 @@ func (o *Operator) Found(ctx context.Context) error {
 	if _, err := o.Must("roster", "set", roster); err != nil {
 		return err
 	}
-	for _, args := range [][]string{{"exchange", "roster"}, {"asset", "add", "BTC", "--decimals", "8"}, {"asset", "add", "USDT", "--decimals", "8"},
+	for _, args := range [][]string{{"exchange", "roster"}, {"asset", "add", "BTC", "--decimals", "8", "--network", "regtest", "--withdraw-min", "0.001", "--withdraw-fee", "0.0001", "--withdraw-day-max", "10000000"}, {"asset", "add", "USDT", "--decimals", "8"},
 		{"market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--tick", "2", "--lot", "5", "--price-max", "1000000", "--qty-max", "1000"}} {
 		if err := o.change(ctx, args...); err != nil {
 			return err
@@ -109,22 +109,31 @@ func (o *Operator) Found(ctx context.Context) error {
 	return nil
 }
 
+// each is what a customer gets of an asset: ten million whole units.
+const each = 1e15
+
+// give moves money from the house to an account; to account zero, from outside to the house.
+func (o *Operator) give(ctx context.Context, to uint64, asset exchange.Asset, amount uint64) error {
+	raw, err := exchange.EncodeBody(exchange.ChangeIntent{Note: "begin", Balance: &exchange.Adjustment{Account: exchange.Account(to), Asset: asset, Amount: enginetest.Units(amount)}})
+	if err != nil {
+		return err
+	}
+	c, err := o.Client.ProposeChange(ctx, raw)
+	if err != nil {
+		return err
+	}
+	return o.approve(ctx, c)
+}
+
+// Give brings an account what it can withdraw for a long time.
+func (o *Operator) Give(ctx context.Context, to uint64) error {
+	return errors.Join(o.give(ctx, 0, 1, each), o.give(ctx, to, 1, each))
+}
+
 // Customers opens accounts with keys and with money that lasts.
 func (o *Operator) Customers(ctx context.Context, count int) (keys []APIKey, err error) {
-	give := func(to uint64, asset exchange.Asset, amount uint64) error {
-		raw, err := exchange.EncodeBody(exchange.ChangeIntent{Note: "begin", Balance: &exchange.Adjustment{Account: exchange.Account(to), Asset: asset, Amount: enginetest.Units(amount)}})
-		if err != nil {
-			return err
-		}
-		c, err := o.Client.ProposeChange(ctx, raw)
-		if err != nil {
-			return err
-		}
-		return o.approve(ctx, c)
-	}
-	const each = 1e15 // ten million whole units
 	for asset := exchange.Asset(1); asset <= 2; asset++ {
-		if err := give(0, asset, each*uint64(count)); err != nil {
+		if err := o.give(ctx, 0, asset, each*uint64(count)); err != nil {
 			return nil, err
 		}
 	}
@@ -137,7 +146,7 @@ func (o *Operator) Customers(ctx context.Context, count int) (keys []APIKey, err
 		if err != nil {
 			return nil, err
 		}
-		if err := errors.Join(give(opened.ID, 1, each), give(opened.ID, 2, each)); err != nil {
+		if err := errors.Join(o.give(ctx, opened.ID, 1, each), o.give(ctx, opened.ID, 2, each)); err != nil {
 			return nil, err
 		}
 		keys = append(keys, APIKey{opened.ID, made.Key, made.Secret})

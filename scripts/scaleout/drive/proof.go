@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -23,6 +24,7 @@ type Replica struct {
 	journal *journal.Journal
 	Records *records.Records
 	State   *engine.State
+	options engine.StateOptions
 	results engine.Results
 	done    map[placed][]int64 // numbers of the orders that were taken
 	Again   int                // commands that came twice and were answered the second time as the first
@@ -56,8 +58,9 @@ func Open(ctx context.Context, data, dsn string) (*Replica, error) {
 	}
 	rules := accounts.DefaultRules()
 	rules.AddressDelay, rules.KeyDelay = delays.Address, delays.Key
-	r := &Replica{State: engine.NewState(engine.StateOptions{Rules: rules, Opener: sealer}), done: map[placed][]int64{}}
-	j, rec := journal.Options{Group: "main", Key: key, Follow: true}, records.Options{Key: key}
+	options := engine.StateOptions{Rules: rules, Opener: sealer}
+	r := &Replica{State: engine.NewState(options), options: options, done: map[placed][]int64{}}
+	j, rec := journal.Options{Group: "main", Key: key, Follow: true}, records.Options{Key: key, Read: true}
 	if dsn == "" {
 		j.Dir, rec.Dir = filepath.Join(data, "exchange", "engine", "journal"), filepath.Join(data, "exchange", "engine", "records")
 	} else {
@@ -66,8 +69,10 @@ func Open(ctx context.Context, data, dsn string) (*Replica, error) {
 	if r.journal, err = journal.Open(ctx, j); err != nil {
 		return nil, err
 	}
-	r.Records, err = records.Open(ctx, rec)
-	return r, err
+	if r.Records, err = records.Open(ctx, rec); err != nil {
+		return nil, errors.Join(err, r.journal.Close())
+	}
+	return r, nil
 }
 
 func hexFile(path string) ([]byte, error) {
@@ -105,7 +110,7 @@ func (r *Replica) read(ctx context.Context) error {
 			switch {
 			case o.Again:
 				r.Again++
-			case c.Kind == exchange.Place && o.Code == exchange.Done:
+			case (c.Kind == exchange.Place || c.Kind == exchange.Replace) && o.Code == exchange.Done:
 				name := placed{uint64(c.Account), c.Client.String()}
 				r.done[name] = append(r.done[name], int64(o.Order))
 				r.Trades += len(o.Fills)
@@ -113,6 +118,23 @@ func (r *Replica) read(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// Balanced proves that no money came from nowhere and none is held for nothing: a snapshot of the state is read again, and
+// whoever reads one adds up every posting, every order and every withdrawal. It also comes back as the same state.
+func (r *Replica) Balanced() error {
+	var raw bytes.Buffer
+	if err := r.State.Snapshot(&raw); err != nil {
+		return err
+	}
+	again, err := engine.RestoreState(&raw, r.options)
+	if err != nil {
+		return fmt.Errorf("the ledger does not balance: %w", err)
+	}
+	if again.Hash() != r.State.Hash() {
+		return fmt.Errorf("a snapshot at command %d comes back with another hash", r.State.Seq())
+	}
+	return nil
 }
 
 // Findings are what the comparison of customers' memories with the journal showed.

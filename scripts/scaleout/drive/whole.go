@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,6 +24,7 @@ type Whole struct {
 	Data       string // the folder of the exchange
 	DSN        string // of PostgreSQL; empty: SQLite
 	Gateway    string // public address
+	Internal   string // of the gateway: health and metrics
 	Supervisor *Keeper
 	Operator   *Operator
 }
@@ -48,7 +50,7 @@ func Start(ctx context.Context, program, dir string, server *storetest.Server) (
 		return w, err
 	}
 	local := func(i int) string { return "127.0.0.1:" + strconv.Itoa(free[i]) }
-	w.Gateway = local(0)
+	w.Gateway, w.Internal = local(0), local(2)
 	if _, errs, code := Run(program, "init", "--data", w.Data, "--network", "regtest", "--exchange", "--second-factor", "either", "--cool-down", "0s", "--listen", local(1), "--node-url", "http://127.0.0.1:1"); code != 0 {
 		return w, fmt.Errorf("init: exit code %d: %s", code, errs)
 	}
@@ -71,7 +73,7 @@ func Start(ctx context.Context, program, dir string, server *storetest.Server) (
 	w.Supervisor = Keep(&Keeper{Name: "exchanged", Log: w.Log(), Delay: RestartDelay,
 		Argv: func(bool) []string { return []string{program, "run", "--data", w.Data, "--log-format", "json"} }})
 	w.Operator = &Operator{Program: program, Data: w.Data, People: enginetest.NewPeople()}
-	if err := errors.Join(w.Operator.Connect(ctx)); err != nil {
+	if err := w.Operator.Connect(ctx); err != nil {
 		return w, err
 	}
 	return w, w.Operator.Found(ctx)
@@ -124,6 +126,28 @@ func (w *Whole) Stop(ctx context.Context) error {
 		case <-ctx.Done():
 			return errors.New("exchanged does not end")
 		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Ready waits until every gateway knows the market.
+func Ready(ctx context.Context, gateways []string) error {
+	client := http.Client{Timeout: 2 * time.Second}
+	for _, address := range gateways {
+		for {
+			reply, err := client.Get("http://" + address + "/api/v3/depth?symbol=BTCUSDT&limit=5")
+			if err == nil {
+				err = reply.Body.Close()
+				if reply.StatusCode == http.StatusOK {
+					break
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("gateway %s does not become ready: %v", address, err)
+			case <-time.After(100 * time.Millisecond):
+			}
 		}
 	}
 	return nil
