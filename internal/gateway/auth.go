@@ -52,7 +52,7 @@ func (s *Server) verify(c *call, in *session) (limits.Failure, *problem) {
 func (s *Server) admit(c *call) *problem {
 	if !c.key.admits(c.addr) || !c.key.may(c.route.scope, c.now) {
 		c.denied = true
-		s.keyAboard(c)
+		s.keyAbroad(c)
 		return rejectedKey()
 	}
 	return nil

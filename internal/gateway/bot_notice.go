@@ -25,10 +25,10 @@ type Notice struct {
 	Path    string
 }
 
-// keyAboard tells the operator when a key is used from an address that its list does not allow. That somebody elsewhere
+// keyAbroad tells the operator when a key is used from an address that its list does not allow. That somebody elsewhere
 // signs with it means that its secret is in other hands, or that the list is wrong; both are for people. A wrong
 // signature tells nothing: anybody can send one.
-func (s *Server) keyAboard(c *call) {
+func (s *Server) keyAbroad(c *call) {
 	if s.o.Notice == nil || c.key.admits(c.addr) {
 		return
 	}

@@ -33,6 +33,12 @@ func (s *Server) trace(c *call, toll *limits.Request) limits.Trace {
 	return t
 }
 
+// countRefused counts a request that the engine refused where money leaves and nobody signs before the engine looks:
+// codes and passkeys are tried there. What it is answered was decided without it.
+func (s *Server) countRefused(c *call) {
+	_ = s.take(c, limits.Request{Weight: 1, Class: limits.Sensitive, Failure: limits.BadRequest})
+}
+
 // shapeOf hashes what a client calls itself and which headers it sends. Clients of one library are alike; so are the
 // addresses of one attacker.
 func shapeOf(h http.Header) uint32 {

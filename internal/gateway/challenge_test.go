@@ -310,6 +310,24 @@ func TestControl024TheGatewayTellsTheScorerEnough(t *testing.T) {
 	}
 }
 
+// Codes and passkeys that are tried at the page, one after the other, are found as well: the engine judges them, and the
+// gateway counts what it refused.
+func TestControl024TryingCodesAtThePageIsFound(t *testing.T) {
+	r := newLimitedRig(t, limits.Options{})
+	for i := range 20 {
+		r.pass(10 * time.Second)
+		q := httptest.NewRequest(http.MethodPost, "/security/begin", strings.NewReader(fmt.Sprintf(`{"account":1,"code":"%06d"}`, i)))
+		q.Header.Set("Content-Type", "application/json")
+		if a := r.send(q); a.status/100 != 4 || a.status == http.StatusTeapot || a.status == http.StatusForbidden {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	list, _ := r.server.o.Limits.(OwnLimits).Table.Notices()
+	if len(list) != 1 || list[0].Conduct != limits.Probing {
+		t.Errorf("%+v", list)
+	}
+}
+
 func FuzzReadSiteVerify(f *testing.F) {
 	f.Add([]byte(verdictText(time.UnixMilli(1_760_000_000_000), "exchange.example", "listen")))
 	f.Add([]byte(`{"success":false,"error-codes":["invalid-input-response"]}`))

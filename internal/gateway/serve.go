@@ -132,6 +132,9 @@ func (s *Server) dispatch(c *call, keyName string) *problem {
 	if p == nil {
 		p = c.q.fault
 	}
+	if p != nil && c.route.auth == authEngine && p.status/100 == 4 {
+		s.countRefused(c)
+	}
 	return p
 }
 
