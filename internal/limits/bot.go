@@ -212,7 +212,7 @@ func (s *Scorer) unsigned(t *track, r *Request, place uint64, second uint32) Fin
 		}
 	}
 	what := t.judge()
-	if what == Quiet {
+	if what == Quiet && t.good == 0 { // who signs rightly is not taken for one of those who imitate his client
 		what = joint
 	}
 	f := Finding{}.with(what, &t.found, &t.foundAt, second)

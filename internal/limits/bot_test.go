@@ -215,6 +215,30 @@ func TestControl024ACampaignIsToldOfOnce(t *testing.T) {
 	}
 }
 
+// Attackers who imitate a customer's client, from everywhere and far more often than all who use it, make nothing of him:
+// he signs rightly from his address, and one wrong signature in between is one.
+func TestControl024ImitatorsMakeNothingOfWhoeverTheyImitate(t *testing.T) {
+	table := newTable(t, Options{Seed: 24})
+	for i := range 20_000 {
+		now := traceBegin + exchange.Millis(i)*100
+		table.Take(Request{IP: netip.AddrFrom4([4]byte{11, byte(i % 200), 3, 9}), Failure: BadKey, Weight: 1, Trace: Trace{Route: 7, Shape: botTrace.Shape, Target: uint32(i) * 2654435761}}, now)
+		if i%50 == 0 {
+			if d := table.Take(botOrder, now); d.Conduct != Quiet || d.Verdict != Pass {
+				t.Fatalf("%+v", d)
+			}
+		}
+		if i%5_000 == 4_999 {
+			wrong := Request{IP: botAddress, Account: 77, Failure: BadSignature, Weight: 1, Trace: botTrace}
+			if d := table.Take(wrong, now); d.Conduct != Quiet {
+				t.Fatalf("%+v", d)
+			}
+		}
+	}
+	if list, _ := table.Notices(); len(list) == 0 || list[0].Conduct != Concerted {
+		t.Errorf("%+v", list)
+	}
+}
+
 // The same requests with the same seed give the same answers, and a request takes no memory.
 func TestControl024TheScorerIsDeterministicAndTakesNoMemory(t *testing.T) {
 	_, events := world(5)
