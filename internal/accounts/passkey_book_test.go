@@ -24,11 +24,14 @@ func TestControl031AResetIsFollowedByALongerCoolDown(t *testing.T) {
 		}
 	}
 	now += 25 * hour
-	if _, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: now, Address: to("bcrt1qwaits")}), now); no != nil {
-		t.Fatal(no)
+	for i, intent := range []exchange.CustomerIntent{{Address: to("bcrt1qwaits")}, {Key: payout(t, 1, "waits")}} {
+		intent.Account, intent.Created = 1, now-1+exchange.Millis(i)
+		if _, no := b.Approve(1, p.Approve(intent), now); no != nil {
+			t.Fatal(no)
+		}
 	}
 	done, code := b.ResetFactors(exchange.FactorReset{Account: 1}, now)
-	if code != exchange.Done || len(done.Passkeys) != 1 || !done.Passkeys[0].Removed || len(done.Addresses) != 1 || done.Addresses[0].Usable != now+72*hour || len(done.Keys) != 0 {
+	if code != exchange.Done || len(done.Passkeys) != 1 || !done.Passkeys[0].Removed || len(done.Addresses) != 1 || done.Addresses[0].Usable != now+72*hour || len(done.Keys) != 1 || done.Keys[0].Usable != now+72*hour {
 		t.Fatalf("%+v %d", done, code)
 	}
 	watch(t, b).refuses("the lost passkey", func() *accounts.Refusal {
@@ -52,7 +55,7 @@ func TestControl031AResetIsFollowedByALongerCoolDown(t *testing.T) {
 		t.Fatal(code)
 	}
 	offer(t, b, 1, at)
-	body := enrolment(enginetest.NewPasskey(), 1, at)
+	body := enrolment(p, 1, at) // it was found again
 	body.Code = ""
 	if _, no := b.Enrol(1, body, at); no != nil {
 		t.Errorf("an account whose codes are lost too: %+v", no)

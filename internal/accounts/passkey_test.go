@@ -155,6 +155,7 @@ func TestControl085AnAssertionIsForOneIntentOnce(t *testing.T) {
 		"another account's intent":  swapped(none, func(i *exchange.CustomerIntent) { i.Account = 2 }),
 		"two actions":               swapped(none, func(i *exchange.CustomerIntent) { i.Look = true }),
 		"no action":                 swapped(none, func(i *exchange.CustomerIntent) { i.Key = nil }),
+		"a short nonce":             swapped(none, func(i *exchange.CustomerIntent) { i.Nonce = i.Nonce[:15] }),
 		"a code beside it":          swapped(none, func(i *exchange.CustomerIntent) { i.Key.Code = "123456" }),
 		"another account's passkey": {func() exchange.ApprovalBody { return theirs.Approve(keyIntent(t, now)) }, exchange.EvidenceRefused, "not one of this account"},
 		"its name on mine": {func() exchange.ApprovalBody {
@@ -168,6 +169,10 @@ func TestControl085AnAssertionIsForOneIntentOnce(t *testing.T) {
 	address.Address, address.Nonce = to("bcrt1qthief"), enginetest.Nonce()
 	elsewhere.Intent = enginetest.Body(address)
 	watch(t, b).refuses("another address", func() *accounts.Refusal { _, no := b.Approve(1, elsewhere, now); return no }, exchange.EvidenceRefused, "something else")
+	respelled := mine.Approve(keyIntent(t, now))
+	respelled.Intent = bytes.Replace(respelled.Intent, []byte{1, 1}, []byte{1, 0x18, 1}, 1) // account 1 in two bytes
+	respelled.Client, respelled.Authenticator, respelled.Signature = mine.Assert(accounts.ApprovalChallenge(1, respelled.Intent))
+	watch(t, b).refuses("another spelling", func() *accounts.Refusal { _, no := b.Approve(1, respelled, now); return no }, exchange.Malformed, "")
 	good := mine.Approve(keyIntent(t, now))
 	watch(t, b).refuses("at another account", func() *accounts.Refusal { _, no := b.Approve(2, good, now); return no }, exchange.Malformed, "")
 	for name, at := range map[string]exchange.Millis{"late": now + 10*minute, "early": now - minute - 1} {
@@ -227,6 +232,12 @@ func TestControl085AnAssertionIsAVerifiedUsersAtOurPage(t *testing.T) {
 			x.Signature = mine.Sign(x.Client, x.Authenticator)
 		}),
 	}, now)
+	if _, no := b.Approve(1, mine.Approve(exchange.CustomerIntent{Account: 1, Created: now - 1, Address: to("bcrt1qa")}), now); no != nil {
+		t.Fatal(no)
+	}
+	copied := *mine
+	copied.Still = true
+	watch(t, b).refuses("a copy", func() *accounts.Refusal { _, no := b.Approve(1, copied.Approve(keyIntent(t, now)), now); return no }, exchange.EvidenceRefused, "counter")
 	zero := enginetest.NewPasskey() // hardware that does not count says zero each time
 	zero.Still = true
 	body := zero.Body(1, now)
@@ -326,15 +337,14 @@ func TestControl031AuthenticatorsThatCannotBeCheckedAreRefused(t *testing.T) {
 		return change(func(x *exchange.PasskeyBody) { copy(x.Attestation[at+place:], raw) })
 	}
 	for name, body := range map[string]exchange.PasskeyBody{
-		"RS256":                 set(4, 0x38, 0x24), // as far as it gets
-		"ES384":                 set(4, 0x38, 0x22),
 		"another curve":         set(6, 2),
 		"another type":          set(2, 3),
 		"a point off the curve": set(12, 0, 0, 0, 0, 0, 0, 0, 1),
 		"cut":                   change(func(x *exchange.PasskeyBody) { x.Attestation = x.Attestation[:len(x.Attestation)-1] }),
 		"more":                  change(func(x *exchange.PasskeyBody) { x.Attestation = append(x.Attestation, 0) }),
 		"nothing":               change(func(x *exchange.PasskeyBody) { x.Attestation = nil }),
-		"long":                  change(func(x *exchange.PasskeyBody) { x.Attestation = make([]byte, 16<<10+1) }),
+		"long":                  change(func(x *exchange.PasskeyBody) { x.Attestation = enginetest.Attested(x.Attestation, 16<<10) }),
+		"a tag":                 change(func(x *exchange.PasskeyBody) { x.Attestation = append([]byte{0xd9, 0xd9, 0xf7}, x.Attestation...) }),
 		"an assertion": change(func(x *exchange.PasskeyBody) {
 			_, data, _ := p.Assert([32]byte{})
 			x.Attestation = enginetest.Attestation(data)
@@ -352,6 +362,7 @@ func TestControl031AuthenticatorsThatCannotBeCheckedAreRefused(t *testing.T) {
 		watch(t, b).refuses(name, func() *accounts.Refusal { _, no := b.Enrol(1, body, start); return no }, exchange.EvidenceRefused, "")
 	}
 	for name, spoil := range map[string]func(*enginetest.Passkey){"unverified": func(p *enginetest.Passkey) { p.Flags = 1 }, "another site": func(p *enginetest.Passkey) { p.Host = "x" },
+		"RS256": func(p *enginetest.Passkey) { p.Algorithm = -257 }, "ES384": func(p *enginetest.Passkey) { p.Algorithm = -35 }, "EdDSA of a point": func(p *enginetest.Passkey) { p.Algorithm = -8 },
 		"another page": func(p *enginetest.Passkey) { p.Origin = "https://x" }, "an assertion's client data": func(p *enginetest.Passkey) { p.Kind = "webauthn.get" },
 		"a short name": func(p *enginetest.Passkey) { p.Credential = p.Credential[:15] }, "a long name": func(p *enginetest.Passkey) { p.Credential = make([]byte, 1024) }} {
 		p := enginetest.NewPasskey()
@@ -359,6 +370,10 @@ func TestControl031AuthenticatorsThatCannotBeCheckedAreRefused(t *testing.T) {
 		body := enrolment(p, 1, start)
 		watch(t, b).refuses(name, func() *accounts.Refusal { _, no := b.Enrol(1, body, start); return no }, exchange.EvidenceRefused, "")
 	}
+	good.Attestation = enginetest.Attested(good.Attestation, 16<<10-300) // whoever made it
+	crossed := enginetest.NewEdPasskey()
+	crossed.Algorithm = -7
+	watch(t, b).refuses("ES256 of Ed25519", func() *accounts.Refusal { _, no := b.Enrol(1, enrolment(crossed, 1, start), start); return no }, exchange.EvidenceRefused, "algorithm -7")
 	if _, no := b.Enrol(1, good, start); no != nil {
 		t.Fatal(no)
 	}
@@ -398,6 +413,13 @@ func TestControl031APasskeyRemovesAnotherAndNotTheLast(t *testing.T) {
 	if _, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: now, Passkey: &body}), now); no != nil {
 		t.Fatal(no)
 	}
+	if _, code := b.SetState(exchange.StateChange{Account: 1, State: exchange.AccountFrozen}); code != exchange.Done {
+		t.Fatal(code)
+	}
+	watch(t, b).refuses("of a frozen account", func() *accounts.Refusal { return remove(second.Credential, now+1) }, exchange.NotAllowed, "")
+	if _, code := b.SetState(exchange.StateChange{Account: 1}); code != exchange.Done {
+		t.Fatal(code)
+	}
 	if no := remove(second.Credential, now+1); no != nil {
 		t.Fatal(no)
 	}
@@ -405,4 +427,18 @@ func TestControl031APasskeyRemovesAnotherAndNotTheLast(t *testing.T) {
 		_, no := b.Approve(1, second.Approve(exchange.CustomerIntent{Account: 1, Created: now + 2, Address: to("bcrt1qa")}), now+2)
 		return no
 	}, exchange.EvidenceRefused, "not one of this account")
+	register := func(p2 *enginetest.Passkey, at exchange.Millis) *accounts.Refusal {
+		body := p2.Body(1, at)
+		_, no := b.Approve(1, p.Approve(exchange.CustomerIntent{Account: 1, Created: at, Passkey: &body}), at)
+		return no
+	}
+	if no := register(second, now+3); no != nil {
+		t.Errorf("a removed one comes back: %+v", no)
+	}
+	for i := range exchange.Millis(8) {
+		if no := register(enginetest.NewPasskey(), now+4+i); no != nil {
+			t.Fatal(no)
+		}
+	}
+	watch(t, b).refuses("the eleventh", func() *accounts.Refusal { return register(enginetest.NewPasskey(), now+20) }, exchange.OverLimit, "")
 }

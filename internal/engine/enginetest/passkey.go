@@ -33,6 +33,7 @@ type Passkey struct {
 	Kind       string // of client data, where it is not the right one
 	More       string // behind the members of client data, such as `,"crossOrigin":true`
 	Credential []byte
+	Algorithm  int // that its public key names, where it is not the right one
 	key        crypto.Signer
 }
 
@@ -75,16 +76,19 @@ func (p *Passkey) data(flags byte) []byte {
 
 // COSE returns the public key.
 func (p *Passkey) COSE() []byte {
-	var raw []byte
-	var err error
+	var fields map[int]any
 	switch public := p.key.Public().(type) {
 	case *ecdsa.PublicKey:
 		point, bad := public.Bytes()
 		orPanic(bad)
-		raw, err = cbor.Marshal(map[int]any{1: 2, 3: -7, -1: 1, -2: point[1:33], -3: point[33:]})
+		fields = map[int]any{1: 2, 3: -7, -1: 1, -2: point[1:33], -3: point[33:]}
 	case ed25519.PublicKey:
-		raw, err = cbor.Marshal(map[int]any{1: 1, 3: -8, -1: 6, -2: []byte(public)})
+		fields = map[int]any{1: 1, 3: -8, -1: 6, -2: []byte(public)}
 	}
+	if p.Algorithm != 0 {
+		fields[3] = p.Algorithm
+	}
+	raw, err := cbor.Marshal(fields)
 	orPanic(err)
 	return raw
 }
@@ -97,10 +101,21 @@ func (p *Passkey) Register(challenge [32]byte) (client, attestation []byte) {
 }
 
 // Attestation wraps authenticator data without a statement.
-func Attestation(data []byte) []byte {
-	raw, err := cbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": data})
+func Attestation(data []byte) []byte { return attestation("none", map[string]any{}, data) }
+
+func attestation(format string, statement map[string]any, data []byte) []byte {
+	raw, err := cbor.Marshal(map[string]any{"fmt": format, "attStmt": statement, "authData": data})
 	orPanic(err)
 	return raw
+}
+
+// Attested wraps what an attestation without a statement holds into one with a statement of so many bytes.
+func Attested(none []byte, size int) []byte {
+	var object struct {
+		Data []byte `cbor:"authData"`
+	}
+	orPanic(cbor.Unmarshal(none, &object))
+	return attestation("packed", map[string]any{"sig": make([]byte, size)}, object.Data)
 }
 
 // Assert signs a challenge.
