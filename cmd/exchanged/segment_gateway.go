@@ -111,11 +111,11 @@ func (e *busEngine) until(ctx context.Context, try func(context.Context) (bool, 
 	if e.unsure.Load() >= unsureMax {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.patience)
-	defer cancel()
 	if done, err := try(ctx); done {
 		return true, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, e.patience)
+	defer cancel()
 	e.unsure.Add(1)
 	defer e.unsure.Add(-1)
 	for pause := pauseLeast; ; pause = min(2*pause, pauseMost) {

@@ -110,11 +110,7 @@ func (s *Server) settle(b *book, last uint64) {
 	if m == nil {
 		return
 	}
-	if t := b.topics.of[onDepth0]; t.heard() {
-		if msg := b.update(&b.each, m, s.o.Clock().UnixMilli()); msg != nil {
-			t.publish(msg)
-		}
-	}
+	s.tellFrame(b, m)
 	if !b.topics.of[onBookTicker].heard() {
 		return
 	}
@@ -133,6 +129,17 @@ func (s *Server) settle(b *book, last uint64) {
 	w.scaled("A", ask.Qty, m.lot())
 	w.close('}')
 	b.topics.of[onBookTicker].publish(w.b)
+}
+
+// tellFrame tells what a frame changed in a book. Its caller holds the feed's lock, so that messages go out in order.
+func (s *Server) tellFrame(b *book, m *market) {
+	t := b.topics.of[onDepth0]
+	if !t.heard() {
+		return
+	}
+	if msg := b.update(&b.each, m, s.o.Clock().UnixMilli()); msg != nil {
+		t.publish(msg)
+	}
 }
 
 func (s *Server) tellTrade(e *exchange.Event) {

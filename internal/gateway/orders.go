@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/hex"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/exchange"
@@ -339,9 +338,7 @@ func (s *Server) ask(c *call, q exchange.Question) (exchange.Answer, *problem) {
 	}
 	if err != nil {
 		s.o.Log.Warn("the engine did not answer a question", "request", s.requestName(c.request), "error", err)
-		p := timedOut()
-		p.status = http.StatusServiceUnavailable
-		return exchange.Answer{}, p
+		return exchange.Answer{}, notReady()
 	}
 	if answer.Code == exchange.UnknownOrder {
 		return answer, noSuchOrder()

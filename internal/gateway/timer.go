@@ -75,6 +75,11 @@ func (s *Server) Tick(ctx context.Context, slow bool) {
 
 // tellDepth tells what changed in a book.
 func (s *Server) tellDepth(b *book, m *market, slow bool, at int64) {
+	if b.topics.of[onDepth0].heard() { // what a resync found, and no frame followed
+		s.feed.mu.Lock()
+		s.tellFrame(b, m)
+		s.feed.mu.Unlock()
+	}
 	if msg := b.update(&b.fast, m, at); msg != nil {
 		b.topics.of[onDepth100].publish(msg)
 	}
