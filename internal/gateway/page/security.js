@@ -105,7 +105,7 @@ function review(number, prepared, then) {
   at('review-title').textContent = prepared.title;
   lines(at('review-lines'), prepared.lines);
   show('review');
-  at('approve').focus();
+  at('review-title').focus(); // to be read before anything is pressed
 }
 
 function result(title, text, pairs) {
