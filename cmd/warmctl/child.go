@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
@@ -15,14 +16,12 @@ import (
 
 func newChildCmd(a *app) *cobra.Command {
 	var wanted admin.Bearing
-	register := func(cmd *cobra.Command) *cobra.Command {
-		cmd.Args = command.Arguments(0, 0)
-		cmd.Flags().StringVar(&wanted.Of, "of", "", "stuck transaction: the number of its top-up, or its txid when it pays us")
-		cmd.Flags().StringVar(&wanted.Output, "output", "", "output to spend, from 0 (default: change, else the largest of ours)")
-		cmd.Flags().StringVar(&wanted.FeeRate, "fee-rate", "", "fee rate in sat/vB that both are to reach together")
-		return cmd
+	flags := func(f *pflag.FlagSet) {
+		f.StringVar(&wanted.Of, "of", "", "stuck transaction: the number of its top-up, or its txid when it pays us")
+		f.StringVar(&wanted.Output, "output", "", "output to spend, from 0 (default: change, else the largest of ours)")
+		f.StringVar(&wanted.FeeRate, "fee-rate", "", "fee rate in sat/vB that both are to reach together")
 	}
-	plan := register(&cobra.Command{
+	plan := &cobra.Command{
 		Use:   "plan",
 		Short: "Say what a child would pay, and which fee rate can be reached; nothing is proposed",
 		Example: "  warmctl child plan --of 7 --fee-rate 25\n" +
@@ -33,8 +32,8 @@ func newChildCmd(a *app) *cobra.Command {
 			}
 			return runPlan(a, admin.Planning{Kind: admin.KindChild, Child: &wanted})
 		},
-	})
-	propose := register(&cobra.Command{
+	}
+	propose := &cobra.Command{
 		Use:   "propose",
 		Short: "Ask for a child that pays for a stuck transaction (CPFP)",
 		Long: "For a transaction that hangs and cannot be replaced: its approvals have expired, it has no change, or somebody else sent\n" +
@@ -45,8 +44,8 @@ func newChildCmd(a *app) *cobra.Command {
 			"place the child is cancelled. To pay more later, propose a child of the child.",
 		Example: "  warmctl child propose --of 7 --fee-rate 25\n  warmctl child propose --of 7 --output 1 --fee-rate 12.5",
 		RunE:    func(*cobra.Command, []string) error { return runBear(a, wanted) },
-	})
-	return command.Group("child", "Children that pay for stuck transactions (CPFP)", plan, propose)
+	}
+	return planned(command.Group("child", "Children that pay for stuck transactions (CPFP)", plan, propose), flags)
 }
 
 func wholeChild(b admin.Bearing) error {

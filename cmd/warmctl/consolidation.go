@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
@@ -15,13 +16,11 @@ import (
 
 func newConsolidationCmd(a *app) *cobra.Command {
 	var wanted admin.Consolidation
-	register := func(cmd *cobra.Command) *cobra.Command {
-		cmd.Args = command.Arguments(0, 0)
-		cmd.Flags().StringVar(&wanted.Wallet, "wallet", "", "wallet whose coins are merged")
-		cmd.Flags().StringVar(&wanted.Below, "below", "", "leave coins of this amount in BTC and above alone")
-		return cmd
+	flags := func(f *pflag.FlagSet) {
+		f.StringVar(&wanted.Wallet, "wallet", "", "wallet whose coins are merged")
+		f.StringVar(&wanted.Below, "below", "", "leave coins of this amount in BTC and above alone")
 	}
-	plan := register(&cobra.Command{
+	plan := &cobra.Command{
 		Use:   "plan",
 		Short: "Say what merging a wallet's small coins would take; nothing is proposed",
 		Example: "  warmctl consolidation plan --wallet COLD-BTC-A\n" +
@@ -29,8 +28,8 @@ func newConsolidationCmd(a *app) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			return runPlan(a, admin.Planning{Kind: admin.KindConsolidation, Wallet: wanted.Wallet, Below: wanted.Below})
 		},
-	})
-	propose := register(&cobra.Command{
+	}
+	propose := &cobra.Command{
 		Use:   "propose",
 		Short: "Ask to merge a wallet's small coins into one at its own next address",
 		Long: "The daemon takes the smallest coins that are worth their fee, as many as one bundle may spend, and moves them to the next\n" +
@@ -39,8 +38,19 @@ func newConsolidationCmd(a *app) *cobra.Command {
 			"number of the same series; each signer's policy must name the wallet in its own list of destinations.",
 		Example: "  warmctl consolidation propose --wallet COLD-BTC-A\n  warmctl consolidation propose --wallet COLD-BTC-A --below 0.01",
 		RunE:    func(*cobra.Command, []string) error { return runConsolidate(a, wanted) },
-	})
-	return command.Group("consolidation", "Merging a wallet's small coins", plan, propose)
+	}
+	return planned(command.Group("consolidation", "Merging a wallet's small coins", plan, propose), flags)
+}
+
+// planned gives a noun's plan and propose the same flags: what is proposed is what was planned.
+func planned(noun *cobra.Command, flags func(*pflag.FlagSet)) *cobra.Command {
+	for _, verb := range noun.Commands() {
+		if verb.Name() == "plan" || verb.Name() == "propose" {
+			verb.Args = command.Arguments(0, 0)
+			flags(verb.Flags())
+		}
+	}
+	return noun
 }
 
 func runConsolidate(a *app, wanted admin.Consolidation) error {

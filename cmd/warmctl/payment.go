@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
@@ -13,14 +14,12 @@ import (
 
 func newPaymentCmd(a *app) *cobra.Command {
 	var wanted admin.Paying
-	register := func(cmd *cobra.Command) *cobra.Command {
-		cmd.Args = command.Arguments(0, 0)
-		cmd.Flags().StringVar(&wanted.Wallet, "wallet", "", "wallet that pays")
-		cmd.Flags().StringVar(&wanted.Entry, "entry", "", "entry of the address book that is paid")
-		cmd.Flags().StringVar(&wanted.Amount, "amount", "", "amount in BTC that arrives")
-		return cmd
+	flags := func(f *pflag.FlagSet) {
+		f.StringVar(&wanted.Wallet, "wallet", "", "wallet that pays")
+		f.StringVar(&wanted.Entry, "entry", "", "entry of the address book that is paid")
+		f.StringVar(&wanted.Amount, "amount", "", "amount in BTC that arrives")
 	}
-	plan := register(&cobra.Command{
+	plan := &cobra.Command{
 		Use:     "plan",
 		Short:   "Say what a payment would take; nothing is proposed",
 		Example: "  warmctl payment plan --wallet COLD-BTC-A --entry otc-desk --amount 1.5",
@@ -30,8 +29,8 @@ func newPaymentCmd(a *app) *cobra.Command {
 			}
 			return runPlan(a, admin.Planning{Kind: admin.KindPayment, Payment: &wanted})
 		},
-	})
-	propose := register(&cobra.Command{
+	}
+	propose := &cobra.Command{
 		Use:   "propose",
 		Short: "Ask to pay an entry of the address book",
 		Long: "Names an entry of the address book that the keyholders signed; an address cannot be typed. What people approve names the\n" +
@@ -40,14 +39,14 @@ func newPaymentCmd(a *app) *cobra.Command {
 			"A payment is approved, signed and followed like a top-up, under a number of the same series; the fee comes on top.",
 		Example: "  warmctl payment propose --wallet COLD-BTC-A --entry otc-desk --amount 1.5\n  warmctl payment propose --wallet COLD-BTC-A --entry otc-desk --amount 1.5 --json",
 		RunE:    func(*cobra.Command, []string) error { return runPay(a, wanted) },
-	})
+	}
 	var wallet string
 	entries := &cobra.Command{
 		Use: "entries", Short: "List the address book, as the daemon has it", Example: "  warmctl payment entries --wallet COLD-BTC-A", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runEntries(a, wallet) },
 	}
 	entries.Flags().StringVar(&wallet, "wallet", "", "wallet that would pay; its keyholders must have signed the book")
-	return command.Group("payment", "Payments to the address book", plan, propose, entries)
+	return planned(command.Group("payment", "Payments to the address book", plan, propose, entries), flags)
 }
 
 func wholePayment(p admin.Paying) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -12,9 +11,6 @@ import (
 	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
-
-// unprovenRisk must be named to pin a wallet with keys that nobody proved to hold, as other wallets' devices have.
-const unprovenRisk = "unproven-keys"
 
 func newWalletCmd(a *app) *cobra.Command {
 	var risks []string
@@ -27,7 +23,7 @@ func newWalletCmd(a *app) *cobra.Command {
 		Args:    command.Arguments(1, 1),
 		RunE:    func(_ *cobra.Command, args []string) error { return runWalletAdd(a, args[0], risks) },
 	}
-	add.Flags().StringSliceVar(&risks, "accept-risk", nil, "accept a named risk: "+unprovenRisk)
+	add.Flags().StringSliceVar(&risks, "accept-risk", nil, "accept a named risk: "+command.UnprovenRisk)
 	list := &cobra.Command{
 		Use: "list", Short: "List the pinned wallets", Example: "  warmctl wallet list", Args: command.Arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error { return runWalletList(a) },
@@ -39,60 +35,11 @@ func newWalletCmd(a *app) *cobra.Command {
 	return command.Group("wallet", "Wallets pinned in this home", add, list, address)
 }
 
-// walletJSON is a wallet as --json writes it.
-type walletJSON struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Tier      string `json:"tier"`
-	Network   string `json:"network"`
-	Threshold int    `json:"threshold"`
-	Keys      int    `json:"keys"`
-	Unproven  int    `json:"unproven_keys"` // keys that nobody proved to hold
-	Words     string `json:"words"`
-}
-
-// keysOf says how many keys a wallet has and needs, and how many nobody proved to hold.
-func keysOf(w wallet.Wallet) string {
-	text := fmt.Sprintf("%d of %d", w.Threshold(), len(w.Keys()))
-	if n := len(w.Unproven()); n > 0 {
-		text += fmt.Sprintf(", %d unproven", n)
-	}
-	return text
-}
-
-func jsonOf(w wallet.Wallet) walletJSON {
-	return walletJSON{w.ID().String(), w.Name(), string(w.Tier()), string(w.Network()), w.Threshold(), len(w.Keys()), len(w.Unproven()), w.Words()}
-}
-
-// readWallet reads a wallet file. Keys without proof of possession take a consent by name.
-func readWallet(path string, risks []string) (w wallet.Wallet, err error) {
-	raw, err := console.ReadFile(path, walletMax)
-	if err != nil {
-		return w, err
-	}
-	var consent []wallet.Option
-	for _, risk := range risks {
-		if risk != unprovenRisk {
-			return w, console.Fail(console.Usage, fmt.Errorf("no risk is named %q", console.Printable(risk)), "the one that can be accepted here is "+unprovenRisk)
-		}
-		consent = append(consent, wallet.AcceptUnproven())
-	}
-	w, err = wallet.Parse(raw, consent...)
-	var refusal *spend.Refusal
-	if errors.As(err, &refusal) && refusal.Code == "key-unproven" {
-		return w, console.Fail(console.CodeOf(err), err, "if its holder's device cannot prove it, compare the key on that device's own screen, then: warmctl wallet add "+path+" --accept-risk "+unprovenRisk)
-	}
-	if err != nil {
-		return w, fmt.Errorf("%s: %w", path, err)
-	}
-	return w, nil
-}
-
 func runWalletAdd(a *app, path string, risks []string) error {
 	if _, err := a.home.identity(); err != nil {
 		return err
 	}
-	w, err := readWallet(path, risks)
+	w, err := command.ReadWallet("warmctl", path, walletMax, risks)
 	if err != nil {
 		return err
 	}
@@ -114,18 +61,7 @@ func runWalletAdd(a *app, path string, risks []string) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.JSON("coldsign.wallet-add/v1", struct {
-			walletJSON
-			Changed bool `json:"changed"`
-		}{jsonOf(w), fresh})
-	}
-	a.Say("wallet %s pinned: %d of %d, tier %s", w.Name(), w.Threshold(), len(w.Keys()), w.Tier())
-	if n := len(w.Unproven()); n > 0 {
-		a.Say("%d of its keys were never proven: nobody has shown to hold them", n)
-	}
-	a.Say("words: %s", w.Words())
-	return nil
+	return command.SayWalletAdded(a.Console, a.json, w, "pinned", fresh)
 }
 
 func runWalletList(a *app) error {
@@ -133,18 +69,7 @@ func runWalletList(a *app) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		out := []walletJSON{}
-		for _, w := range list {
-			out = append(out, jsonOf(w))
-		}
-		return a.JSON("coldsign.wallet-list/v1", map[string]any{"wallets": out})
-	}
-	var rows [][]string
-	for _, w := range list {
-		rows = append(rows, []string{w.Name(), string(w.Tier()), keysOf(w), w.Words()})
-	}
-	return console.Table(a.Out, []string{"NAME", "TIER", "KEYS", "WORDS"}, rows)
+	return command.SayWallets(a.Console, a.json, list)
 }
 
 func (a *app) pinnedWallets() ([]wallet.Wallet, error) {

@@ -50,30 +50,8 @@ type lifted struct {
 
 // stayReview is a keyholder who reads that nothing leaves but the fee, and retypes it with the number of inputs.
 func (s *story) stayReview(h holder, request, answer, fee string) (screen string, err error) {
-	session, done, err := s.terminal(s.unlocked(h, "sign", request, "--out", answer))
-	if err != nil {
-		return "", err
-	}
-	defer done()
-	if err := session.ExpectScreen("NOTHING LEAVES", stepPatience); err != nil {
-		return "", err
-	}
-	screen = session.Screen()
-	for _, press := range []struct{ key, then string }{{"o", "outputs 1/1 seen"}, {"m", "Everything was shown"}, {"s", "Nothing leaves. Retype the fee"}} {
-		if err := session.Send(press.key); err != nil {
-			return screen, err
-		}
-		if err := session.ExpectScreen(press.then, stepPatience); err != nil {
-			return screen, err
-		}
-	}
-	if err := session.Send(fee + " 1\r"); err != nil {
-		return screen, err
-	}
-	if code, err := session.Wait(stepPatience); err != nil || code != 0 {
-		return screen, fmt.Errorf("sign ended with %d, %w\n%s", code, err, session.Text())
-	}
-	return screen, nil
+	return s.reviewed(s.unlocked(h, "sign", request, "--out", answer), "NOTHING LEAVES",
+		[]press{{"o", "outputs 1/1 seen"}, {"m", "Everything was shown"}, {"s", "Nothing leaves. Retype the fee"}}, fee+" 1")
 }
 
 // born has two people approve a child, A and B sign it, and the node take it.

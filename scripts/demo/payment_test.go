@@ -40,22 +40,25 @@ func (s *story) writeBook() error {
 	return err
 }
 
-// payReview is a keyholder who reads that the money leaves our wallets, and retypes amount and address.
-func (s *story) payReview(h holder, request, answer, typed string) (screen string, err error) {
-	session, done, err := s.terminal(s.unlocked(h, "sign", request, "--out", answer))
+// press is a key of a keyholder, and what the screen says after it.
+type press struct{ key, then string }
+
+// reviewed is a keyholder who reads a screen under its headline, presses keys, and types what is asked for last.
+func (s *story) reviewed(sign call, headline string, presses []press, typed string) (screen string, err error) {
+	session, done, err := s.terminal(sign)
 	if err != nil {
 		return "", err
 	}
 	defer done()
-	if err := session.ExpectScreen("OUTSIDE OUR WALLETS", stepPatience); err != nil {
+	if err := session.ExpectScreen(headline, stepPatience); err != nil {
 		return "", err
 	}
 	screen = session.Screen()
-	for _, press := range []struct{ key, then string }{{"o", "outputs 2/2 seen"}, {"m", "Everything was shown"}, {"s", "Retype the amount"}} {
-		if err := session.Send(press.key); err != nil {
+	for _, p := range presses {
+		if err := session.Send(p.key); err != nil {
 			return screen, err
 		}
-		if err := session.ExpectScreen(press.then, stepPatience); err != nil {
+		if err := session.ExpectScreen(p.then, stepPatience); err != nil {
 			return screen, err
 		}
 	}
@@ -66,6 +69,12 @@ func (s *story) payReview(h holder, request, answer, typed string) (screen strin
 		return screen, fmt.Errorf("sign ended with %d, %w\n%s", code, err, session.Text())
 	}
 	return screen, nil
+}
+
+// payReview is a keyholder who reads that the money leaves our wallets, and retypes amount and address.
+func (s *story) payReview(h holder, request, answer, typed string) (screen string, err error) {
+	return s.reviewed(s.unlocked(h, "sign", request, "--out", answer), "OUTSIDE OUR WALLETS",
+		[]press{{"o", "outputs 2/2 seen"}, {"m", "Everything was shown"}, {"s", "Retype the amount"}}, typed)
 }
 
 // arrived asks the node what a transaction pays to an address, in satoshi.
