@@ -10,7 +10,7 @@ import (
 
 const (
 	pollEvery = 50 * time.Millisecond
-	pollMax   = time.Second // between two tries while a database server does not answer
+	pollMax   = 250 * time.Millisecond // between two tries while a database server does not answer
 )
 
 // StandbyOptions say which journal a standby follows and how it takes the writer's place.

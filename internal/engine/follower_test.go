@@ -399,7 +399,7 @@ func TestAStandbyAsksASilentServerLessAndLessOften(t *testing.T) {
 		if _, _, err := standby.TakeOver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if silent, well := tries[19].Sub(tries[18]), tries[22].Sub(tries[21]); silent != time.Second || well != 50*time.Millisecond {
+		if silent, well := tries[19].Sub(tries[18]), tries[22].Sub(tries[21]); silent != 250*time.Millisecond || well != 50*time.Millisecond {
 			t.Fatalf("%s between tries of a silent server, %s of one that answers", silent, well)
 		}
 	})

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/coldsign/coldsign/scripts/scaleout/drive"
@@ -13,6 +15,9 @@ import (
 
 // goal is how long customers may wait for an acknowledgement after a fault.
 const goal = 10 * time.Second
+
+// hanging is how long an engine that was put out is still stopped, while another one works.
+const hanging = 2 * time.Second
 
 // fault is one thing that goes wrong under load.
 type fault struct {
@@ -31,6 +36,7 @@ func (s *stage) faults() []fault {
 	return append(out,
 		fault{"kill -9 of the engine; the standby takes over", s.killEngine},
 		fault{"kill -9 of the engine that took over", s.killEngine},
+		fault{"SIGSTOP of the engine, exchanged journal evict", s.stopEngine},
 		fault{"PostgreSQL restarted, mode fast", func(ctx context.Context) error { return errors.Join(s.postgres.Stop(), s.postgres.Run(ctx)) }},
 		fault{"PostgreSQL restarted, mode immediate", func(ctx context.Context) error { return errors.Join(s.postgres.Kill(), s.postgres.Run(ctx)) }},
 		fault{"kill -9 of the segment limits", func(context.Context) error { return s.named("limits").Kill() }},
@@ -105,6 +111,37 @@ func (s *stage) killEngine(ctx context.Context) error {
 		return err
 	}
 	return k.Kill()
+}
+
+// stopEngine has an engine hang, puts it out, and lets it go on when another one works: it must end by itself.
+func (s *stage) stopEngine(ctx context.Context) error {
+	if err := s.standsBy(ctx); err != nil {
+		return err
+	}
+	k, err := s.working()
+	if err != nil {
+		return err
+	}
+	begun := k.Begun()
+	if err := k.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	evict := exec.CommandContext(ctx, s.exchanged(), "journal", "evict", "--accept-risk", "engine-loses-its-place", "--data", s.path(k.Name))
+	if said, err := evict.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	time.Sleep(hanging)
+	if err := k.Signal(syscall.SIGCONT); err != nil {
+		return err
+	}
+	for k.Begun() == begun {
+		select {
+		case <-ctx.Done():
+			return errors.New("the engine that was put out does not end")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // row is a line of the table.
