@@ -43,7 +43,7 @@ func daemon(ctx context.Context, dir, program string, s *site) error {
 	}
 	// The programs ask as often as they can: what they look for is not the limits, which have tests of their own.
 	text := strings.NewReplacer("127.0.0.1:8080", public, "127.0.0.1:9080", internal, "address_weight: 1200", "address_weight: 60000",
-		"account_weight: 6000", "account_weight: 60000", "orders_10s: 200", "orders_10s: 10000").Replace(string(config))
+		"account_weight: 6000", "account_weight: 60000", "orders_10s: 200", "orders_10s: 100000").Replace(string(config))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // A local order book, kept as Binance's documentation says ("How to manage a local order book correctly"), from the
-// connector's stream and its REST snapshots, for thousands of depthUpdate messages while an account trades; and the one
+// connector's stream and its REST snapshots, for thousands of depthUpdate messages while two accounts trade; and the one
 // that ccxt keeps by itself, from a stream of its own. Trading pauses again and again, and both books have to equal a
 // fresh snapshot, level by level.
 import connector from '@binance/connector'
@@ -8,7 +8,11 @@ import { check, end, same, site, truth, within } from './check.mjs'
 
 const quiet = { log () {}, info () {}, warn () {}, debug () {}, error () {} }
 const { symbol } = site
-const trader = new connector.Spot(site.trader.key, site.trader.secret, { baseURL: site.rest, logger: quiet })
+// Two accounts trade with each other: orders that never trade are slowed down.
+const traders = [
+  new connector.Spot(site.trader.key, site.trader.secret, { baseURL: site.rest, logger: quiet }),
+  new connector.Spot(site.second.key, '', { baseURL: site.rest, logger: quiet, privateKey: site.second.private, privateKeyAlgo: connector.PrivateKeyAlgo?.ED25519 ?? 'ED25519' })
+]
 const reader = new connector.Spot('', '', { baseURL: site.rest, logger: quiet })
 const limits = (await reader.exchangeInfo({ symbol })).data.rateLimits
 const most = limits.find(l => l.rateLimitType === 'REQUEST_WEIGHT').limit
@@ -122,14 +126,16 @@ class own {
 
 // No more than 80 prices, so that a snapshot of 100 levels is the whole book and costs least.
 const price = () => (45000 + Math.floor(Math.random() * 80) / 4).toFixed(2)
-const place = () => trader.newOrder(symbol, Math.random() < 0.5 ? 'BUY' : 'SELL', 'LIMIT',
+const place = () => traders[Math.floor(Math.random() * 2)].newOrder(symbol, Math.random() < 0.5 ? 'BUY' : 'SELL', 'LIMIT',
   { price: price(), quantity: (0.001 + Math.floor(Math.random() * 100) / 1e5).toFixed(5), timeInForce: 'GTC', newOrderRespType: 'ACK', newClientOrderId: 'd' + Math.random().toString(36).slice(2) })
+
+const clear = () => Promise.all(traders.map(t => t.cancelOpenOrders(symbol).catch(() => {})))
 
 // The programs keep to the limits that the exchange tells, and go on when there is room again.
 let placed = 0 // orders in this interval of ten seconds
 async function burst (n) {
   while (Number((await reader.ping()).headers['x-mbx-used-weight-1m']) + n + 20 > most) await later(5000)
-  if (placed + n > orders) await later(10_050 - Date.now() % 10_000)
+  if (placed + n > orders) await later(10_050)
   const answers = await Promise.all(Array.from({ length: n }, place))
   placed = Math.max(...answers.map(a => Number(a.headers['x-mbx-order-count-10s'])))
 }
@@ -145,12 +151,12 @@ async function keep (rate, enough) {
   const compared = [0, 0]
   while (!enough(doc)) {
     await burst(60)
-    if (Math.random() < 0.1) await trader.cancelOpenOrders(symbol).catch(() => {})
+    if (Math.random() < 0.1) await clear()
     const now = (await reader.depth(symbol, { limit: 100 })).data
     compared[0] += await doc.compare(now)
     compared[1] += await theirs.compare(now)
   }
-  await trader.cancelOpenOrders(symbol).catch(() => {})
+  await clear()
   doc.ws.disconnect()
   await theirs.close()
   truth(compared[0] > 5 && compared[1] > 5, `compared ${compared}`)

@@ -54,11 +54,11 @@ func newExchange(ctx context.Context, dir string) (*local, error) {
 	// No waiting times: the clients' programs do not stay for a day.
 	rules := accounts.DefaultRules()
 	rules.AddressDelay, rules.KeyDelay = 0, 0
-	table, err := limits.New(limits.Options{AccountWeight: 60_000, Orders10s: 10_000, Exceptions: []limits.Exception{{Block: netip.MustParsePrefix("127.0.0.0/8"), Weight: 60_000}}})
+	table, err := limits.New(limits.Options{AccountWeight: 60_000, Orders10s: 100_000, Exceptions: []limits.Exception{{Block: netip.MustParsePrefix("127.0.0.0/8"), Weight: 60_000}}})
 	if err != nil {
 		return nil, err
 	}
-	e.gateway, err = gateway.New(gateway.Options{Engine: e, Limits: gateway.OwnLimits{Table: table, Clock: time.Now}, AddressWeight: 60_000, Orders10s: 10_000})
+	e.gateway, err = gateway.New(gateway.Options{Engine: e, Limits: gateway.OwnLimits{Table: table, Clock: time.Now}, AddressWeight: 60_000, Orders10s: 100_000})
 	if err != nil {
 		return nil, err
 	}
