@@ -55,6 +55,7 @@ func (c *call) pageHeaders(h http.Header) {
 	h["Content-Type"] = c.route.page.kind
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("X-Frame-Options", "DENY")
+	h.Set("Strict-Transport-Security", "max-age=31536000") // browsers heed it over TLS alone
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
