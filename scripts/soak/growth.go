@@ -56,7 +56,7 @@ func (s *site) measure(ctx context.Context, length time.Duration) (*growth, erro
 	if err := s.check(ctx, "the quiet half begins"); err != nil {
 		return nil, err
 	}
-	first, disk := s.replica.State.Seq(), used(filepath.Join(s.Data, "exchange"))
+	first, disk := s.replica.State.Seq(), used(s.disks...)
 	checked := time.Now()
 	for time.Now().Before(until) {
 		time.Sleep(every)
@@ -77,7 +77,7 @@ func (s *site) measure(ctx context.Context, length time.Duration) (*growth, erro
 	if err := s.check(ctx, "the quiet half ends"); err != nil {
 		return nil, err
 	}
-	g.commands, g.disk = s.replica.State.Seq()-first, used(filepath.Join(s.Data, "exchange"))-disk
+	g.commands, g.disk = s.replica.State.Seq()-first, used(s.disks...)-disk
 	return g, nil
 }
 
@@ -134,10 +134,20 @@ func goroutines(address string) (int, error) {
 	return 0, errors.New("the gateway's metrics have no go_goroutines")
 }
 
-// used is how many bytes the files of a folder take. SQLite's write-ahead logs are begun anew at a size of their own and
+// used is how many bytes the files of folders take. The databases' write-ahead logs are begun anew at a size of their own and
 // do not grow with what was written.
-func used(dir string) (sum int64) {
+func used(dirs ...string) (sum int64) {
+	for _, dir := range dirs {
+		sum += usedIn(dir)
+	}
+	return sum
+}
+
+func usedIn(dir string) (sum int64) {
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == "pg_wal" {
+			return fs.SkipDir
+		}
 		if err == nil && entry.Type().IsRegular() && !strings.HasSuffix(entry.Name(), "-wal") {
 			if info, err := entry.Info(); err == nil {
 				sum += info.Size()

@@ -57,7 +57,7 @@ type site struct {
 	streams *streams
 	replica *drive.Replica
 	began   time.Time
-	began0  uint64 // the last command before the load
+	disks   []string // folders of what is kept
 	say     func(format string, args ...any)
 }
 
@@ -128,7 +128,10 @@ func start(ctx context.Context, o options, bin, dir string, server *storetest.Se
 	if err := s.replica.CatchUp(limited); err != nil {
 		return s, err
 	}
-	s.began0 = s.replica.State.Seq()
+	s.disks = []string{filepath.Join(s.Data, "exchange")}
+	if server != nil {
+		s.disks = append(s.disks, server.Dir)
+	}
 	s.load = drive.Begin([]string{s.Gateway}, keys, o.pace, 15*time.Second)
 	s.load.Replace.Store(true)
 	s.payer.begin()
