@@ -1,36 +1,16 @@
 package gateway
 
 import (
-	"context"
 	"strings"
 	"testing"
-
-	"github.com/coldsign/coldsign/internal/exchange"
 )
-
-// lossy is an engine whose first answer to every command is lost on its way: the bus asks again by the same identity.
-type lossy struct{ *rig }
-
-func (l lossy) Do(ctx context.Context, cmds []exchange.Command, out []exchange.Outcome) error {
-	if err := l.rig.Do(ctx, cmds, make([]exchange.Outcome, len(out))); err != nil {
-		return err
-	}
-	return l.rig.Do(ctx, cmds, out)
-}
-
-// newLossy is a rig whose engine loses first answers.
-func newLossy(t *testing.T) *rig {
-	r := newRig(t)
-	r.server.o.Engine = lossy{r}
-	return r
-}
 
 // An order whose first answer was lost is answered like one whose answer was not: with its trades.
 func TestAnOrderThatIsAskedForAgainIsAnsweredWhole(t *testing.T) {
 	r := newRig(t)
 	maker, taker := r.trader("maker", "hmac", all), r.trader("taker", "hmac", all)
 	r.signed(maker, "POST", "/api/v3/order", "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=50000")
-	r.server.o.Engine = lossy{r}
+	r.set(&r.lossy, true)
 	a := r.signed(taker, "POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.5&price=50000")
 	if a.status != 200 || a.field("status") != "FILLED" || a.field("executedQty") != "0.50000000" ||
 		!strings.Contains(a.body, `"fills":[{"price":"50000.00000000","qty":"0.50000000",`) || strings.Count(a.body, "tradeId") != 1 {
@@ -44,7 +24,7 @@ func TestAnOrderThatIsAskedForAgainIsAnsweredWhole(t *testing.T) {
 // Cancels too: by name, all at once, and with a replacement, also when the events that tell of them were missed.
 func TestACancelThatIsAskedForAgainIsAnsweredWhole(t *testing.T) {
 	for _, missed := range []bool{false, true} {
-		r := newLossy(t)
+		r := newRig(t)
 		tr := r.trader("trader", "hmac", all)
 		place := func(name string) {
 			t.Helper()
@@ -55,9 +35,8 @@ func TestACancelThatIsAskedForAgainIsAnsweredWhole(t *testing.T) {
 		place("one")
 		place("two")
 		place("three")
-		r.mu.Lock()
-		r.lost = missed
-		r.mu.Unlock()
+		r.set(&r.lossy, true)
+		r.setLost(missed)
 		if a := r.signed(tr, "DELETE", "/api/v3/order", "symbol=BTCUSDT&origClientOrderId=one"); a.status != 200 || a.field("price") != "50000.00000000" || a.field("status") != "CANCELED" {
 			t.Errorf("%v: %d %s", missed, a.status, a.body)
 		}

@@ -42,6 +42,8 @@ type rig struct {
 	old      int  // how often the records know only what was before
 	oldSeq   uint64
 	also     *Server // another gateway that hears the events
+	full     bool    // the engine takes no questions
+	lossy    bool    // the first answer to every command is lost: the bus asks again by the same identity
 	trades   []exchange.TradeView
 	orders   map[exchange.OrderID]exchange.OrderView
 	addrs    []exchange.DepositAddressInfo
@@ -108,7 +110,28 @@ func (r *rig) pass(d time.Duration) {
 	r.world.Now = exchange.Millis(r.now.UnixMilli())
 }
 
-func (r *rig) Do(_ context.Context, cmds []exchange.Command, out []exchange.Outcome) error {
+func (r *rig) Do(ctx context.Context, cmds []exchange.Command, out []exchange.Outcome) error {
+	if r.is(&r.lossy) {
+		if err := r.do(ctx, cmds, make([]exchange.Outcome, len(out))); err != nil {
+			return err
+		}
+	}
+	return r.do(ctx, cmds, out)
+}
+
+func (r *rig) is(flag *bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return *flag
+}
+
+func (r *rig) set(flag *bool, to bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*flag = to
+}
+
+func (r *rig) do(_ context.Context, cmds []exchange.Command, out []exchange.Outcome) error {
 	r.order.Lock()
 	defer r.order.Unlock()
 	r.mu.Lock()
@@ -177,6 +200,9 @@ func (r *rig) Ask(_ context.Context, q exchange.Question) (exchange.Answer, erro
 	defer r.mu.Unlock()
 	if r.late {
 		return exchange.Answer{}, errors.New("no answer")
+	}
+	if r.full {
+		return exchange.Answer{}, ErrBusy
 	}
 	if q.Key != nil {
 		r.asked++

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -227,7 +226,7 @@ func TestAnswersOfTheWebSocketAPITellWhatWasUsed(t *testing.T) {
 	if a := r.send(r.request("GET", "/ws-api/v3?timeUnit=MICROSECOND", nil)); a.code() != -1100 {
 		t.Error(a.body)
 	}
-	r.server.o.Engine = busyEngine{r}
+	r.set(&r.full, true)
 	m = loud.ask(r.wsRequest(tr, "account.status", nil))
 	if e := m["error"].(map[string]any); outcome(m) != "503 -1008" || e["data"].(map[string]any)["retryAfter"] == nil {
 		t.Error(m)
@@ -241,7 +240,7 @@ func TestAQuestionThatFindsAFullQueueIsBusy(t *testing.T) {
 	if a := r.signed(tr, "GET", "/api/v3/account", ""); a.status != 200 {
 		t.Fatal(a.body)
 	}
-	r.server.o.Engine = busyEngine{r}
+	r.set(&r.full, true)
 	if a := r.signed(tr, "GET", "/api/v3/account", ""); a.status != 503 || a.code() != -1008 || a.header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
@@ -249,11 +248,4 @@ func TestAQuestionThatFindsAFullQueueIsBusy(t *testing.T) {
 	if a := r.signed(tr, "GET", "/api/v3/account", ""); a.status != 503 || a.code() != -1008 {
 		t.Errorf("a key that nobody could be asked for: %d %s", a.status, a.body)
 	}
-}
-
-// busyEngine takes no questions.
-type busyEngine struct{ *rig }
-
-func (busyEngine) Ask(context.Context, exchange.Question) (exchange.Answer, error) {
-	return exchange.Answer{}, ErrBusy
 }
