@@ -196,7 +196,7 @@ func runChange(a *app, id string) error {
 	}
 	switch c.State {
 	case "proposed":
-		a.Hint(fmt.Sprintf("%d more people approve with: warmctl change approve %s --key NAME", c.Need-len(c.Approvals), c.ID))
+		a.Hint(fmt.Sprintf("%d of %d approvals are there; others approve with: warmctl change approve %s --key NAME", len(c.Approvals), c.Need, c.ID))
 	case "passed", "expired", "refused":
 		a.Hint("propose it again")
 	}

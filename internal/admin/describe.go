@@ -43,14 +43,14 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 	case i.Fees != nil:
 		switch f := i.Fees; {
 		case f.Free:
-			say("FEES", "account %d: none, whatever others pay", f.Account)
+			say("FEES", "of account %d: none, whatever others pay", f.Account)
 		case f.MakerPPM == 0 && f.TakerPPM == 0:
-			say("FEES", "account %d: those of every account that has none of its own", f.Account)
+			say("FEES", "of account %d: those of accounts without their own", f.Account)
 		default:
-			say("FEES", "account %d: maker %s, taker %s", f.Account, PerMillion(f.MakerPPM), PerMillion(f.TakerPPM))
+			say("FEES", "of account %d: %s", f.Account, rates(f.MakerPPM, f.TakerPPM))
 		}
 	case i.Default != nil:
-		say("FEES", "of every account that has none of its own: maker %s, taker %s", PerMillion(i.Default.MakerPPM), PerMillion(i.Default.TakerPPM))
+		say("FEES", "of accounts without their own: %s", rates(i.Default.MakerPPM, i.Default.TakerPPM))
 	case i.Balance != nil:
 		verb := "GIVES"
 		if i.Balance.Debit {
@@ -88,9 +88,12 @@ func DescribeChange(i exchange.ChangeIntent) [][2]string {
 	return out
 }
 
-// PerMillion writes a fee for people: 1000 parts per million are 0.1 %.
-func PerMillion(n uint32) string {
-	return fmt.Sprintf("%d parts per million (%s %%)", n, money.New(money.Asset{Decimals: 4}, money.U128{Lo: uint64(n)}).Decimal())
+// rates writes fees as people read them, and as they are counted: 1000 parts per million are 0.1 %.
+func rates(maker, taker uint32) string {
+	percent := func(n uint32) string {
+		return money.New(money.Asset{Decimals: 4}, money.U128{Lo: uint64(n)}).Decimal()
+	}
+	return fmt.Sprintf("maker %s %%, taker %s %% (%d and %d parts per million)", percent(maker), percent(taker), maker, taker)
 }
 
 // steps writes a whole number of steps as the decimal that it stands for.
