@@ -127,7 +127,9 @@ async function approve() {
   }
   waiting = null;
   then(prepared);
-  if (lost) say('The answer was lost, so it is not certain that this was done. See what the account has before you rely on it.', false);
+  if (!lost) return;
+  at('result-title').textContent = 'Perhaps done';
+  say('The answer was lost, so it is not certain that this was done. See what the account has before you rely on it.', false);
 }
 
 async function enrol() {
