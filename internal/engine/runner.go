@@ -103,6 +103,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	var applying sync.WaitGroup
 	applying.Go(r.applyAll)
 	r.commitAll(ctx)
+	if r.o.Tail != nil {
+		r.o.Tail.rest(true)
+	}
 	close(r.frames)
 	applying.Wait()
 	r.stop(ErrStopping)
@@ -298,6 +301,8 @@ func (r *Runner) tick(ctx context.Context) *batch {
 	var disagreed <-chan struct{}
 	if r.o.Tail != nil {
 		disagreed = r.o.Tail.failed
+		r.o.Tail.rest(true)
+		defer r.o.Tail.rest(false)
 	}
 	select {
 	case <-r.queue.wake:

@@ -176,3 +176,38 @@ func TestACommitThatIsFasterThanTheStateIsAnsweredAfterBoth(t *testing.T) {
 		}
 	})
 }
+
+func TestAFollowerIsNeverLeftBehindAnIdleEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tail := engine.NewTail()
+		e := open(t, func(o *engine.RunnerOptions) { hold(o); o.Tail = tail })
+		f := e.journal.follower(t, engine.FollowerOptions{State: recovered(t, e.journal, engine.RecoverOptions{}), Tail: tail})
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- f.Run(ctx) }()
+		before := f.Seq()
+		for i := range 20 { // a next command is always there when a frame is durable, until the last
+			e.later(bid(int64(i + 1)))
+			if i == 0 {
+				<-e.journal.begun
+				continue
+			}
+			synctest.Wait()
+			e.journal.let <- nil
+			<-e.journal.begun
+			synctest.Wait()
+			if behind := before + uint64(i) - f.Seq(); behind > 8 {
+				t.Fatalf("%d frames behind a busy engine", behind)
+			}
+		}
+		e.journal.let <- nil
+		synctest.Wait()
+		if f.Seq() != e.runner.Applied() || f.Seq() != before+20 {
+			t.Fatalf("the follower is at %d, the engine at %d, and rests", f.Seq(), e.runner.Applied())
+		}
+		cancel()
+		if err := errors.Join(<-ended, e.stop()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

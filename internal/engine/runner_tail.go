@@ -11,15 +11,17 @@ const (
 	tailBytesMax  = 32 << 20 // committed frames that are kept for a follower that is near
 	tailHashesMax = 4096     // state hashes that wait for their counterpart
 	compareEvery  = 1000     // commands between two comparisons
+	tailWakes     = 8        // frames that wait for the follower while the engine is busy
 )
 
 // Tail joins a runner and the follower in its process: it holds the newest committed frames, so that the follower need
 // not read them from the journal, and it compares the hashes of the two states.
 type Tail struct {
-	wake   chan struct{} // has a token when a frame came
+	wake   chan struct{} // has a token when there is something to follow
 	failed chan struct{} // closed when the states differ
 
 	mu     sync.Mutex
+	idle   bool // the runner has nothing to do
 	frames []Frame
 	bytes  int
 	start  uint64 // what the runner knew at its start: hashes before it have no counterpart
@@ -39,7 +41,8 @@ func (t *Tail) begin(seq uint64) {
 	t.start = seq
 }
 
-// put adds a frame that is committed and applied. Its commands are not written to again.
+// put adds a frame that is committed and applied. Its commands are not written to again. While the runner is busy its
+// follower is woken for some frames at once: waking it for each takes a processor from those who are being answered.
 func (t *Tail) put(f Frame, s *State) {
 	t.mu.Lock()
 	t.frames = append(t.frames, f)
@@ -47,8 +50,27 @@ func (t *Tail) put(f Frame, s *State) {
 		t.bytes -= len(t.frames[0].Commands)
 		t.frames[0] = Frame{}
 	}
+	due := t.idle || len(t.frames) >= tailWakes
 	t.mu.Unlock()
 	t.compare(f, s)
+	if due {
+		t.call()
+	}
+}
+
+// rest tells whether the runner has nothing to do, so that what waits is followed now.
+func (t *Tail) rest(idle bool) {
+	t.mu.Lock()
+	t.idle = idle
+	due := idle && len(t.frames) > 0
+	t.mu.Unlock()
+	if due {
+		t.call()
+	}
+}
+
+// call wakes the follower.
+func (t *Tail) call() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
