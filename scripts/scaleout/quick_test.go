@@ -46,7 +46,7 @@ func withProgram(m *testing.M) int {
 
 func startSmall(ctx context.Context, t *testing.T, server *storetest.Server) *small {
 	t.Helper()
-	whole, err := drive.Start(ctx, program, t.TempDir(), server)
+	whole, err := drive.Start(ctx, program, t.TempDir(), server, drive.Chain{})
 	s := &small{T: t, Whole: whole}
 	if whole.Supervisor != nil {
 		t.Cleanup(whole.Supervisor.Close)

@@ -3,7 +3,8 @@
 // not, or differs from anything else.
 //
 // Orders, cancels and replacements come over HTTP from customers who remember every acknowledged one, readers follow the
-// public streams, and one customer asks for withdrawals. Again and again, and at the end, the journal is replayed in this
+// public streams, and one customer asks for withdrawals and is paid on a
+// node in regtest. Again and again, and at the end, the journal is replayed in this
 // process: nothing that was acknowledged may be lost or twice, no balance may have come from nowhere, and state, hash and
 // records must agree. The second half is left in peace, and measures memory, descriptors and goroutines of every process.
 //
@@ -20,6 +21,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/coldsign/coldsign/internal/engine/enginetest"
 	"github.com/coldsign/coldsign/internal/store/storetest"
 	"github.com/coldsign/coldsign/scripts/scaleout/drive"
 )
@@ -32,6 +34,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "out/soak", "where the exchange lives; a disk, not memory")
 	flag.IntVar(&o.customers, "customers", 8, "accounts that trade")
 	flag.DurationVar(&o.pace, "pace", 60*time.Millisecond, "between two requests of a customer; 200 orders in 10 s are an account's limit")
+	flag.BoolVar(&o.deposits, "deposits", true, "run a node on regtest and pay to a customer's deposit address")
 	flag.IntVar(&o.readers, "readers", 4, "connections that follow the public streams")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the kills")
 	flag.Parse()
@@ -47,6 +50,7 @@ type options struct {
 	customers, readers int
 	pace               time.Duration
 	seed               uint64
+	deposits           bool
 }
 
 // site is the exchange with everything that drives it.
@@ -54,6 +58,7 @@ type site struct {
 	*drive.Whole
 	load    *drive.Load
 	payer   *payer
+	pays    *depositor // nil: without a node
 	streams *streams
 	replica *drive.Replica
 	began   time.Time
@@ -109,7 +114,14 @@ func start(ctx context.Context, o options, bin, dir string, server *storetest.Se
 		fmt.Fprintf(os.Stderr, "[%7.1f s] %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}}
 	var err error
-	if s.Whole, err = drive.Start(limited, filepath.Join(bin, "exchanged"), dir, server); err != nil {
+	chain := drive.Chain{}
+	if o.deposits {
+		if s.pays, err = startNode(limited, filepath.Join(dir, "node")); err != nil {
+			return s, err
+		}
+		chain = drive.Chain{URL: s.pays.node.URL, Credentials: s.pays.node.CredentialsFile, Deposits: enginetest.Wallet()}
+	}
+	if s.Whole, err = drive.Start(limited, filepath.Join(bin, "exchanged"), dir, server, chain); err != nil {
 		return s, err
 	}
 	keys, err := s.Operator.Customers(limited, o.customers)
@@ -134,6 +146,11 @@ func start(ctx context.Context, o options, bin, dir string, server *storetest.Se
 	}
 	s.load = drive.Begin([]string{s.Gateway}, keys, o.pace, 15*time.Second)
 	s.load.Replace.Store(true)
+	if s.pays != nil {
+		if err := s.pays.begin(limited, s.payer); err != nil {
+			return s, err
+		}
+	}
 	s.payer.begin()
 	s.streams = follow(s.Gateway, o.readers)
 	return s, nil
@@ -203,6 +220,13 @@ func (s *site) prove(ctx context.Context) error {
 	if err := s.streams.end(); err != nil {
 		return err
 	}
+	deposits := 0
+	if s.pays != nil {
+		if err := errors.Join(s.pays.end(), s.pays.judge(limited, s.Whole)); err != nil {
+			return err
+		}
+		deposits = len(s.pays.paid)
+	}
 	now, err := s.Operator.Client.Engine(limited)
 	if err != nil {
 		return err
@@ -227,8 +251,8 @@ func (s *site) prove(ctx context.Context) error {
 	if err := s.replica.Records.Compare(limited, state); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	fmt.Printf("%d orders acknowledged (%d after their answer was lost), %d cancelled or replaced, %d refused, %d never taken, %d withdrawals held; lost 0, twice 0\n", by[drive.Acked], again-by[drive.Absent], cancels,
-		by[drive.Refused], by[drive.Absent], s.payer.count())
+	fmt.Printf("%d orders acknowledged (%d after their answer was lost), %d cancelled or replaced, %d refused, %d never taken, %d withdrawals held, %d deposits credited; lost 0, twice 0\n", by[drive.Acked], again-by[drive.Absent], cancels,
+		by[drive.Refused], by[drive.Absent], s.payer.count(), deposits)
 	fmt.Printf("%d commands, %d fills: engine, replay and records agree, hash %s\n", state.Seq(), s.replica.Trades, now.Hash)
 	fmt.Printf("customers heard: %s\n", s.load.Heard())
 	return nil
@@ -243,6 +267,10 @@ func (s *site) close() error {
 	}
 	if s.Whole != nil && s.Supervisor != nil {
 		s.Supervisor.Close()
+	}
+	if s.pays != nil {
+		_ = s.pays.end() // what failed was said when the load ended
+		defer s.pays.node.Close()
 	}
 	if s.replica == nil {
 		return nil

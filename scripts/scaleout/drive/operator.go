@@ -65,8 +65,8 @@ func (o *Operator) Connect(ctx context.Context) error {
 	}
 }
 
-// change has a command propose a change, and two people approve it.
-func (o *Operator) change(ctx context.Context, args ...string) error {
+// Change has a command propose a change, and two people approve it.
+func (o *Operator) Change(ctx context.Context, args ...string) error {
 	out, err := o.Must(append(args, "--json")...)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (o *Operator) Found(ctx context.Context) error {
 	}
 	for _, args := range [][]string{{"exchange", "roster"}, {"asset", "add", "BTC", "--decimals", "8", "--network", "regtest", "--withdraw-min", "0.001", "--withdraw-fee", "0.0001", "--withdraw-day-max", "10000000"}, {"asset", "add", "USDT", "--decimals", "8"},
 		{"market", "add", "BTCUSDT", "--base", "BTC", "--quote", "USDT", "--tick", "2", "--lot", "5", "--price-max", "1000000", "--qty-max", "1000"}} {
-		if err := o.change(ctx, args...); err != nil {
+		if err := o.Change(ctx, args...); err != nil {
 			return err
 		}
 	}

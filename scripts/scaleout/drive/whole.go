@@ -15,6 +15,7 @@ import (
 
 	"github.com/coldsign/coldsign/internal/engine/enginetest"
 	"github.com/coldsign/coldsign/internal/store/storetest"
+	"github.com/coldsign/coldsign/internal/wallet"
 )
 
 // Whole is an exchange as `exchanged run` starts it: a supervisor with a bus of its own, each segment a process.
@@ -27,6 +28,30 @@ type Whole struct {
 	Internal   string // of the gateway: health and metrics
 	Supervisor *Keeper
 	Operator   *Operator
+}
+
+// Chain is the node that an exchange follows, and the wallet that customers pay to. The zero Chain is none.
+type Chain struct {
+	URL, Credentials string
+	Deposits         wallet.Wallet
+}
+
+// follow has the exchange follow a node and credit what one block confirms.
+func (w *Whole) follow(c Chain) error {
+	file := filepath.Join(w.Dir, "deposits.wallet")
+	if err := os.WriteFile(file, c.Deposits.Marshal(), 0o600); err != nil {
+		return err
+	}
+	if _, errs, code := Run(w.Program, "wallet", "add", file, "--data", w.Data); code != 0 {
+		return fmt.Errorf("wallet add: exit code %d: %s", code, errs)
+	}
+	credentials, err := os.ReadFile(c.Credentials)
+	if err != nil {
+		return err
+	}
+	config := filepath.Join(w.Data, "exchanged.yaml")
+	return errors.Join(os.WriteFile(filepath.Join(w.Data, "node.credentials"), credentials, 0o600),
+		Configure(config, config, "http://127.0.0.1:1", c.URL, `wallet: "" `, fmt.Sprintf("wallet: %q ", c.Deposits.Name()), "confirmations: [] ", "confirmations: [{need: 1}] "))
 }
 
 // Ports draws free ports of loopback.
@@ -43,7 +68,7 @@ func Ports(count int) (out []int, err error) {
 }
 
 // Start makes an exchange in a folder, starts it and founds it. Without a server its journal is SQLite.
-func Start(ctx context.Context, program, dir string, server *storetest.Server) (*Whole, error) {
+func Start(ctx context.Context, program, dir string, server *storetest.Server, chain Chain) (*Whole, error) {
 	w := &Whole{Program: program, Dir: dir, Data: filepath.Join(dir, "main")}
 	free, err := Ports(3)
 	if err != nil {
@@ -70,13 +95,21 @@ func Start(ctx context.Context, program, dir string, server *storetest.Server) (
 			return w, err
 		}
 	}
+	if chain.URL != "" {
+		if err := w.follow(chain); err != nil {
+			return w, err
+		}
+	}
 	w.Supervisor = Keep(&Keeper{Name: "exchanged", Log: w.Log(), Delay: RestartDelay,
 		Argv: func(bool) []string { return []string{program, "run", "--data", w.Data, "--log-format", "json"} }})
 	w.Operator = &Operator{Program: program, Data: w.Data, People: enginetest.NewPeople()}
 	if err := w.Operator.Connect(ctx); err != nil {
 		return w, err
 	}
-	return w, w.Operator.Found(ctx)
+	if err := w.Operator.Found(ctx); err != nil || chain.URL == "" {
+		return w, err
+	}
+	return w, w.Operator.Change(ctx, "exchange", "deposits", chain.Deposits.Name())
 }
 
 // Log is the file that takes everything the exchange says.
