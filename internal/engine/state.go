@@ -146,19 +146,20 @@ func (s *State) decode(f Frame) error {
 
 // apply applies one command, or says again what it was answered.
 func (s *State) apply(c *exchange.Command, o *exchange.Outcome) {
-	if c.Kind != exchange.Tick {
-		if a := s.window.find(c.ID); a != nil {
-			a.outcome(o)
-			return
-		}
+	if c.Kind == exchange.Tick {
+		o.ID, o.Seq, o.At = c.ID, s.seq, s.now
+		return
+	}
+	hash := hashOf(c.ID)
+	if a := s.window.find(hash, c.ID); a != nil {
+		a.outcome(o)
+		return
 	}
 	o.ID, o.Seq, o.At = c.ID, s.seq, s.now
 	s.perform(c, o)
-	if c.Kind != exchange.Tick {
-		a := answerOf(o, c.Kind)
-		s.window.add(a)
-		s.digest.Add(a.order^uint64(a.code)<<48^uint64(a.status)<<40, uint64(a.quote)^a.number<<1)
-	}
+	a := s.window.add(hash)
+	a.keep(o, c.Kind)
+	s.digest.Add(a.order^uint64(a.code)<<48^uint64(a.status)<<40, uint64(a.quote)^a.number<<1)
 }
 
 func (s *State) perform(c *exchange.Command, o *exchange.Outcome) {

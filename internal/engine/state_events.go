@@ -215,7 +215,7 @@ func (s *State) tell(tag uint32, status exchange.Status, cause exchange.Cause) {
 	record := r.view()
 	record.Status, record.Cause = status, cause
 	if cause == exchange.CauseCancelled || cause == exchange.CauseReplaced {
-		record.Orig = s.taker.name
+		record.Orig = s.taker.orig()
 	}
 	s.out.Events = record.Append(s.out.Events)
 }

@@ -68,9 +68,17 @@ type taker struct {
 	budget  int64  // of a market order's hold: ticks x lots that are left
 	lots    int64  // of a market order's hold: lots that are left
 	status  exchange.Status
-	cause   exchange.Cause  // of cancellations that somebody asked for
-	name    exchange.Client // that a client gave to a cancel or a replace
-	fills   int             // where those of the outcome begin in out.fills
+	cause   exchange.Cause   // of cancellations that somebody asked for
+	name    *exchange.Client // that a client gave to a cancel or a replace; within the command
+	fills   int              // where those of the outcome begin in out.fills
+}
+
+// orig is the name that a client gave to the command.
+func (t *taker) orig() exchange.Client {
+	if t.name == nil {
+		return exchange.Client{}
+	}
+	return *t.name
 }
 
 // seat is who trades where.
@@ -220,10 +228,11 @@ func (s *State) enter(m *market, c *exchange.Command, o *exchange.Outcome, inste
 
 // record fills the engine's record of a new order.
 func (s *State) record(tag uint32, c *exchange.Command, p *matching.Order, funds ledger.Place) {
-	r := &s.orders[tag]
-	*r = order{account: c.Account, id: exchange.OrderID(p.ID), changed: s.now, price: int32(p.Price), qty: int32(c.Qty), market: c.Market,
-		side: c.Side, typ: c.Type, force: c.Force, self: c.SelfTrade, created: s.now, bound: int64(c.Expire), show: int32(c.Show), stop: int32(c.Stop),
-		client: c.Client}
+	r := &s.orders[tag] // field by field: whatever it was before is written over
+	r.account, r.id, r.quote, r.changed = c.Account, exchange.OrderID(p.ID), 0, s.now
+	r.price, r.qty, r.executed, r.base, r.cash, r.name, r.market = int32(p.Price), int32(c.Qty), 0, 0, 0, 0, c.Market
+	r.side, r.typ, r.force, r.self, r.flags = c.Side, c.Type, c.Force, c.SelfTrade, 0
+	r.created, r.bound, r.show, r.stop, r.client = s.now, int64(c.Expire), int32(c.Show), int32(c.Stop), c.Client
 	if c.Type == exchange.MarketOrder {
 		r.bound = c.Quote
 	}
@@ -271,7 +280,7 @@ func (r *order) status() exchange.Status {
 
 // begin makes ready for the events of a command.
 func (s *State) begin(tag uint32, c *exchange.Command) {
-	s.taker = taker{tag: tag, cause: exchange.CauseCancelled, name: c.Client, fills: len(s.out.fills)}
+	s.taker = taker{tag: tag, cause: exchange.CauseCancelled, name: &c.Client, fills: len(s.out.fills)}
 	if c.Kind == exchange.Replace {
 		s.taker.cause = exchange.CauseReplaced
 	}

@@ -411,7 +411,8 @@ func (g *generation) read(r *snapshotReader) {
 	for n := r.count(windowLen); n > 0 && r.err == nil; n-- {
 		raw := r.bytes(answerLen)
 		number := func(i int) uint64 { return binary.LittleEndian.Uint64(raw[16+8*i:]) }
-		g.add(answer{exchange.ID(raw[:16]), number(0), exchange.Millis(number(1)), number(2), int64(number(3)), number(4), binary.LittleEndian.Uint32(raw[56:]),
-			exchange.Code(binary.LittleEndian.Uint16(raw[60:])), exchange.Status(raw[62]), exchange.Kind(raw[63])})
+		id := exchange.ID(raw[:16])
+		*g.add(hashOf(id)) = answer{id, number(0), exchange.Millis(number(1)), number(2), int64(number(3)), number(4), binary.LittleEndian.Uint32(raw[56:]),
+			exchange.Code(binary.LittleEndian.Uint16(raw[60:])), exchange.Status(raw[62]), exchange.Kind(raw[63])}
 	}
 }

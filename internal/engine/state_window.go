@@ -119,18 +119,18 @@ func hashOf(id exchange.ID) uint64 {
 	return (binary.LittleEndian.Uint64(id[:]) ^ binary.LittleEndian.Uint64(id[8:])*0xC2B2AE3D27D4EB4F) * 0x9E3779B97F4A7C15
 }
 
-func (w *window) find(id exchange.ID) *answer {
-	if a := w.newer.find(id); a != nil {
+func (w *window) find(hash uint64, id exchange.ID) *answer {
+	if a := w.newer.find(hash, id); a != nil {
 		return a
 	}
-	return w.older.find(id)
+	return w.older.find(hash, id)
 }
 
-func (g *generation) find(id exchange.ID) *answer {
+func (g *generation) find(hash uint64, id exchange.ID) *answer {
 	if len(g.table) == 0 {
 		return nil
 	}
-	hash, mask := hashOf(id), uint64(len(g.table)-1)
+	mask := uint64(len(g.table) - 1)
 	for at := hash >> 40 & mask; g.table[at] != 0; at = (at + 1) & mask {
 		e := g.table[at]
 		if e>>windowBits == uint32(hash)>>windowBits {
@@ -149,44 +149,56 @@ func (g *generation) fetch(l *near.List, hash uint64) {
 	}
 }
 
-func (w *window) add(a answer) {
+// add returns the place of a new answer for an identity of that hash.
+func (w *window) add(hash uint64) *answer {
 	if len(w.newer.answers) == windowLen {
 		w.newer, w.older = w.older, w.newer
 		w.newer.answers = w.newer.answers[:0]
 		clear(w.newer.table)
 	}
-	w.newer.add(a)
+	return w.newer.add(hash)
 }
 
-func (g *generation) add(a answer) {
-	if g.answers = append(g.answers, a); 2*len(g.answers) <= len(g.table) {
-		g.seat(len(g.answers))
-		return
+func (g *generation) add(hash uint64) *answer {
+	if 2*len(g.answers) >= len(g.table) {
+		g.grow()
 	}
+	n := len(g.answers)
+	if n < cap(g.answers) {
+		g.answers = g.answers[:n+1]
+	} else {
+		g.answers = append(g.answers, answer{})
+	}
+	g.seat(hash, n+1)
+	return &g.answers[n]
+}
+
+func (g *generation) grow() {
 	size := max(finderLeast, 2*len(g.table))
 	if size > 1<<14 { // whoever has so many will have all
-		size = 4 * windowLen
+		size = 2 * windowLen
 		g.answers = slices.Grow(g.answers, windowLen-len(g.answers))
 	}
 	g.table = make([]uint32, size)
 	for n := range g.answers {
-		g.seat(n + 1)
+		g.seat(hashOf(g.answers[n].id), n+1)
 	}
 }
 
 // seat enters the answer of that number, from one on.
-func (g *generation) seat(number int) {
-	hash, mask := hashOf(g.answers[number-1].id), uint64(len(g.table)-1)
+func (g *generation) seat(hash uint64, number int) {
+	mask := uint64(len(g.table) - 1)
 	at := hash >> 40 & mask
 	for ; g.table[at] != 0; at = (at + 1) & mask {
 	}
 	g.table[at] = uint32(hash)>>windowBits<<windowBits | uint32(number)
 }
 
-// answerOf keeps what an outcome says.
-func answerOf(o *exchange.Outcome, kind exchange.Kind) answer {
-	return answer{id: o.ID, seq: o.Seq, at: o.At, order: uint64(o.Order), quote: o.Quote, number: uint64(o.Replaced) + uint64(o.Canceled) + o.Number,
-		executed: uint32(o.Executed), code: o.Code, status: o.Status, kind: kind}
+// keep is what an outcome says.
+func (a *answer) keep(o *exchange.Outcome, kind exchange.Kind) {
+	a.id, a.seq, a.at, a.order, a.quote = o.ID, o.Seq, o.At, uint64(o.Order), o.Quote
+	a.number = uint64(o.Replaced) + uint64(o.Canceled) + o.Number
+	a.executed, a.code, a.status, a.kind = uint32(o.Executed), o.Code, o.Status, kind
 }
 
 // outcome says it again.

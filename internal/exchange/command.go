@@ -98,9 +98,11 @@ func (c *Command) Read(raw []byte) (rest []byte, err error) {
 	if len(raw) < commandFixed {
 		return nil, ErrBytes
 	}
-	*c = Command{ID: ID(raw[:16]), Kind: Kind(raw[16]), Account: Account(binary.LittleEndian.Uint64(raw[17:])),
-		Market: Market(binary.LittleEndian.Uint16(raw[25:])), Side: Side(raw[27]), Type: OrderType(raw[28]), Force: Force(raw[29]), SelfTrade: SelfTrade(raw[30])}
-	number := func(i int) int64 { return int64(binary.LittleEndian.Uint64(raw[31+8*i:])) }
+	head := raw[:commandFixed] // field by field: a command is long, and most of it is written anew anyway
+	c.ID, c.Kind, c.Account, c.Market = ID(head[:16]), Kind(head[16]), Account(binary.LittleEndian.Uint64(head[17:])), Market(binary.LittleEndian.Uint16(head[25:]))
+	c.Side, c.Type, c.Force, c.SelfTrade = Side(head[27]), OrderType(head[28]), Force(head[29]), SelfTrade(head[30])
+	c.Body = nil
+	number := func(i int) int64 { return int64(binary.LittleEndian.Uint64(head[31+8*i:])) }
 	c.Order, c.Price, c.Stop, c.Qty, c.Show, c.Quote, c.Expire = OrderID(number(0)), number(1), number(2), number(3), number(4), number(5), Millis(number(6))
 	if c.Kind < Tick || c.Kind > Approve || c.Side > Sell || c.Type > Stop || c.Force > GoodTillTime || c.SelfTrade > ExpireBoth {
 		return nil, ErrBytes

@@ -15,27 +15,24 @@ package near
 
 import "unsafe"
 
-// listLen is how many places are asked for in one go.
-const listLen = 256
+// listLen is how many places a list holds. Places beyond take the place of the first ones, which are then not asked for.
+const listLen = 1024
 
 // List collects places. The zero List is empty. What it holds are numbers and not pointers: a place that has gone in the
 // meantime is asked for in vain.
 type List struct {
-	n  int
+	n  uint
 	at [listLen]uintptr
 }
 
 // Fetch puts a place on the list.
 func Fetch[T any](l *List, p *T) {
-	if l.n == listLen {
-		l.Ask()
-	}
-	l.at[l.n&(listLen-1)] = uintptr(unsafe.Pointer(p))
+	l.at[l.n%listLen] = uintptr(unsafe.Pointer(p))
 	l.n++
 }
 
 // Ask asks for all places on the list, and empties it.
 func (l *List) Ask() {
-	lines(&l.at, l.n)
+	lines(&l.at, int(min(l.n, listLen)))
 	l.n = 0
 }
