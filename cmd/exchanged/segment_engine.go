@@ -129,8 +129,17 @@ func (s *site) openEngine(ctx context.Context) (work, error) {
 		if err := s.app.JSON("coldsign.engine-ready/v1", map[string]any{"seq": e.runner.Applied(), "pid": os.Getpid()}); err != nil {
 			return errors.Join(err, e.close())
 		}
-		return errors.Join(engineEnd(together(ctx, e.runner.Run, e.follower.Run, e.guard, s.watchForged(e.conn))), e.close())
+		return errors.Join(engineEnd(together(ctx, e.runner.Run, e.follower.Run, e.guard, e.watchRecords, s.watchForged(e.conn))), e.close())
 	}), nil
+}
+
+// watchRecords says how far the records are while they are far behind: after a long absence they write for a while.
+func (e *engineSegment) watchRecords(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	return e.records.Watch(ctx, tick.C, e.runner.Applied, func(p records.Progress) {
+		e.site.log.Info("records catch up", "written", p.Written, "end", p.End, "per_second", int(p.PerSecond), "waiting_bytes", p.Waiting)
+	})
 }
 
 // engineEnd gives an engine's end its exit code. Another engine's frame is a refusal, and final. A write that failed is
@@ -426,7 +435,7 @@ func (e *engineSegment) question(subject string) bus.Handler {
 
 // complete adds to a status what the state does not know of itself.
 func (e *engineSegment) complete(s *exchange.EngineStatus) {
-	s.Records, s.Snapshot, s.Follower = e.follower.Recorded(), e.follower.SnapshotSeq(), e.follower.Seq()
+	s.Records, s.Snapshot, s.Follower = e.records.Progress().Written, e.follower.SnapshotSeq(), e.follower.Seq()
 	if err := e.runner.Stopped(); err != nil {
 		s.Stopped = err.Error()
 	}
