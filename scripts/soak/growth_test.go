@@ -27,7 +27,7 @@ func TestGrowthIsFound(t *testing.T) {
 		t.Errorf("in peace: %v", err)
 	}
 	for want, change := range map[string]func(int, *usage){
-		"MiB, by more than": func(at int, u *usage) { u.memory += at * 8 << 20 },
+		"MiB, by more than": func(at int, u *usage) { u.memory += at * 24 << 20 },
 		"files open":        func(at int, u *usage) { u.files += at * 3 },
 		"goroutines":        func(at int, u *usage) { u.goroutines += at * 9 },
 	} {
