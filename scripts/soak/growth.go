@@ -27,10 +27,10 @@ const (
 	memoryPerCommand = 600      // and so much for each command, of the engine
 	// The engine and its follower each take the place of their next half million answers at once, in the middle of a run,
 	// and the collector lets the heap double before it looks: 75 MiB in a step, and as much again slowly.
-	memoryStep = 224 << 20
-	filesSlack       = 24
-	goroutinesSlack  = 64
-	diskPerCommand   = 4096 // bytes of journal, records and snapshots for each command
+	memoryStep      = 224 << 20
+	filesSlack      = 24
+	goroutinesSlack = 64
+	diskPerCommand  = 4096 // bytes of journal, records and snapshots for each command
 )
 
 // usage is what a process has at one moment.
