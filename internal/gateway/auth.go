@@ -76,13 +76,18 @@ func (s *Server) inTime(c *call) *problem {
 	return nil
 }
 
-// once notes that the signature was used.
-func (s *Server) once(c *call) *problem {
+// use is what the request uses its signature for.
+func (c *call) use() use {
 	u := use{signature: [16]byte(c.digest[16:]), timestamp: c.timestamp, purpose: toChange, place: c.route.number, from: c.addr}
 	if c.route.method == get {
 		u.purpose = toRead
 	}
-	switch s.replayed.take(u) {
+	return u
+}
+
+// once notes that the signature was used.
+func (s *Server) once(c *call) *problem {
+	switch s.replayed.take(c.use()) {
 	case usedAlready:
 		return usedBefore()
 	case tooMany:

@@ -18,10 +18,10 @@ func (s *Server) trace(c *call, toll *limits.Request) limits.Trace {
 	switch toll.Failure {
 	case limits.NoFailure:
 		switch {
+		case c.key != nil && toll.Account == 0:
+			t.Route = 0 // a name alone, or a signature of before, proves nothing of whoever sends it, good or bad
 		case toll.Account == 0:
 			t.Target = hashText(0, c.q.text[pSymbol])
-		case c.route.auth == authKey:
-			t.Route = 0 // a name alone proves nothing of whoever sends it, good or bad
 		case toll.Orders > 0:
 			t.Fills = s.fills.take(toll.Account)
 		}

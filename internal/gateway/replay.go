@@ -81,11 +81,37 @@ const (
 	tooMany
 )
 
+// here names a use at one place: a hash, and another one that differs in the number of a place alone does not come up.
+func (u *use) here() [16]byte {
+	here := u.signature
+	here[14], here[15] = here[14]^byte(u.place>>8), here[15]^byte(u.place)
+	return here
+}
+
+func (r *replayed) mark(u *use) uint64 {
+	return maphash.Comparable(r.seed, u.from)&^3 | uint64(u.purpose)
+}
+
+// refuses reports whether the signature was used before in a way that leaves no room for this use.
+func (s *replaySlot) refuses(u *use, mark uint64) bool {
+	before := s.used[u.signature]
+	return before != 0 && (before&^3 != mark&^3 || purpose(before&3) == toChange && u.purpose == toChange) || s.used[u.here()] != 0
+}
+
+// knows reports whether take would find the signature used, and notes nothing.
+func (r *replayed) knows(u use) bool {
+	shard := &r.shards[u.signature[0]%replayShards]
+	number := int64(u.timestamp) / slotWidth
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	slot := &shard.slots[number%slotCount]
+	return slot.number > number || slot.number == number && slot.refuses(&u, r.mark(&u))
+}
+
 // take notes a use of a signature whose timestamp has been found good.
 func (r *replayed) take(u use) used {
 	shard := &r.shards[u.signature[0]%replayShards]
-	number := int64(u.timestamp) / slotWidth
-	mark := maphash.Comparable(r.seed, u.from)&^3 | uint64(u.purpose)
+	number, mark := int64(u.timestamp)/slotWidth, r.mark(&u)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	slot := &shard.slots[number%slotCount]
@@ -96,19 +122,16 @@ func (r *replayed) take(u use) used {
 		clear(slot.used)
 		slot.number = number
 	}
-	here := u.signature // a hash: another one that differs in the number of a place alone does not come up
-	here[14], here[15] = here[14]^byte(u.place>>8), here[15]^byte(u.place)
-	before := slot.used[u.signature]
 	switch {
-	case before != 0 && (before&^3 != mark&^3 || purpose(before&3) == toChange && u.purpose == toChange), slot.used[here] != 0:
+	case slot.refuses(&u, mark):
 		return usedAlready
 	case len(slot.used)+2 > slotMax:
 		return tooMany
 	}
 	if u.purpose == toRead {
-		slot.used[here] = mark
+		slot.used[u.here()] = mark
 	}
-	if purpose(before&3) != toChange {
+	if purpose(slot.used[u.signature]&3) != toChange {
 		slot.used[u.signature] = mark
 	}
 	return firstUse

@@ -189,9 +189,18 @@ func (s *Server) enter(c *call, keyName string) *problem {
 		}
 	}
 	failure, p := s.verify(c, in)
-	toll.Failure, toll.Account = failure, c.key.account
+	fresh := p == nil && c.route.auth == authSigned && in == nil
+	if fresh && s.replayed.knows(c.use()) {
+		fresh, p = false, usedBefore()
+	}
+	toll.Failure = failure
 	if p != nil {
 		toll.Orders = 0
+	}
+	// The account is charged for what its owner sent now, and for nothing else: neither a key's name nor a signature that
+	// was used, or is old, says who sends it.
+	if fresh || p == nil && in != nil || failure == limits.BadSignature || c.denied && c.route.auth == authSigned {
+		toll.Account = c.key.account
 	}
 	if limit := s.take(c, toll); limit != nil {
 		return limit
@@ -203,7 +212,7 @@ func (s *Server) enter(c *call, keyName string) *problem {
 		s.refusedKey(c, p)
 		return p
 	}
-	if c.route.auth == authSigned && in == nil {
+	if fresh {
 		return s.once(c)
 	}
 	return nil

@@ -52,8 +52,8 @@ const (
 	BadRequest           // nothing that a client of the API sends
 )
 
-// Request is one request to the API. The gateway verifies the signature first and asks once: Account counts only when
-// Failure is NoFailure.
+// Request is one request to the API. The gateway verifies the signature first and asks once: Account is charged only when
+// Failure is NoFailure and the key may do what it is used for, from there.
 type Request struct {
 	IP      netip.Addr
 	Account exchange.Account // zero: nobody
@@ -197,7 +197,7 @@ func (t *Table) Take(r Request, now exchange.Millis) Decision {
 		t.changes++
 		t.sentenced(e, level, now)
 	}
-	if d.Verdict != Pass || r.Account == 0 || r.Failure != NoFailure {
+	if d.Verdict != Pass || r.Account == 0 || r.Failure != NoFailure || r.Trace.Denied {
 		return d
 	}
 	return t.takeAccount(r, d, now)
