@@ -132,6 +132,7 @@ func (s *State) replace(c *exchange.Command, o *exchange.Outcome) exchange.Code 
 		}
 		return code
 	}
+	s.touch(funds) // on the other side the new order stands on another row
 	o.Replaced = id
 	return exchange.Done
 }
