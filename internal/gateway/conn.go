@@ -35,6 +35,9 @@ const (
 var (
 	errSlow = errors.New("too slow: messages waited until there was no room")
 	errDay  = errors.New("a connection lives for a day: come again")
+
+	errStreams  = errors.New("too many streams")
+	errNoStream = errors.New("there is no such stream")
 )
 
 // conn is one WebSocket. Its reader is the handler's goroutine, its writer one more; whoever publishes only puts bytes
@@ -361,15 +364,18 @@ func (s *Server) join(c *conn, name string) error {
 		return nil
 	}
 	if len(c.joined) >= subscribedMax {
-		return errors.New("too many streams")
+		return errStreams
 	}
-	if user, is := s.userStream(c, name); is {
+	switch user, err := s.userStream(c, name); {
+	case err != nil:
+		return err
+	case user != nil:
 		c.joined[name] = joined{user: user}
 		return nil
 	}
 	t, b := s.stream(name)
 	if t == nil {
-		return errors.New("there is no such stream")
+		return errNoStream
 	}
 	t.join(c)
 	b.attend()

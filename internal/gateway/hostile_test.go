@@ -1,11 +1,19 @@
 package gateway
 
 import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
+	"github.com/coldsign/coldsign/internal/engine/enginetest"
+	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/limits"
 )
 
@@ -51,5 +59,100 @@ func TestControl087StrangersUseUpNothingOfAnAccount(t *testing.T) {
 				t.Errorf("%s, key for %v: %s orders are counted", name, allowed, n)
 			}
 		}
+	}
+}
+
+// between is an engine and limits that let something happen while a request is under way.
+type between struct {
+	*rig
+	key, toll func()
+}
+
+func (b *between) Ask(ctx context.Context, q exchange.Question) (exchange.Answer, error) {
+	a, err := b.rig.Ask(ctx, q)
+	if act := b.key; q.Key != nil && act != nil {
+		b.key = nil
+		act()
+	}
+	return a, err
+}
+
+func (b *between) Take(context.Context, limits.Request) (limits.Decision, error) {
+	if act := b.toll; act != nil {
+		b.toll = nil
+		act()
+	}
+	return limits.Decision{}, nil
+}
+
+// Control 84: a key that is revoked in the very moment in which somebody opens a stream with it opens none.
+func TestControl084AKeyThatIsRevokedMeanwhileOpensNoStream(t *testing.T) {
+	b := &between{}
+	b.rig = newRig(t, func(o *Options) { b.rig = o.Engine.(*rig); o.Engine, o.Limits = b, b })
+	revoke := func(tr *trader) func() {
+		return func() {
+			b.inWorld(func(w *enginetest.World) {
+				w.Must(exchange.Command{ID: exchange.RandomID(), Kind: exchange.KeyRevoke, Account: tr.account, Body: enginetest.Body(exchange.KeyBody{Key: tr.name})})
+			})
+		}
+	}
+	first, second := b.trader("first", "ed25519", all), b.trader("second", "ed25519", all)
+	listen := b.send(b.request("POST", "/api/v3/userDataStream", first)).field("listenKey")
+	b.server.keys.drop("")
+	b.key = revoke(first)
+	s := b.dial("/ws")
+	if err := s.ws.Write(t.Context(), websocket.MessageText, []byte(`{"id":1,"method":"SUBSCRIBE","params":["`+listen+`"]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, msg, err := s.ws.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation && !strings.Contains(string(msg), "error") {
+		t.Errorf("a stream of a revoked key: %s %v", msg, err)
+	}
+	b.until(func() bool { return b.server.sockets.open() == 0 || !b.server.users.hears(first.account) })
+	api := b.dial("/ws-api/v3")
+	request := b.wsRequest(second, "userDataStream.subscribe.signature", nil)
+	b.server.keys.keep(newKey(&exchange.KeyInfo{Account: second.account, Key: second.name, Kind: "ed25519", Scopes: all,
+		Secret: second.private.Public().(ed25519.PublicKey)}, b.clock()), b.server.keys.now())
+	b.toll = revoke(second)
+	if m := api.ask(request); outcome(m) != "401 -2015" {
+		t.Errorf("a subscription with a revoked key: %v", m)
+	}
+	for _, tr := range []*trader{first, second} {
+		if b.server.users.hears(tr.account) {
+			t.Errorf("account %d is still heard", tr.account)
+		}
+	}
+}
+
+// Control 18: a customer makes listen keys without end, each of them another name of the same stream. His events are
+// written for so many, and no more: meanwhile those of all others wait.
+func TestControl018OneAccountHasSoManyStreams(t *testing.T) {
+	r := newRig(t)
+	tr := r.trader("trader", "hmac", all)
+	key := r.server.keys.find(tr.name, r.clock())
+	if key == nil {
+		key, _ = r.server.fetchKey(t.Context(), tr.name, r.clock())
+	}
+	var names []string
+	for range userSubsMax + 1 {
+		names = append(names, r.server.listen.make(key, r.clock()))
+	}
+	list, _ := json.Marshal(names[:userSubsMax])
+	s := r.dial("/ws")
+	if m := s.ask(`{"id":1,"method":"SUBSCRIBE","params":` + string(list) + `}`); m["error"] != nil {
+		t.Fatal(m)
+	}
+	for _, path := range []string{"/ws", "/stream"} {
+		if m := r.dial(path).ask(`{"id":1,"method":"SUBSCRIBE","params":["` + names[userSubsMax] + `"]}`); m["error"] == nil {
+			t.Errorf("one more: %v", m)
+		}
+	}
+	if m := r.dial("/ws-api/v3").ask(r.wsRequest(tr, "userDataStream.subscribe.signature", nil)); outcome(m) != "400 -1101" {
+		t.Errorf("one more: %v", m)
+	}
+	if m := s.ask(`{"id":2,"method":"UNSUBSCRIBE","params":["` + names[0] + `"]}`); m["error"] != nil {
+		t.Fatal(m)
+	}
+	if m := r.dial("/ws").ask(`{"id":1,"method":"SUBSCRIBE","params":["` + names[userSubsMax] + `"]}`); m["error"] != nil {
+		t.Errorf("there is room again: %v", m)
 	}
 }

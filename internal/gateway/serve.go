@@ -138,7 +138,7 @@ func (s *Server) dispatch(c *call, keyName string) *problem {
 	return p
 }
 
-// enter checks key, signature and limits, and notes the signature as used.
+// enter finds the key, and has limits and signature checked.
 func (s *Server) enter(c *call, keyName string) *problem {
 	toll := limits.Request{Class: c.route.class, Weight: c.route.weight, Orders: c.route.orders}
 	if c.route.weigh != nil {
@@ -188,6 +188,11 @@ func (s *Server) enter(c *call, keyName string) *problem {
 			return rejectedKey()
 		}
 	}
+	return s.prove(c, in, toll)
+}
+
+// prove checks that the owner of the key sent the request, charges whoever it was, and notes the signature as used.
+func (s *Server) prove(c *call, in *session, toll limits.Request) *problem {
 	failure, p := s.verify(c, in)
 	fresh := p == nil && c.route.auth == authSigned && in == nil
 	if fresh && s.replayed.knows(c.use()) {

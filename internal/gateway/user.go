@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -74,14 +76,23 @@ type users struct {
 	byAccount map[exchange.Account]map[*userSub]struct{}
 }
 
-func (u *users) join(s *userSub) {
+// userSubsMax is how many streams there are of one account: each event is written for each of them, while everybody
+// else's events wait.
+const userSubsMax = 200
+
+// join reports false when the account has as many streams as it may have.
+func (u *users) join(s *userSub) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if len(u.byAccount[s.account]) >= userSubsMax {
+		return false
+	}
 	if u.byAccount[s.account] == nil {
 		u.byAccount[s.account] = map[*userSub]struct{}{}
 	}
 	u.byAccount[s.account][s] = struct{}{}
 	u.count.Add(1)
+	return true
 }
 
 func (u *users) leave(s *userSub) {
@@ -128,26 +139,36 @@ func (u *users) end(keyName, why string) {
 	}
 }
 
-// userStream makes a connection hear of an account when the name is a listen key that counts.
-func (s *Server) userStream(c *conn, name string) (*userSub, bool) {
-	now := s.o.Clock()
-	l, ok := s.listen.open(name, now)
+// userStream makes a connection hear of an account when the name is a listen key that counts. Nil without an error: it is
+// none.
+func (s *Server) userStream(c *conn, name string) (*userSub, error) {
+	l, ok := s.listen.open(name, s.o.Clock())
 	if !ok {
-		return nil, false
-	}
-	k := s.keys.find(l.key, now)
-	if k == nil {
-		k, _ = s.fetchKey(c.ctx, l.key, now)
-	}
-	if k == nil || k.account != l.account || !k.admits(c.addr) || !k.may(exchange.ScopeRead, exchange.Millis(now.UnixMilli())) {
-		return nil, false
+		return nil, nil
 	}
 	u := &userSub{conn: c, account: l.account, key: l.key}
 	if c.combined {
 		u.before, u.behind = `{"stream":"`+name+`","data":`, "}"
 	}
-	s.users.join(u)
-	return u, true
+	return u, s.hear(c.ctx, u)
+}
+
+// hear begins a stream. The key is looked at after that: when it is revoked meanwhile, either this look finds it revoked
+// or the event finds the stream.
+func (s *Server) hear(ctx context.Context, u *userSub) error {
+	if !s.users.join(u) {
+		return errStreams
+	}
+	now := s.o.Clock()
+	k := s.keys.find(u.key, now)
+	if k == nil {
+		k, _ = s.fetchKey(ctx, u.key, now)
+	}
+	if k == nil || k.account != u.account || !k.admits(u.conn.addr) || !k.may(exchange.ScopeRead, exchange.Millis(now.UnixMilli())) {
+		s.users.leave(u)
+		return errNoStream
+	}
+	return nil
 }
 
 // userSubscription makes a connection of the WebSocket API hear of the account of a signed request.
@@ -164,7 +185,12 @@ func (s *Server) userSubscription(c *call) *problem {
 	u := &userSub{conn: conn, account: c.key.account, key: c.key.name, number: conn.subs}
 	id := strconv.FormatInt(conn.subs, 10)
 	u.before, u.behind = `{"subscriptionId":`+id+`,"event":`, "}"
-	s.users.join(u)
+	switch err := s.hear(c.ctx, u); {
+	case errors.Is(err, errStreams):
+		return refuse(-1101, "Too many streams.")
+	case err != nil:
+		return rejectedKey()
+	}
 	conn.joined["user:"+id] = joined{user: u}
 	c.w.open('{')
 	c.w.number("subscriptionId", conn.subs)
