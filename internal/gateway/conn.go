@@ -20,6 +20,7 @@ import (
 const (
 	queuedMax     = 16 << 10         // messages that wait for a slow client; then it is dropped
 	queuedBytes   = 4 << 20          // the same, in bytes
+	answersBytes  = 256 << 10        // with so many that wait, no further request of the client is read
 	perAddress    = 300              // open connections of one address; of IPv6, its /64
 	incomingMax   = 64 << 10         // bytes of one message from a client
 	incomingRate  = 10               // messages a second from a client of the streams
@@ -35,6 +36,7 @@ const (
 var (
 	errSlow = errors.New("too slow: messages waited until there was no room")
 	errDay  = errors.New("a connection lives for a day: come again")
+	errBan  = errors.New("this address is banned for now")
 
 	errStreams  = errors.New("too many streams")
 	errNoStream = errors.New("there is no such stream")
@@ -62,6 +64,7 @@ type conn struct {
 	count  int
 	rate   int
 	subs   int64 // user streams of the WebSocket API, numbered
+	banned bool  // nothing is answered any more
 }
 
 // joined is a stream that a connection listens to: a topic, or an account's events.
@@ -82,11 +85,14 @@ func (c *conn) send(msg []byte) {
 type queue struct {
 	mu    sync.Mutex
 	msgs  [][]byte
-	bytes int
+	bytes int           // also of what is being written
 	ready chan struct{} // holds one token while there is something
+	moved chan struct{} // holds one token when something was written
 }
 
-func newQueue() queue { return queue{ready: make(chan struct{}, 1)} }
+func newQueue() queue {
+	return queue{ready: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
+}
 
 // put reports false when there is no room.
 func (q *queue) put(msg []byte) bool {
@@ -103,13 +109,40 @@ func (q *queue) put(msg []byte) bool {
 	return true
 }
 
-// take returns all that waits; it counts against the room no longer.
+// take returns all that waits. Each message takes room until it was written.
 func (q *queue) take() [][]byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	msgs := q.msgs
-	q.msgs, q.bytes = nil, 0
+	q.msgs = nil
 	return msgs
+}
+
+func (q *queue) wrote(msg []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bytes -= len(msg)
+	select {
+	case q.moved <- struct{}{}:
+	default:
+	}
+}
+
+// drained waits until at most so many bytes wait, and reports false when the connection ends before.
+func (q *queue) drained(ctx context.Context, most int) bool {
+	for {
+		q.mu.Lock()
+		fits := q.bytes <= most
+		q.mu.Unlock()
+		if fits {
+			return true
+		}
+		select {
+		case <-q.moved:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // end ends the connection with a reason for the client.
@@ -304,6 +337,9 @@ func (c *conn) read(s *Server, answer func(*conn, []byte) []byte) {
 			c.end("only text is taken")
 			return
 		}
+		if c.banned {
+			continue
+		}
 		now := s.o.Clock()
 		if now.Sub(c.window) >= time.Second {
 			c.window, c.count = now, 0
@@ -313,6 +349,15 @@ func (c *conn) read(s *Server, answer func(*conn, []byte) []byte) {
 			return
 		}
 		c.send(answer(c, msg))
+		if c.banned {
+			c.queue.drained(c.ctx, 0)
+			c.stop(errBan)
+			continue // until the goodbye is said
+		}
+		// Answers are made for this client alone: it gets no more of them than it reads.
+		if !c.queue.drained(c.ctx, answersBytes) {
+			return
+		}
 	}
 }
 
@@ -335,6 +380,7 @@ func (c *conn) write() {
 				c.stop(err)
 				return
 			}
+			c.queue.wrote(msg)
 		}
 	}
 }

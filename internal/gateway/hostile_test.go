@@ -156,3 +156,58 @@ func TestControl018OneAccountHasSoManyStreams(t *testing.T) {
 		t.Errorf("there is room again: %v", m)
 	}
 }
+
+// Control 18: a client that asks and does not read gets no further answers: they would be memory of this side.
+func TestControl018AnswersAreMadeAsFastAsTheyAreRead(t *testing.T) {
+	q := newQueue()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	answer := make([]byte, answersBytes/2+1)
+	for _, want := range []bool{true, false} {
+		if q.put(answer); q.drained(ended, answersBytes) != want {
+			t.Errorf("read on with %d bytes unread: %v", q.bytes, !want)
+		}
+	}
+	msgs := q.take() // the writer has them, and the client not yet
+	if q.drained(ended, answersBytes) {
+		t.Error("what is being written takes no room")
+	}
+	for range 100 {
+		q.put(answer)
+	}
+	if q.bytes > queuedBytes {
+		t.Errorf("%d bytes wait", q.bytes)
+	}
+	q = newQueue()
+	q.put(answer)
+	q.put(answer)
+	msgs = q.take()
+	go q.wrote(msgs[0])
+	if !q.drained(t.Context(), answersBytes) {
+		t.Error("not read on")
+	}
+}
+
+// Control 77: who is banned is told so once more, and is not heard any longer on the connections that are open.
+func TestControl077ABanEndsTheConnectionsOfTheWebSocketAPI(t *testing.T) {
+	r := newLimitedRig(t, limits.Options{AddressWeight: 100})
+	s := r.dial("/ws-api/v3")
+	last := map[string]any{}
+	for range 1000 {
+		if err := s.ws.Write(t.Context(), websocket.MessageText, []byte(`{"id":1,"method":"exchangeInfo"}`)); err != nil {
+			break
+		}
+		_, msg, err := s.ws.Read(t.Context())
+		if err != nil {
+			if websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+				t.Error(err)
+			}
+			if outcome(last) != "418 -1003" {
+				t.Errorf("the last answer: %v", last)
+			}
+			return
+		}
+		last = s.parse(msg)
+	}
+	t.Errorf("a banned address is heard on: %v", last)
+}

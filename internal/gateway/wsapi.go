@@ -66,6 +66,7 @@ func (s *Server) apiCommand(conn *conn, raw []byte) []byte {
 	if p != nil {
 		status = p.status
 	}
+	conn.banned = c.ruling.Verdict >= limits.Banned
 	s.record(c, status, p)
 	return c.apiResult(r.id, status, p, s)
 }
