@@ -310,6 +310,37 @@ func TestControl024TheGatewayTellsTheScorerEnough(t *testing.T) {
 	}
 }
 
+// Whoever was found with the product's own table gets no listen key without a token, whether the gateway knows the key
+// already or not, and signed requests from his address need none.
+func TestControl024WhoWasFoundGetsNoListenKeyWithoutAToken(t *testing.T) {
+	p, r := newProvider(t), newLimitedRig(t, limits.Options{AddressWeight: 6_000})
+	r.server.o.Challenge = p.challenge(t)
+	p.says(verdictText(r.clock(), "exchange.example", "listen"))
+	tr := r.trader("trader", "hmac", all)
+	for i := range 30 {
+		r.pass(time.Second)
+		r.send(raw("GET", "/api/v3/account", "timestamp=1&signature="+strings.Repeat("0", 64), fmt.Sprintf("%064d", i)))
+	}
+	for _, known := range []bool{false, true} {
+		if a := r.send(raw("POST", "/api/v3/userDataStream", "", tr.name)); a.status != http.StatusForbidden || a.code() != -1099 {
+			t.Errorf("key known %v: %d %s", known, a.status, a.body)
+		}
+	}
+	q := raw("POST", "/api/v3/userDataStream", "", tr.name)
+	q.Header.Set(challengeHeader, "token")
+	if a := r.send(q); a.status != http.StatusOK {
+		t.Errorf("with a token: %d %s", a.status, a.body)
+	}
+	if a := r.signed(tr, "GET", "/api/v3/account", ""); a.status != http.StatusOK {
+		t.Errorf("signed: %d %s", a.status, a.body)
+	}
+	other := raw("POST", "/api/v3/userDataStream", "", tr.name)
+	other.RemoteAddr = "198.51.100.9:1"
+	if a := r.send(other); a.status != http.StatusOK {
+		t.Errorf("from elsewhere: %d %s", a.status, a.body)
+	}
+}
+
 // Codes and passkeys that are tried at the page, one after the other, are found as well: the engine judges them, and the
 // gateway counts what it refused.
 func TestControl024TryingCodesAtThePageIsFound(t *testing.T) {

@@ -48,7 +48,7 @@ func (c Conduct) String() string {
 
 // Trace is what the gateway knows beside the request. Hashes, so that nothing of a client is kept as it came.
 type Trace struct {
-	Route  uint8  // row of the gateway's table, 255 for those beyond; zero with a right request: the scorer does not look
+	Route  uint8  // row of the gateway's table, 255 for those beyond; zero with a right request: the scorer does not count it
 	Shape  uint32 // what the client calls itself and which headers it sends
 	Target uint32 // what the request is about: a symbol, the name of a key, a path that does not exist
 	Denied bool   // rightly signed, but the key may not do this, or not from there
@@ -138,15 +138,16 @@ type Finding struct {
 	Conduct Conduct
 	Fresh   bool // found with this request: people want to hear of it
 	Account bool // it is the account's conduct
+	Before  bool // this request was not counted: it is what was found before
 }
 
 // See counts a request that its gateway traced and says what is known of whoever sent it.
 func (s *Scorer) See(r *Request, now exchange.Millis) Finding {
-	if r.Trace.Route == 0 && r.Failure == NoFailure {
-		return Finding{}
-	}
 	second := uint32(now / 1000)
 	place := uint64(keyOf(r.IP))
+	if r.Trace.Route == 0 && r.Failure == NoFailure {
+		return s.known(place, second)
+	}
 	t := s.track(place, second)
 	if r.Account != 0 && r.Failure == NoFailure {
 		t.good = add(t.good, 1)

@@ -57,6 +57,17 @@ func (s *Scorer) track(key uint64, second uint32) *track {
 	return &set[least]
 }
 
+// known is what was found of an address before.
+func (s *Scorer) known(key uint64, second uint32) Finding {
+	set := &s.tracks[mix(key^s.seed)%trackSets]
+	for i := range set {
+		if t := &set[i]; t.key == key && t.found != Quiet && second < t.foundAt+foundSeconds {
+			return Finding{Conduct: t.found, Before: true}
+		}
+	}
+	return Finding{}
+}
+
 func (q *quoter) settle(second uint32) {
 	if period := second / periodSeconds; period > q.period {
 		n, _ := aged(q.period, period)

@@ -56,5 +56,6 @@ func (t *Table) found(r Request, f Finding, now exchange.Millis) {
 	t.notice(n)
 }
 
-// slows reports whether a finding narrows the address's limit for this request.
-func (f Finding) slows() bool { return f.Conduct != Quiet && !f.Account }
+// slows reports whether a finding narrows the address's limit for this request. Of one that is not counted nobody knows
+// yet who sends it.
+func (f Finding) slows() bool { return f.Conduct != Quiet && !f.Account && !f.Before }
