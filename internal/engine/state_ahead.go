@@ -8,7 +8,7 @@ import (
 
 // aheadLen is how many commands are looked at together: enough that memory is always asked for many things at once, and
 // so few that what came is still near when it is needed.
-const aheadLen = 128
+const aheadLen = 64
 
 // lookAhead asks memory for what commands will need before the first of them is applied. Each alone would wait a dozen
 // times, one answer after the other. Here they go in passes: a pass reads what the pass before it asked for, and asks for

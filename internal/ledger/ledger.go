@@ -11,9 +11,9 @@
 // from a transaction under proof of work; Adjust takes an approvals.Grant, which the approvals room makes from the
 // signatures of two people.
 //
-// Rows stand in a slab without pointers, one row to a line of the cache, those of an account in a chain that begins in
-// the account's entry, which also holds its fees: who trades touches the entry and the rows, and nothing else. A row's
-// place never changes, so whoever works with it often keeps its Place. A posting allocates nothing, and the garbage
+// Rows stand in a slab without pointers, one row to a line of the cache, those of an account in a chain whose beginning
+// stands in a table of four bytes for each account. A row also knows its owner's fees: who trades touches that table and
+// the rows, and nothing else. A row's place never changes, so whoever works with it often keeps its Place. A posting allocates nothing, and the garbage
 // collector has nothing to scan.
 //
 // What may never happen here: a posting that does not balance, a credit without evidence, a clock, or a map that is
@@ -43,14 +43,15 @@ type House struct {
 	External  money.U128 // what came from outside and did not go back
 }
 
-// row is a balance with whose it is. It fills a line of the cache.
+// row is a balance with whose it is, and what orders need to know of them. It fills a line of the cache.
 type row struct {
 	Balance
 	account exchange.Account
+	terms   Terms
 	next    Place  // of the same account
 	mark    uint32 // the caller's own
 	asset   exchange.Asset
-	_       [14]byte
+	_       [2]byte
 }
 
 // Terms are what every order needs to know of its account. The zero Terms are those of nobody.
@@ -60,21 +61,16 @@ type Terms struct {
 	Active             bool // it may place orders
 }
 
-// holder is an account: its terms, and where its rows begin.
+// holder is an account: its terms, and where its rows begin. Its rows know the terms too.
 type holder struct {
-	maker, taker uint32
-	rows         Place
-	flags        uint8
+	terms Terms
+	rows  Place
 }
-
-const (
-	known uint8 = 1 << iota
-	active
-)
 
 // Ledger is all balances. It is not safe for concurrent use: one engine writes.
 type Ledger struct {
 	rows    []row                        // by place
+	first   []Place                      // by account, as in holders: small enough to stay near
 	holders []holder                     // by account
 	odd     map[exchange.Account]*holder // of accounts whose numbers are far beyond the others
 	assets  []House                      // by asset
@@ -94,7 +90,7 @@ const gapMax = 1 << 16
 
 // New returns an empty ledger.
 func New() *Ledger {
-	return &Ledger{rows: make([]row, 1, 64), holders: make([]holder, 1, 64), odd: map[exchange.Account]*holder{}}
+	return &Ledger{rows: make([]row, 1, 64), first: make([]Place, 1, 64), holders: make([]holder, 1, 64), odd: map[exchange.Account]*holder{}}
 }
 
 // holder returns an account's entry, or nil when it has none.
@@ -124,40 +120,46 @@ func (l *Ledger) enlist(a exchange.Account) *holder {
 			next = *odd
 			delete(l.odd, exchange.Account(len(l.holders)))
 		}
-		l.holders = append(l.holders, next)
+		l.holders, l.first = append(l.holders, next), append(l.first, next.rows)
 	}
 	return &l.holders[a]
 }
 
+// begin returns an account's first row, zero when it has none.
+func (l *Ledger) begin(a exchange.Account) Place {
+	if uint64(a) < uint64(len(l.first)) {
+		return l.first[a]
+	}
+	if h := l.odd[a]; h != nil {
+		return h.rows
+	}
+	return 0
+}
+
 // Terms returns what orders need to know of an account.
 func (l *Ledger) Terms(a exchange.Account) Terms {
-	h := l.holder(a)
-	if h == nil {
-		return Terms{}
+	if p := l.begin(a); p != 0 {
+		return l.rows[p].terms
 	}
-	return Terms{h.maker, h.taker, h.flags&known != 0, h.flags&active != 0}
+	if h := l.holder(a); h != nil {
+		return h.terms
+	}
+	return Terms{}
 }
 
 // SetTerms says what orders need to know of an account. Terms are not in the ledger's snapshot: whoever sets them keeps
 // them.
 func (l *Ledger) SetTerms(a exchange.Account, t Terms) {
 	h := l.enlist(a)
-	h.maker, h.taker, h.flags = t.MakerPPM, t.TakerPPM, 0
-	if t.Known {
-		h.flags |= known
-	}
-	if t.Active {
-		h.flags |= active
+	h.terms = t
+	for p := h.rows; p != 0; p = l.rows[p].next {
+		l.rows[p].terms = t
 	}
 }
 
 // Find returns the row of an account and an asset, zero when there is none.
 func (l *Ledger) Find(a exchange.Account, asset exchange.Asset) Place {
-	h := l.holder(a)
-	if h == nil {
-		return 0
-	}
-	p := h.rows
+	p := l.begin(a)
 	for p != 0 && l.rows[p].asset != asset {
 		p = l.rows[p].next
 	}
@@ -173,32 +175,29 @@ func (l *Ledger) Open(a exchange.Account, asset exchange.Asset) Place {
 		panic("ledger: a row of nothing")
 	}
 	h := l.enlist(a)
-	l.rows = append(l.rows, row{account: a, asset: asset, next: h.rows})
+	l.rows = append(l.rows, row{account: a, asset: asset, terms: h.terms, next: h.rows})
 	h.rows = Place(len(l.rows) - 1)
+	if uint64(a) < uint64(len(l.first)) {
+		l.first[a] = h.rows
+	}
 	l.asset(asset)
 	return h.rows
 }
 
-// FetchEntry asks memory for an account's entry. Whoever has many orders at hand asks for all entries, then for the rows
-// that they name, then for the rows behind these: the answers of each round come together.
+// FetchEntry asks memory for where an account's rows begin. Whoever has many orders at hand asks for all of these, then
+// for the rows that they name, then for the rows behind these: the answers of each round come together.
 func (l *Ledger) FetchEntry(list *near.List, a exchange.Account) {
-	if h := l.holder(a); h != nil {
-		near.Fetch(list, h)
+	if uint64(a) < uint64(len(l.first)) {
+		near.Fetch(list, &l.first[a])
 	}
 }
 
 // FetchRow asks for an account's first row. It follows FetchEntry.
-func (l *Ledger) FetchRow(list *near.List, a exchange.Account) {
-	if h := l.holder(a); h != nil {
-		near.Fetch(list, &l.rows[h.rows])
-	}
-}
+func (l *Ledger) FetchRow(list *near.List, a exchange.Account) { near.Fetch(list, &l.rows[l.begin(a)]) }
 
 // FetchNextRow asks for the row behind it. It follows FetchRow.
 func (l *Ledger) FetchNextRow(list *near.List, a exchange.Account) {
-	if h := l.holder(a); h != nil {
-		near.Fetch(list, &l.rows[l.rows[h.rows].next])
-	}
+	near.Fetch(list, &l.rows[l.rows[l.begin(a)].next])
 }
 
 // Mark sets a row's mark, which is the caller's own, and reports whether it had another one.

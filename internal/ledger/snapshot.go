@@ -66,7 +66,7 @@ func Restore(r io.Reader) (*Ledger, error) {
 	l := New()
 	// A million rows at once are 64 MB, which a false count may cost; more grow as they come.
 	few := int(min(at(2), 1<<20))
-	l.rows, l.holders = slices.Grow(l.rows, few), slices.Grow(l.holders, few)
+	l.rows, l.holders, l.first = slices.Grow(l.rows, few), slices.Grow(l.holders, few), slices.Grow(l.first, few)
 	if err := records(r, rowLen, at(2), l.readRow); err != nil {
 		return nil, err
 	}
