@@ -52,7 +52,7 @@ func FuzzDecimal(f *testing.F) {
 // Parameters that are taken are what net/url reads, each once, and every byte before the signature is signed.
 func FuzzParameters(f *testing.F) {
 	for _, s := range []string{limitBuy, limitBuy + "&timestamp=1&signature=ab", "symbol=A&symbol=B", "a=b", "=", "&", "symbol=", "symbol=%41", "symbol=%zz", "symbols=%5B%22A%22%5D", "symbol=a+b",
-		"signature=1&symbol=A", "symbol=A&&side=B", "symbol=A=B", "symbol=%00", "symbol=\xff"} {
+		"signature=1&symbol=A", "symbol=A&&side=B", "symbol=A=B", "symbol=A;B", "symbol=A;side=B", "symbol=%41;B", "symbol=%00", "symbol=\xff"} {
 		f.Add(s)
 	}
 	allowed := setOf(pSymbol, pSymbols, pSide, pType, pTimeInForce, pQuantity, pPrice, pTimestamp, pSignature)
@@ -112,9 +112,9 @@ func FuzzListenKey(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	now := time.UnixMilli(1767225600000)
-	good := keys.make(&key{account: 7, name: strings.Repeat("k", keyLength)}, now)
-	if l, ok := keys.open(good, now); !ok || l.account != 7 || l.key != strings.Repeat("k", keyLength) {
+	now, name := time.UnixMilli(1767225600000), strings.Repeat("k", keyLength)
+	good := keys.make(&key{account: 7, name: name}, now)
+	if l, ok := keys.open(good, now); !ok || l.account != 7 || l.key != name {
 		f.Fatal("a listen key does not open")
 	}
 	if _, ok := keys.open(good, now.Add(listenLife+time.Second)); ok {
@@ -123,8 +123,9 @@ func FuzzListenKey(f *testing.F) {
 	f.Add(good)
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, ok := keys.open(text, now); ok && text != good {
-			t.Fatalf("%q opens", text)
+		// The process that keeps the seeds made a listen key of its own, with another nonce and the same words.
+		if l, ok := keys.open(text, now); ok && (l.account != 7 || l.key != name || !l.made.Equal(now)) {
+			t.Fatalf("%q opens: %+v", text, l)
 		}
 	})
 }

@@ -189,14 +189,14 @@ func popcount(s set) int {
 }
 
 // plain reports whether a value stands for itself. It is printable ASCII without the signs that mean something in a
-// query: a raw '=' would let one request be cut in two ways.
+// query: a raw '=' would let one request be cut in two ways, and so would a raw ';', at which some readers part pairs.
 func plain(v string) bool {
 	if len(v) > valueMax {
 		return false
 	}
 	for i := range len(v) {
 		c := v[i]
-		if c <= ' ' || c >= 0x7f || c == '%' || c == '+' || c == '=' || c == '&' || c == '#' {
+		if c <= ' ' || c >= 0x7f || c == '%' || c == '+' || c == '=' || c == '&' || c == ';' || c == '#' {
 			return false
 		}
 	}
@@ -220,7 +220,7 @@ func unescape(v string) (string, bool) {
 				return "", false
 			}
 			i += 2
-		case c <= ' ' || c >= 0x7f || c == '=' || c == '&' || c == '#':
+		case c <= ' ' || c >= 0x7f || c == '=' || c == '&' || c == ';' || c == '#':
 			return "", false
 		case c == '+':
 			c = ' '
