@@ -39,6 +39,7 @@ const (
 	alertSnapshot       = "snapshot-damaged"    // passed over
 	alertDeposits       = "deposits-stopped"    // something about them is not authentic
 	alertDepositUnknown = "deposit-unknown"     // a payment that no account is credited for
+	alertDepositGone    = "deposit-gone"        // a credited one whose block left the chain
 	alertHalt           = "treasury-halted"     // a standing alarm
 	alertForged         = "bus-forged"          // messages that nobody of the exchange sent
 	alertSegment        = "segment-died"        // and was started again

@@ -28,7 +28,7 @@ const depositsAheadMax = 3000
 type depositor struct {
 	rules    depositsConfig
 	wallet   wallet.Wallet
-	conn     *bus.Conn
+	ask      func(context.Context, exchange.Question) (exchange.Answer, error) // the engine
 	commands *bus.Batcher
 	sink     *depositSink
 	follower *node.Follower
@@ -86,7 +86,10 @@ func newDepositor(s *site, conn *bus.Conn, chain node.Chain) (*depositor, error)
 	if err != nil {
 		return nil, err
 	}
-	d := &depositor{rules: rules, wallet: w, conn: conn, commands: bus.NewBatcher(conn, "cmd.deposit", bus.BatchOptions{Frames: 2, Commands: 64}),
+	ask := func(ctx context.Context, q exchange.Question) (exchange.Answer, error) {
+		return askEngine(ctx, conn, "qry.wallet", q)
+	}
+	d := &depositor{rules: rules, wallet: w, ask: ask, commands: bus.NewBatcher(conn, "cmd.deposit", bus.BatchOptions{Frames: 2, Commands: 64}),
 		sink: &depositSink{scripts: map[string]uint32{}}, path: s.folder.path(exchangeDir, "wallet", "deposits"), log: s.log.With("segment", "wallet"),
 		alerts: s.alerts}
 	d.follower = &node.Follower{Chain: chain, Sink: d.sink, Start: rules.Start}
@@ -173,6 +176,10 @@ func (d *depositor) tick(ctx context.Context) (more bool, err error) {
 	} else {
 		err = fmt.Errorf("%d blocks wait for the engine", len(d.sink.blocks))
 	}
+	d.tellUndone()
+	if again, unsure := d.overtaken(ctx); again || unsure != nil {
+		return again, errors.Join(err, unsure)
+	}
 	if credit := d.creditAll(ctx); credit != nil {
 		err = errors.Join(err, credit)
 	}
@@ -183,10 +190,32 @@ func (d *depositor) tick(ctx context.Context) (more bool, err error) {
 	return progress.More, err
 }
 
+// overtaken forgets the blocks above the base when more addresses were given, while these were read, than were looked
+// for: they are read again.
+func (d *depositor) overtaken(ctx context.Context) (again bool, err error) {
+	known := d.derived
+	if err := d.learn(ctx); err != nil {
+		return false, err
+	}
+	if again = d.assigned > known; again {
+		d.sink.blocks = nil
+	}
+	return again, nil
+}
+
+// tellUndone tells people of credited payments whose blocks left the chain. The engine takes nothing back.
+func (d *depositor) tellUndone() {
+	for _, p := range d.sink.undone() {
+		which := fmt.Sprintf("%s:%d", p.txid, p.output)
+		d.log.Error("a credited deposit left the chain", "outpoint", which, "sat", p.value, "index", p.index)
+		d.alerts.raise(alertDepositGone, which, fmt.Sprintf("%d sat are credited and the block that held them left the chain: halt withdrawals until the payment is in a block again", p.value))
+	}
+}
+
 // learn asks the engine how many addresses it gave, and derives scripts to look for.
 func (d *depositor) learn(ctx context.Context) error {
 	if d.asset == 0 {
-		a, err := askEngine(ctx, d.conn, "qry.wallet", exchange.Question{Catalogue: &struct{}{}})
+		a, err := d.ask(ctx, exchange.Question{Catalogue: &struct{}{}})
 		if err != nil {
 			return err
 		}
@@ -199,7 +228,7 @@ func (d *depositor) learn(ctx context.Context) error {
 			return fmt.Errorf("no asset is native to %s yet", d.wallet.Network())
 		}
 	}
-	a, err := askEngine(ctx, d.conn, "qry.wallet", exchange.Question{Status: &struct{}{}})
+	a, err := d.ask(ctx, exchange.Question{Status: &struct{}{}})
 	if err != nil {
 		return err
 	}
@@ -264,10 +293,10 @@ func (d *depositor) credit(ctx context.Context, p *payment, height uint32, heade
 	which := fmt.Sprintf("%s:%d", p.txid, p.output)
 	switch code := out[0].Code; {
 	case code == exchange.Done:
-		p.ended = true
+		p.ended, p.credited = true, true
 		d.log.Info("deposit credited", "number", out[0].Number, "outpoint", which, "sat", p.value, "height", height)
 	case code == exchange.AlreadyCredited:
-		p.ended = true
+		p.ended, p.credited = true, true
 	case code == exchange.Busy, code == exchange.Superseded:
 		return nil, errors.New("the engine takes nothing right now")
 	case p.index < d.assigned:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -22,6 +23,7 @@ type depositSink struct {
 	hash    chainhash.Hash
 	blocks  []heldBlock
 	scripts map[string]uint32 // receive index by script
+	gone    []payment         // credited, and their block left the chain
 }
 
 // heldBlock is a block above the base.
@@ -33,16 +35,17 @@ type heldBlock struct {
 
 // payment is an output to one of the wallet's receive addresses, with the evidence that its block holds it.
 type payment struct {
-	txid    chainhash.Hash
-	raw     []byte
-	output  uint32
-	value   int64
-	index   uint32
-	place   uint32
-	branch  [][]byte
-	ended   bool   // credited, or nothing will come of it
-	tried   moment // when it was refused last
-	refusal string // why
+	txid     chainhash.Hash
+	raw      []byte
+	output   uint32
+	value    int64
+	index    uint32
+	place    uint32
+	branch   [][]byte
+	credited bool   // an account has it
+	ended    bool   // credited, or nothing will come of it
+	tried    moment // when it was refused last
+	refusal  string // why
 }
 
 // moment is what a refusal may depend on: the chain's tip, and how many addresses were given.
@@ -107,14 +110,35 @@ func (s *depositSink) Apply(_ context.Context, height uint32, hash, _ chainhash.
 	return nil
 }
 
-// Rollback forgets blocks above height. What is settled stays settled: a fork below it is for people.
+// Rollback forgets blocks above height, and keeps in mind which payments of theirs are credited. What is settled stays
+// settled: a fork below it is for people.
 func (s *depositSink) Rollback(_ context.Context, height uint32) error {
 	if height < s.height {
 		return spend.Distrust("deposits-reorg", fmt.Sprintf("height %d", height), fmt.Sprintf("a fork above block %d, whose deposits are credited", s.height),
 			"one below it", "halt withdrawals; compare the node with others; credited deposits may be gone")
 	}
-	s.blocks = s.blocks[:min(int(height-s.height), len(s.blocks))]
+	keep := min(int(height-s.height), len(s.blocks))
+	for _, block := range s.blocks[keep:] {
+		for _, p := range block.found {
+			if p.credited {
+				s.gone = append(s.gone, p)
+			}
+		}
+	}
+	s.blocks = s.blocks[:keep]
 	return nil
+}
+
+// undone returns the credited payments that the chain had and has no more, once.
+func (s *depositSink) undone() (out []payment) {
+	for _, p := range s.gone {
+		again := func(q payment) bool { return q.txid == p.txid && q.output == p.output }
+		if !slices.ContainsFunc(s.blocks, func(b heldBlock) bool { return slices.ContainsFunc(b.found, again) }) {
+			out = append(out, p)
+		}
+	}
+	s.gone = nil
+	return out
 }
 
 // settle moves the base up over blocks that lie deep enough and wait for nothing. It reports whether it moved.
