@@ -65,6 +65,9 @@ func NewFollower(ctx context.Context, o FollowerOptions) (*Follower, error) {
 		}
 		f.known = append(f.known, known)
 	}
+	if err := f.within(ctx); err != nil {
+		return nil, err
+	}
 	if o.Snapshots != nil {
 		list, err := o.Snapshots.List()
 		if err != nil {
@@ -77,6 +80,21 @@ func NewFollower(ctx context.Context, o FollowerOptions) (*Follower, error) {
 	f.seq.Store(o.State.Seq())
 	f.snapshot.Store(f.written)
 	return f, nil
+}
+
+// within refuses sinks that know commands which the journal has not: it lost its end, or an older copy of it was put in
+// its place. They would pass over the next commands, which get the same numbers.
+func (f *Follower) within(ctx context.Context) error {
+	last, err := f.o.Journal.Last(ctx)
+	if err != nil {
+		return err
+	}
+	for i, known := range f.known {
+		if known > last {
+			return lost(fmt.Sprintf("sink %d, the records,", i), known, last)
+		}
+	}
+	return nil
 }
 
 // Seq returns the last command that the follower applied.

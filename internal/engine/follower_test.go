@@ -323,6 +323,14 @@ func TestAFollowerDoesNotBeginAfterWhatItsSinkKnows(t *testing.T) {
 	refused(t, err, "follower-ahead")
 }
 
+// Records of a longer journal would take the next commands for some that they know, and pass over them.
+func TestRecordsThatKnowMoreThanTheJournalAreRefused(t *testing.T) {
+	p, _, state := traded(t, 10)
+	short := &paper{frames: p.frames[:len(p.frames)-1]}
+	_, err := engine.NewFollower(t.Context(), engine.FollowerOptions{Journal: short, State: recovered(t, short, engine.RecoverOptions{}), Sinks: []engine.Sink{&slate{seq: state.Seq()}}})
+	refused(t, err, "journal-behind")
+}
+
 // Bytes of a snapshot come from a disk: whatever they are, loading ends with a refusal or with the state.
 func FuzzLoadSnapshot(f *testing.F) {
 	dir := f.TempDir()
