@@ -2,9 +2,12 @@ package main
 
 import (
 	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // One address has only so many connections, and all of them only so many; who leaves makes room, once.
@@ -64,5 +67,19 @@ func TestControl018ConnectionsAreBounded(t *testing.T) {
 		if got := behind.network(at); got.String() != want {
 			t.Errorf("%s is %s", text, got)
 		}
+	}
+}
+
+// Control 18: whatever a client does slowly has an end: to send the head, the body, to read the answer, to say nothing.
+func TestControl018NothingThatAClientDoesSlowlyLastsForEver(t *testing.T) {
+	s := newServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	for name, d := range map[string]time.Duration{"head": s.ReadHeaderTimeout, "body": s.ReadTimeout, "answer": s.WriteTimeout, "silence": s.IdleTimeout} {
+		if d <= 0 || d > 2*time.Minute {
+			t.Errorf("%s: %v", name, d)
+		}
+	}
+	config := gatewayConfig{Listen: "127.0.0.1:1", Internal: "127.0.0.1:2", Connections: 1, Limits: "own", Challenge: challengeConfig{}, Timeout: s.WriteTimeout - s.ReadTimeout}
+	if config.check() == nil {
+		t.Error("an answer may take longer than its client is waited for")
 	}
 }

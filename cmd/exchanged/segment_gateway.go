@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/bus"
@@ -25,16 +24,13 @@ type busEngine struct {
 	orders, withdraws, books *bus.Batcher
 	patience                 time.Duration // of a request, whatever its context says
 	attempt                  time.Duration // after which a message without an answer is sent again
-	unsure                   atomic.Int64  // requests that ask again
+	unsure                   waiting       // requests that ask again
 }
 
 const (
 	attemptsMax = 4 // of one request, when each message goes without an answer to the end of its time
-	// unsureMax is how many requests may ask again at a time. When an engine is away, those beyond it are refused before
-	// anything of them is sent: that they were not taken is then certain, and nothing piles up.
-	unsureMax  = 4096
-	pauseLeast = 10 * time.Millisecond
-	pauseMost  = 250 * time.Millisecond
+	pauseLeast  = 10 * time.Millisecond
+	pauseMost   = 250 * time.Millisecond
 )
 
 func newBusEngine(conn *bus.Conn, c exchangeConfig) *busEngine {
@@ -96,7 +92,15 @@ func (e *busEngine) decide(ctx context.Context, lane *bus.Batcher, cmds []exchan
 		open = true // ErrUnknown; or the engine failed over it, and what it had committed nobody knows
 		return false, nil
 	}
-	done, err := e.until(ctx, try)
+	if !e.unsure.room(&cmds[0]) {
+		return refused(cmds, out)
+	}
+	done, err := try(ctx)
+	if !done {
+		e.unsure.enter(&cmds[0])
+		defer e.unsure.leave(&cmds[0])
+		done, err = e.until(ctx, try)
+	}
 	switch {
 	case done || err != nil:
 		return err
@@ -106,18 +110,10 @@ func (e *busEngine) decide(ctx context.Context, lane *bus.Batcher, cmds []exchan
 	return refused(cmds, out)
 }
 
-// until tries until it is done or ctx ends, with pauses that grow. When too many do so already, it does not begin.
+// until tries again until it is done or ctx ends, with pauses that grow.
 func (e *busEngine) until(ctx context.Context, try func(context.Context) (bool, error)) (bool, error) {
-	if e.unsure.Load() >= unsureMax {
-		return false, nil
-	}
-	if done, err := try(ctx); done {
-		return true, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, e.patience)
 	defer cancel()
-	e.unsure.Add(1)
-	defer e.unsure.Add(-1)
 	for pause := pauseLeast; ; pause = min(2*pause, pauseMost) {
 		select {
 		case <-ctx.Done():
@@ -149,8 +145,12 @@ func busy(out []exchange.Outcome) bool {
 // Ask sends a question, again when it went without an answer: it changes nothing. Which ones the gateway may ask is
 // decided by the engine's segment.
 func (e *busEngine) Ask(ctx context.Context, q exchange.Question) (a exchange.Answer, err error) {
+	if !e.unsure.ask() {
+		return a, gateway.ErrBusy
+	}
+	defer e.unsure.questions.Add(-1)
 	var ended error
-	done, err := e.until(ctx, func(ctx context.Context) (bool, error) {
+	try := func(ctx context.Context) (bool, error) {
 		once, cancel := context.WithTimeout(ctx, e.attempt)
 		defer cancel()
 		var failed error
@@ -163,12 +163,13 @@ func (e *busEngine) Ask(ctx context.Context, q exchange.Question) (a exchange.An
 			return false, nil
 		}
 		return true, failed
-	})
-	switch {
-	case done || err != nil:
+	}
+	done, err := try(ctx)
+	if !done {
+		done, err = e.until(ctx, try)
+	}
+	if done || err != nil {
 		return a, err
-	case ended == nil: // too many ask again already
-		return a, gateway.ErrBusy
 	}
 	return a, ended
 }
@@ -287,11 +288,17 @@ func (s *site) listenPublic() (net.Listener, error) {
 	return tls.NewListener(listener, gateway.PublicTLS(pair)), nil
 }
 
+// newServer bounds everything that a client may do slowly. An answer takes up to gateway.timeout, which is a minute at
+// most; a client that does not read it is cut off. WebSockets have times of their own.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: handler, MaxHeaderBytes: 16 << 10, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+}
+
 // httpServer serves until ctx ends, then lets requests under way finish for a few seconds.
 func httpServer(listener net.Listener, handler http.Handler, log *slog.Logger) work {
 	return func(ctx context.Context) error {
-		server := &http.Server{Handler: handler, MaxHeaderBytes: 16 << 10, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-			IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		server := newServer(handler, log)
 		stopped := make(chan error, 1)
 		go func() {
 			<-ctx.Done()

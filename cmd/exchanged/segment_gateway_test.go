@@ -147,8 +147,8 @@ func TestAnEngineThatDiesAfterItsCommitTellsTheTruthThroughTheNextOne(t *testing
 	if err != nil || !out.Again || out.Seq != 1 || out.Code != exchange.Done || len(m.journal) != 1 {
 		t.Errorf("%+v %v, taken: %v", out, err, m.journal)
 	}
-	if e.unsure.Load() != 0 {
-		t.Errorf("%d still ask", e.unsure.Load())
+	if n := e.unsure.commands.Load(); n != 0 || len(e.unsure.of) != 0 {
+		t.Errorf("%d still ask", n)
 	}
 }
 
@@ -202,7 +202,8 @@ func TestWhatWasCertainlyNotTakenIsBusy(t *testing.T) {
 	}
 }
 
-// An engine that is away does not gather requests without bound: beyond the bound nothing is sent.
+// An engine that is away does not gather requests without bound: beyond the bound nothing is sent. Nobody has all of the
+// room: not one account, not orders, not questions.
 func TestAnEngineThatIsAwayGathersNoRequests(t *testing.T) {
 	m := newMortal(t)
 	m.act = func(int) (exchange.Code, string) { return exchange.Done, "" }
@@ -212,15 +213,45 @@ func TestAnEngineThatIsAwayGathersNoRequests(t *testing.T) {
 	if err != nil || out.Code != exchange.Done {
 		t.Fatal(out, err)
 	}
-	e.unsure.Store(unsureMax)
 	heard := m.heard
-	var outs [1]exchange.Outcome
-	if err := e.Do(t.Context(), []exchange.Command{{ID: exchange.ID{9}, Kind: exchange.Place}}, outs[:]); err != nil || outs[0].Code != exchange.Busy || m.heard != heard {
-		t.Errorf("%+v %v", outs[0], err)
+	taken := func(kind exchange.Kind, account exchange.Account) bool {
+		var outs [1]exchange.Outcome
+		before := m.heard
+		if err := e.Do(t.Context(), []exchange.Command{{ID: exchange.RandomID(), Kind: kind, Account: account}}, outs[:]); err != nil {
+			t.Error(err)
+		}
+		if (outs[0].Code == exchange.Busy) != (m.heard == before) {
+			t.Errorf("%+v after %d messages", outs[0], m.heard-heard)
+		}
+		return outs[0].Code == exchange.Done
 	}
-	if _, err := e.Ask(t.Context(), exchange.Question{Status: &struct{}{}}); !errors.Is(err, gateway.ErrBusy) {
+	greedy := &exchange.Command{Kind: exchange.Cancel, Account: 66}
+	wait := func(n int, c func(i int) *exchange.Command) {
+		for i := range n {
+			e.unsure.enter(c(i))
+		}
+	}
+	wait(unsureEach, func(int) *exchange.Command { return greedy })
+	if taken(exchange.Cancel, 66) || !taken(exchange.Place, 1) {
+		t.Error("one account takes the room of others")
+	}
+	wait(unsureOrders-unsureEach, func(i int) *exchange.Command { return &exchange.Command{Account: exchange.Account(1000 + i)} })
+	if taken(exchange.Place, 1) || !taken(exchange.Cancel, 1) || !taken(exchange.CancelAll, 1) {
+		t.Error("orders take the room of cancels")
+	}
+	wait(unsureMax-unsureOrders, func(i int) *exchange.Command { return &exchange.Command{Account: exchange.Account(9000 + i)} })
+	if taken(exchange.Cancel, 1) {
+		t.Error("there is room without end")
+	}
+	ask := func() error { _, err := e.Ask(t.Context(), exchange.Question{Status: &struct{}{}}); return err }
+	if err := ask(); err != nil {
+		t.Error("commands take the room of questions", err)
+	}
+	e.unsure.questions.Store(questionsMax)
+	if err := ask(); !errors.Is(err, gateway.ErrBusy) {
 		t.Error(err)
 	}
+	e.unsure.questions.Store(0)
 }
 
 // A question that finds a full queue is busy, one that lost its engine is asked again, and one that the engine cannot
