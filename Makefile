@@ -29,10 +29,9 @@ demo: setup build ## play the main job and the exchange on a real node and SoftH
 demo-shell: setup build ## start node and daemon, and open a shell for the README tour
 	$(GO) run ./scripts/demo --shell
 
-test: setup build ## all tests: unit, fuzz seeds, SoftHSM, command stories, end to end on a real node
+test: setup build ## all tests: unit, fuzz seeds, SoftHSM, command stories, end to end on a real node, referees, a browser
 	$(GO) test ./...
-	@$(MAKE) --no-print-directory referees exchange-tour
-	@if command -v chromium >/dev/null; then $(MAKE) --no-print-directory browser; else echo "no Chromium: type make browser to try passkeys in one"; fi
+	@$(MAKE) --no-print-directory referees exchange-tour browser
 
 referees: ## have bitcoinjs, scure, Caravan, bitcoinerlab and Electrum judge our Bitcoin work (needs Node.js and npm)
 	@sh scripts/setup.sh referees

@@ -2,7 +2,7 @@
 # Installs what the build, the tests and the demo need and this machine lacks. Safe to run again: it does only what is
 # missing, says what it does, and where it may not install, says what to type. With the argument "referees" it installs
 # also what scripts/referees runs: Electrum, and packages of npm into that folder. With the argument "browser" it installs
-# also Chromium, which scripts/browser drives.
+# also Chromium, which a test in cmd/exchanged drives.
 set -eu
 cd "$(dirname "$0")/.."
 
