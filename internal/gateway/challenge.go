@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -240,6 +241,6 @@ func (s *Server) challenged(c *call, failure limits.Failure) *problem {
 	if err == nil {
 		return nil
 	}
-	s.o.Log.Info("a challenge was not met", "request", s.requestName(c.request), "addr", c.addr.String(), "why", err)
+	s.say(slog.LevelInfo, "a challenge was not met", "request", s.requestName(c.request), "addr", c.addr.String(), "why", err)
 	return &problem{status: http.StatusForbidden, code: -1099, msg: "Not found, unauthenticated, or unauthorized. Solve the challenge and send its token in the header " + challengeHeader + "."}
 }

@@ -78,6 +78,7 @@ type Server struct {
 	sockets   sockets
 	sessions  sessions
 	heard     heard
+	said      said
 	stats     *stats
 	unrouted  *routeStats
 	gaps      prometheus.Counter

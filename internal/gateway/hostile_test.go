@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -210,4 +211,33 @@ func TestControl077ABanEndsTheConnectionsOfTheWebSocketAPI(t *testing.T) {
 		last = s.parse(msg)
 	}
 	t.Errorf("a banned address is heard on: %v", last)
+}
+
+// Control 18: strangers who send wrong signatures, each from another address and for another key, write no log without
+// end. How many there were is told.
+func TestControl018StrangersWriteNoLogWithoutEnd(t *testing.T) {
+	var log strings.Builder
+	r := newRig(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	tr := r.trader("trader", "hmac", all)
+	wrong := func(n int) {
+		for i := range n {
+			r.elsewhere(raw("GET", "/api/v3/account", fmt.Sprintf("timestamp=%d&signature=%064x", r.clock().UnixMilli(), i), tr.name), i)
+		}
+	}
+	wrong(1000)
+	if n := strings.Count(log.String(), "a key was refused"); n != saidMax {
+		t.Errorf("%d lines", n)
+	}
+	r.pass(time.Second)
+	wrong(1)
+	if !strings.Contains(log.String(), fmt.Sprintf("unsaid=%d", 1000-saidMax)) {
+		t.Errorf("nobody says how many there were: %s", log.String()[max(0, log.Len()-300):])
+	}
+	r.set(&r.late, true)
+	for i := range 1000 {
+		r.elsewhere(r.request("GET", "/api/v3/klines?symbol=BTCUSDT&interval=1m", nil), i)
+	}
+	if n := strings.Count(log.String(), "\n"); n > 5*saidMax {
+		t.Errorf("%d lines when the engine is away", n)
+	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/exchange"
@@ -181,7 +182,7 @@ func (s *Server) do(c *call) *problem {
 		return c.q.fault
 	}
 	if err := s.o.Engine.Do(c.ctx, c.command[:], c.outcome[:]); err != nil {
-		s.o.Log.Warn("the engine did not answer", "request", s.requestName(c.request), "error", err)
+		s.say(slog.LevelWarn, "the engine did not answer", "request", s.requestName(c.request), "error", err)
 		return timedOut()
 	}
 	out := &c.outcome[0]
@@ -337,7 +338,7 @@ func (s *Server) ask(c *call, q exchange.Question) (exchange.Answer, *problem) {
 		return exchange.Answer{}, overloaded()
 	}
 	if err != nil {
-		s.o.Log.Warn("the engine did not answer a question", "request", s.requestName(c.request), "error", err)
+		s.say(slog.LevelWarn, "the engine did not answer a question", "request", s.requestName(c.request), "error", err)
 		return exchange.Answer{}, notReady()
 	}
 	if answer.Code == exchange.UnknownOrder {

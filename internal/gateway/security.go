@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -229,7 +230,7 @@ func (s *Server) send(c *call, kind exchange.Kind, q exchange.SecurityQuestion, 
 	sum := sha256.Sum256(raw) // the same request at two gateways is the same command
 	c.command[0] = exchange.Command{ID: exchange.ID(sum[:16]), Kind: kind, Account: q.Account, Body: raw}
 	if err := s.o.Engine.Do(c.ctx, c.command[:], c.outcome[:]); err != nil {
-		s.o.Log.Warn("the engine did not answer", "request", s.requestName(c.request), "error", err)
+		s.say(slog.LevelWarn, "the engine did not answer", "request", s.requestName(c.request), "error", err)
 		return timedOut()
 	}
 	return s.refusedPasskey(c, q.Account, c.outcome[0].Code, c.outcome[0].Reason)
@@ -251,7 +252,7 @@ func (s *Server) refusedPasskey(c *call, account exchange.Account, code exchange
 		if limit := s.take(c, limits.Request{Class: c.route.class, Weight: 1, Failure: limits.BadSignature}); limit != nil {
 			return limit
 		}
-		s.o.Log.Warn("a passkey's request was refused", "request", s.requestName(c.request), "account", uint64(account), "addr", c.addr.String(), "code", uint16(code))
+		s.say(slog.LevelWarn, "a passkey's request was refused", "request", s.requestName(c.request), "account", uint64(account), "addr", c.addr.String(), "code", uint16(code))
 	}
 	return s.securityWords(code, reason)
 }

@@ -226,7 +226,7 @@ func (s *Server) prove(c *call, in *session, toll limits.Request) *problem {
 // refusedKey tells the operator of a key that was refused: its first characters, never more, and where it came from.
 func (s *Server) refusedKey(c *call, p *problem) {
 	s.stats.refused.Inc()
-	s.o.Log.Warn("a key was refused", "request", s.requestName(c.request), "key", c.key.name[:6], "account", uint64(c.key.account), "addr", c.addr.String(), "code", p.code,
+	s.say(slog.LevelWarn, "a key was refused", "request", s.requestName(c.request), "key", c.key.name[:6], "account", uint64(c.key.account), "addr", c.addr.String(), "code", p.code,
 		"path", c.route.path)
 }
 
@@ -234,7 +234,7 @@ func (s *Server) take(c *call, toll limits.Request) *problem {
 	toll.IP, toll.Trace = c.addr, s.trace(c, &toll)
 	d, err := s.o.Limits.Take(c.ctx, toll)
 	if err != nil {
-		s.o.Log.Error("limits are out of reach", "request", s.requestName(c.request), "error", err)
+		s.say(slog.LevelError, "limits are out of reach", "request", s.requestName(c.request), "error", err)
 		return overloaded()
 	}
 	c.ruling = d
@@ -349,9 +349,10 @@ func (s *Server) record(c *call, status int, p *problem) {
 	if p != nil {
 		code = p.code
 	}
-	level := slog.LevelDebug
+	args := []any{"request", s.requestName(c.request), "path", path, "status", status, "code", code, "addr", c.addr.String()}
 	if status >= 500 {
-		level = slog.LevelWarn
+		s.say(slog.LevelWarn, "request", args...)
+		return
 	}
-	s.o.Log.Log(c.ctx, level, "request", "request", s.requestName(c.request), "path", path, "status", status, "code", code, "addr", c.addr.String())
+	s.o.Log.Debug("request", args...)
 }
