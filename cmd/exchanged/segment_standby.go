@@ -29,7 +29,7 @@ func (e *engineSegment) takeOver(ctx context.Context, options journal.Options, f
 	e.recovered(done)
 	e.site.log.Info("standing by", "seq", state.Seq())
 	candidate := journal.NewCandidate(options)
-	standby := engine.NewStandby(engine.StandbyOptions{Journal: followed, State: state, Claim: func(ctx context.Context) (engine.Journal, error) {
+	standby := engine.NewStandby(engine.StandbyOptions{Journal: followed, State: state, Mark: e.mark, Claim: func(ctx context.Context) (engine.Journal, error) {
 		j, err := candidate.Claim(ctx)
 		if err != nil {
 			return nil, err

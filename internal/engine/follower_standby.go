@@ -17,6 +17,7 @@ const (
 type StandbyOptions struct {
 	Journal Journal // opened to follow
 	State   *State  // recovered; the standby's own until it takes over
+	Mark    *Mark   // that of the engine which writes, where they share a directory; nil: nothing is known of what it acknowledged
 	// Claim opens the journal for writing. It returns a refusal journal-in-use as long as another engine writes it; for
 	// SQLite that is a lock on a file, for PostgreSQL a lock that lives as long as its holder's connection.
 	Claim func(ctx context.Context) (Journal, error)
@@ -77,6 +78,11 @@ func (s *Standby) begin(ctx context.Context, j Journal) (*State, Journal, error)
 	}
 	if last < s.o.State.Seq() {
 		return nil, nil, lost("this standby", s.o.State.Seq(), last)
+	}
+	if s.o.Mark != nil {
+		if s.o.Mark.look(); s.o.Mark.Seq() > last {
+			return nil, nil, lost("the mark of acknowledged commands", s.o.Mark.Seq(), last)
+		}
 	}
 	if err := s.catchUp(ctx, j); err != nil {
 		return nil, nil, err

@@ -412,3 +412,24 @@ func TestAStandbyAsksASilentServerLessAndLessOften(t *testing.T) {
 		}
 	})
 }
+
+// A database server may fail over to a replica that has not the end of the journal. A standby that had not read that end
+// yet learns of it from the mark of the engine that it follows.
+func TestAStandbyDoesNotTakeOverAJournalThatLostItsEnd(t *testing.T) {
+	p, _, state := traded(t, 10)
+	short, dir := &paper{frames: p.frames[:len(p.frames)-1]}, t.TempDir()
+	writes, err := engine.OpenMark(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writes.Close()
+	follows, err := engine.OpenMark(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follows.Close()
+	standby := engine.NewStandby(engine.StandbyOptions{Journal: short, State: recovered(t, short, engine.RecoverOptions{Mark: follows}), Mark: follows,
+		Claim: func(context.Context) (engine.Journal, error) { return short, writes.Set(state.Seq()) }})
+	_, _, err = standby.TakeOver(t.Context())
+	refused(t, err, "journal-behind")
+}

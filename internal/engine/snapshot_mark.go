@@ -30,13 +30,18 @@ func OpenMark(dir string) (*Mark, error) {
 		return nil, err
 	}
 	m := &Mark{file: f}
+	m.look()
+	return m, nil
+}
+
+// look reads what the file says by now: an engine that is followed writes it too.
+func (m *Mark) look() {
 	var raw [16]byte
-	if n, _ := f.ReadAt(raw[:], 0); n == len(raw) {
+	if n, _ := m.file.ReadAt(raw[:], 0); n == len(raw) {
 		if sum := sha256.Sum256(raw[:8]); [8]byte(sum[:]) == [8]byte(raw[8:]) {
 			m.seq = binary.BigEndian.Uint64(raw[:])
 		}
 	}
-	return m, nil
 }
 
 // Seq returns the last command that was acknowledged, as far as is known.
