@@ -28,6 +28,7 @@ func (s *Server) Events(first, last uint64, events []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.heard = s.o.Clock()
+	s.alive.Store(f.heard.UnixMilli())
 	switch {
 	case last < first || f.next != 0 && last < f.next:
 		return // heard before

@@ -66,6 +66,7 @@ type Server struct {
 	boot      string // begins the names of requests
 	jsonType  []string
 	noSniff   []string
+	noStore   []string
 	catalogue atomic.Pointer[catalogue]
 	stale     atomic.Bool // the catalogue has to be read again
 	keys      keyring
@@ -79,6 +80,7 @@ type Server struct {
 	sessions  sessions
 	heard     heard
 	said      said
+	alive     atomic.Int64 // when the engine was heard last
 	stats     *stats
 	unrouted  *routeStats
 	gaps      prometheus.Counter
@@ -113,7 +115,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{o: o, endpoints: map[string]*endpoint{}, verdicts: newVerdicts(), replayed: newReplayed(), recent: newRecent(), listen: listen,
-		jsonType: []string{"application/json;charset=UTF-8"}, noSniff: []string{"nosniff"}, allTickers: newTopic("!ticker@arr"), allMini: newTopic("!miniTicker@arr")}
+		jsonType: []string{"application/json;charset=UTF-8"}, noSniff: []string{"nosniff"}, noStore: []string{"no-store"}, allTickers: newTopic("!ticker@arr"), allMini: newTopic("!miniTicker@arr")}
 	s.keys.keys = map[string]*key{}
 	s.sockets.counts = map[netip.Addr]int{}
 	s.books.byID = map[exchange.Market]*book{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -239,5 +240,36 @@ func TestControl018StrangersWriteNoLogWithoutEnd(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "\n"); n > 5*saidMax {
 		t.Errorf("%d lines when the engine is away", n)
+	}
+}
+
+// A gateway whose engine is away tells old books: it says that it is not ready, and is ready again by itself.
+func TestAGatewayThatHearsNoEngineIsNotReady(t *testing.T) {
+	r := newRig(t)
+	r.set(&r.late, true)
+	if r.pass(awayAfter); r.server.ready() != "" {
+		t.Error("a moment counts")
+	}
+	if r.pass(time.Millisecond); r.server.ready() == "" {
+		t.Error("ready")
+	}
+	r.set(&r.late, false)
+	r.until(func() bool { return r.server.ready() == "" })
+}
+
+// What is a customer's own stays in no proxy: an address with a signature in it would fetch it there for whoever knows it.
+func TestControl082AnswersOfACustomerAreKeptNowhere(t *testing.T) {
+	r := newRig(t)
+	tr := r.trader("trader", "hmac", all)
+	for _, e := range routes() {
+		q := raw(e.method, e.path, "", tr.name)
+		if e.auth == authSigned {
+			q = raw(e.method, e.path, tr.sign("", r.clock()), tr.name)
+		}
+		w := httptest.NewRecorder()
+		r.server.Public().ServeHTTP(w, q)
+		if kept := w.Header().Get("Cache-Control") != "no-store"; kept && (e.auth != authNone || e.page != nil) {
+			t.Errorf("%s %s: %v", e.method, e.path, w.Header())
+		}
 	}
 }

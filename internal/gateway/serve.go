@@ -316,6 +316,9 @@ func (s *Server) finish(c *call, w http.ResponseWriter, p *problem) {
 
 func (s *Server) headers(c *call, h http.Header) {
 	h["Content-Type"], h["X-Content-Type-Options"] = s.jsonType, s.noSniff // shared by all answers: net/http copies them
+	if c.route != nil && c.route.auth != authNone {
+		h["Cache-Control"] = s.noStore // what is a customer's own: no proxy on the way keeps it for the next one
+	}
 	c.header[0][0] = strconv.Itoa(int(c.ruling.Used))
 	h["X-Mbx-Used-Weight"], h["X-Mbx-Used-Weight-1m"] = c.header[0][:], c.header[0][:]
 	if c.route != nil && c.route.orders > 0 {

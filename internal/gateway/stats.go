@@ -63,6 +63,9 @@ func (s *Server) ready() string {
 	if s.catalogue.Load() == nil {
 		return "the engine has not answered yet"
 	}
+	if s.o.Clock().Sub(time.UnixMilli(s.alive.Load())) > awayAfter {
+		return "the engine has not been heard for a while"
+	}
 	for _, b := range s.books.all() {
 		if !b.isKnown() {
 			return "a book is not known yet"

@@ -10,9 +10,10 @@ import (
 // How often streams are told.
 const (
 	fastEvery  = 100 * time.Millisecond
-	slowTicks  = 10              // fast ones to a slow one
-	quietAfter = 2 * time.Second // without a frame the engine is asked whether there were any
-	quietWait  = time.Second     // for an answer: the streams that need none shall not wait long
+	slowTicks  = 10               // fast ones to a slow one
+	quietAfter = 2 * time.Second  // without a frame the engine is asked whether there were any
+	awayAfter  = 10 * time.Second // without a word of the engine the gateway is not ready: what it tells may be old
+	quietWait  = time.Second      // for an answer: the streams that need none shall not wait long
 )
 
 // Run follows the engine until the context ends: catalogue and books at the start, and then the streams that are told
@@ -32,6 +33,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-time.After(time.Second):
 		}
 	}
+	s.alive.Store(s.o.Clock().UnixMilli())
 	for _, b := range s.books.all() {
 		s.missedBook(b, 0)
 	}
@@ -312,6 +314,9 @@ func (s *Server) checkQuiet(ctx context.Context, now time.Time) {
 		return
 	}
 	answer, ok := s.askQuietly(ctx, exchange.Question{Status: &struct{}{}})
+	if ok {
+		s.alive.Store(now.UnixMilli())
+	}
 	if !ok || answer.Status == nil || answer.Status.Seq < next {
 		return
 	}
