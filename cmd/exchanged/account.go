@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/coldsign/coldsign/internal/accounts"
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
@@ -132,6 +133,9 @@ func feesCmd(a *app) *cobra.Command {
 			"  exchanged account fees 17 --maker 0 --taker 250 --data /srv/coldsign\n  exchanged account fees 17 --default --data /srv/coldsign", Args: command.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed("maker") && cmd.Flags().Changed("taker")
+			if f.MakerPPM > accounts.FeeMax || f.TakerPPM > accounts.FeeMax {
+				return console.Fail(console.Usage, fmt.Errorf("a fee is at most %d parts per million, which is %d %%", accounts.FeeMax, accounts.FeeMax/10_000), "0.1 % is 1000 parts per million")
+			}
 			if args[0] == everybody && given && !usual {
 				return a.proposeNow(exchange.ChangeIntent{Note: note, Default: &exchange.DefaultFees{MakerPPM: f.MakerPPM, TakerPPM: f.TakerPPM}})
 			}

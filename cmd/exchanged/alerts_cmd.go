@@ -75,6 +75,10 @@ func runAlerts(a *app, since time.Duration) error {
 	if a.json {
 		return a.JSON("coldsign.alerts/v1", map[string]any{"alerts": list})
 	}
+	if len(list) == 0 {
+		a.Say("no alerts")
+		return nil
+	}
 	rows := [][]string{}
 	for _, one := range list {
 		rows = append(rows, []string{one.At.Format(time.RFC3339), one.Segment, one.Kind, console.Printable(one.About), strconv.FormatUint(one.Count, 10), console.Printable(one.Text)})

@@ -9,6 +9,7 @@ import (
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/money"
 )
@@ -50,9 +51,18 @@ func runAssetAdd(a *app, symbol string, o assetOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := symbolSound(symbol); err != nil {
+		return err
+	}
+	if o.decimals > engine.DecimalsMax {
+		return console.Fail(console.Usage, fmt.Errorf("--decimals %d: an asset has at most %d decimals", o.decimals, engine.DecimalsMax))
+	}
 	info := exchange.AssetInfo{ID: exchange.Asset(len(now.Assets) + 1), Symbol: symbol, Decimals: o.decimals}
 	if i := slices.IndexFunc(now.Assets, func(b admin.Asset) bool { return b.Symbol == symbol }); i >= 0 {
 		info.ID = exchange.Asset(now.Assets[i].ID)
+		if old := now.Assets[i]; old.Decimals != o.decimals {
+			return console.Fail(console.Usage, fmt.Errorf("--decimals %d: %s has %d decimals for ever", o.decimals, symbol, old.Decimals), fmt.Sprintf("exchanged asset add %s --decimals %d", symbol, old.Decimals))
+		}
 	}
 	if o.network != "" {
 		network, err := networkNamed(o.network)
@@ -79,6 +89,14 @@ func runAssetAdd(a *app, symbol string, o assetOptions) error {
 			"exchanged asset add "+console.Printable(symbol)+" --withdraw-day-max 2")
 	}
 	return a.propose(client, exchange.ChangeIntent{Note: o.note, Asset: &info})
+}
+
+// symbolSound refuses the name of an asset or a market that the engine would not take.
+func symbolSound(symbol string) error {
+	if !engine.IsSymbol(symbol) {
+		return console.Fail(console.Usage, fmt.Errorf("%q is no symbol: 1 to 20 of A-Z and 0-9", console.Printable(symbol)))
+	}
+	return nil
 }
 
 func runAssetList(a *app) error {

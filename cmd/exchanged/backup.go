@@ -89,7 +89,9 @@ func runBackup(a *app, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.Mkdir(dir, 0o700); errors.Is(err, fs.ErrExist) {
+		return console.Fail(console.Usage, fmt.Errorf("%s is there already: a backup makes a folder of its own", dir), "exchanged backup "+dir+"-2")
+	} else if err != nil {
 		return err
 	}
 	var m manifest

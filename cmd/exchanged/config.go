@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -171,6 +172,9 @@ func (a *app) load() (config, folder, error) {
 		path = at.path("exchanged.yaml")
 	}
 	raw, err := console.ReadFile(path, configMax)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s is not there: %s is no folder of exchanged", path, at)
+	}
 	if err != nil {
 		return config{}, at, console.Fail(console.Failed, err, "exchanged init --data DIR --network regtest")
 	}

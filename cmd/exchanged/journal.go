@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -130,6 +131,9 @@ func runExchangeRoster(a *app) error {
 		return err
 	}
 	raw, err := console.ReadFile(at.path("roster"), rosterMax)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s has no roster yet", at)
+	}
 	if err != nil {
 		return console.Fail(console.Failed, err, "exchanged roster set FILE --data "+string(at))
 	}

@@ -67,6 +67,10 @@ func runLimits(a *app) error {
 	if a.json {
 		return a.JSON("coldsign.limits/v1", map[string]any{"sentences": list})
 	}
+	if len(list) == 0 {
+		a.Say("no address is banned, and none is remembered")
+		return nil
+	}
 	rows := [][]string{}
 	for _, s := range list {
 		until := "for good"

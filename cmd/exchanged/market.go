@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/coldsign/coldsign/internal/admin"
 	"github.com/coldsign/coldsign/internal/command"
 	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/money"
 )
@@ -105,6 +105,12 @@ func explained(err error) error {
 }
 
 func runMarketAdd(a *app, symbol string, o marketOptions) error {
+	if err := symbolSound(symbol); err != nil {
+		return err
+	}
+	if o.base == "" || o.quote == "" {
+		return console.Fail(console.Usage, errors.New("--base and --quote are needed"), "exchanged market add --help")
+	}
 	client, now, err := a.engineNow()
 	if err != nil {
 		return err
@@ -156,7 +162,11 @@ func assetNamed(now admin.EngineStatus, symbol string) (admin.Asset, error) {
 			return asset, nil
 		}
 	}
-	return admin.Asset{}, console.Fail(console.Usage, fmt.Errorf("there is no asset %q", console.Printable(symbol)), "exchanged asset add "+strings.ToUpper(console.Printable(symbol))+" --decimals 8")
+	hint := "exchanged asset list"
+	if engine.IsSymbol(symbol) {
+		hint = "exchanged asset add " + symbol + " --decimals 8"
+	}
+	return admin.Asset{}, console.Fail(console.Usage, fmt.Errorf("there is no asset %q", console.Printable(symbol)), hint)
 }
 
 // marketOf is a market as the engine knows it, for a change that leaves everything but its state.

@@ -42,6 +42,33 @@ func TestAChangeThatCannotBeAppliedIsNotProposed(t *testing.T) {
 	}
 }
 
+// A value that the engine refuses is refused before two people approve it, with the value and what is allowed.
+func TestAValueThatTheEngineRefusesIsNotProposed(t *testing.T) {
+	b := newBourse(t)
+	b.begin()
+	b.market()
+	for args, says := range map[string]string{
+		"account fees default --maker 1 --taker 100001": "at most 100000 parts per million",
+		"account fees 1 --maker 2000000 --taker 1":      "at most 100000 parts per million",
+		"asset add btc":                              `"btc" is no symbol`,
+		"asset add ETH --decimals 31":                "at most 30 decimals",
+		"asset add BTC --decimals 9":                 "BTC has 8 decimals for ever",
+		"market add btcusdt --base BTC --quote USDT": `"btcusdt" is no symbol`,
+		"market add BTCUSDT":                         "--base and --quote are needed",
+		"market add ETHUSDT --base ETH --quote USDT": "hint: exchanged asset add ETH --decimals 8",
+		"account adjust 1 BTC 2.5":                   "hint: exchanged asset list",
+		"backup " + b.dir:                            "is there already",
+	} {
+		code, _, errs := b.command(strings.Fields(args)...)
+		if code == console.Done || !strings.Contains(errs, says) {
+			t.Errorf("%s: %d %s", args, code, errs)
+		}
+	}
+	if out := b.mustCommand("changes", "list"); strings.Contains(out, "proposed") {
+		t.Errorf("was proposed:\n%s", out)
+	}
+}
+
 // Changes are taken in the order of their serials: who proposes the second one reads that it waits behind another, and
 // the one that came too late is shown as passed.
 func TestOperatorsSeeWhichChangesWait(t *testing.T) {

@@ -74,6 +74,10 @@ func runTickets(a *app, all bool) error {
 	if a.json {
 		return a.JSON(admin.SchemaTickets, map[string]any{"tickets": list})
 	}
+	if len(list) == 0 {
+		a.Say("no ticket is open")
+		return nil
+	}
 	rows := [][]string{}
 	for _, t := range list {
 		account, closed := "", "open"

@@ -267,15 +267,15 @@ func (b *Book) EachTerms(visit func(exchange.Account, Terms)) {
 // Len returns how many accounts there are.
 func (b *Book) Len() int { return b.count }
 
-// feeMax is ten per cent: a fee above it is a slip of the finger that two people did not see.
-const feeMax = 100_000
+// FeeMax, in parts per million, is ten per cent: a fee above it is a slip of the finger that two people did not see.
+const FeeMax = 100_000
 
 // Fees returns what accounts pay that have no fees of their own.
 func (b *Book) Fees() exchange.DefaultFees { return b.usual }
 
 // SetDefault sets them.
 func (b *Book) SetDefault(f exchange.DefaultFees) exchange.Code {
-	if f.MakerPPM > feeMax || f.TakerPPM > feeMax {
+	if f.MakerPPM > FeeMax || f.TakerPPM > FeeMax {
 		return exchange.Malformed
 	}
 	b.usual = f
@@ -288,7 +288,7 @@ func (b *Book) SetFees(c exchange.FeesChange) (exchange.AccountInfo, exchange.Co
 	if a == nil {
 		return exchange.AccountInfo{}, exchange.UnknownAccount
 	}
-	if c.MakerPPM > feeMax || c.TakerPPM > feeMax || c.Free && (c.MakerPPM != 0 || c.TakerPPM != 0) {
+	if c.MakerPPM > FeeMax || c.TakerPPM > FeeMax || c.Free && (c.MakerPPM != 0 || c.TakerPPM != 0) {
 		return exchange.AccountInfo{}, exchange.Malformed
 	}
 	a.maker, a.taker, a.free = c.MakerPPM, c.TakerPPM, c.Free

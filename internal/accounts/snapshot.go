@@ -144,7 +144,7 @@ func Restore(r io.Reader, opener Opener) (*Book, error) {
 	if len(in.raw) > 0 { // written where accounts pay something by default
 		maker, taker := in.number(), in.number()
 		b.usual = exchange.DefaultFees{MakerPPM: uint32(maker), TakerPPM: uint32(taker)}
-		in.bad = in.bad || maker|taker == 0 || maker > feeMax || taker > feeMax
+		in.bad = in.bad || maker|taker == 0 || maker > FeeMax || taker > FeeMax
 	}
 	if !in.done() || count > numberMax || !b.rules.valid() {
 		return nil, fmt.Errorf("accounts snapshot: header: %w", exchange.ErrBytes)

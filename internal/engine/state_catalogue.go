@@ -38,7 +38,7 @@ type depositWallet struct {
 const (
 	assetsMax   = 4096
 	marketsMax  = 4096
-	decimalsMax = 30
+	DecimalsMax = 30 // of an asset
 	scaleMax    = 18 // of a unit: 10^18 fits in 64 bits
 	symbolMax   = 20
 	walletsMax  = 64
@@ -222,7 +222,7 @@ func (s *State) assetOf(n spend.Network) exchange.Asset {
 
 // setAsset adds an asset with the next number, or changes what withdrawals of an old one cost.
 func (s *State) setAsset(a exchange.AssetInfo) exchange.Code {
-	if !isSymbol(a.Symbol) || a.Decimals > decimalsMax || a.WithdrawMin.Cmp(a.WithdrawFee) < 0 || !s.isNetwork(&a) || !isDayMax(&a) {
+	if !IsSymbol(a.Symbol) || a.Decimals > DecimalsMax || a.WithdrawMin.Cmp(a.WithdrawFee) < 0 || !s.isNetwork(&a) || !isDayMax(&a) {
 		return exchange.Malformed
 	}
 	switch {
@@ -262,8 +262,8 @@ func isDayMax(a *exchange.AssetInfo) bool {
 	return a.Network == "" || a.WithdrawDayMax != (money.U128{}) && a.WithdrawDayMax.Cmp(a.WithdrawMin) >= 0
 }
 
-// isSymbol reports whether text is 1 to 20 of the characters A-Z and 0-9.
-func isSymbol(text string) bool {
+// IsSymbol reports whether text is 1 to 20 of the characters A-Z and 0-9.
+func IsSymbol(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; !(c >= 'A' && c <= 'Z' || c >= '0' && c <= '9') {
 			return false
@@ -306,7 +306,7 @@ func (s *State) setMarket(i exchange.MarketInfo) exchange.Code {
 
 // sound reports whether a market's numbers can be together.
 func sound(i *exchange.MarketInfo) bool {
-	return isSymbol(i.Symbol) && i.State <= exchange.MarketAuction && inRange(i.PriceMax, int64(matching.PriceMax)) && inRange(i.QtyMax, int64(matching.QtyMax)) &&
+	return IsSymbol(i.Symbol) && i.State <= exchange.MarketAuction && inRange(i.PriceMax, int64(matching.PriceMax)) && inRange(i.QtyMax, int64(matching.QtyMax)) &&
 		i.PriceMin >= 0 && (i.PriceMax == 0 && i.PriceMin == 0 || i.PriceMin <= i.PriceMax) &&
 		i.QtyMin >= 0 && (i.QtyMax == 0 || i.QtyMin <= i.QtyMax) && inRange(i.NotionalMin, quoteLimit) && i.OrdersMax >= 0 && i.OrdersMax <= ownOrdersMax
 }

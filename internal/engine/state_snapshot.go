@@ -264,7 +264,7 @@ func (s *State) readCatalogue(r *snapshotReader, assets, wallets int) {
 	}
 	for id := 1; id < assets && r.err == nil; id++ {
 		a := record[exchange.AssetInfo](r)
-		if int(a.ID) != id || !isSymbol(a.Symbol) || a.Decimals > decimalsMax || !s.isNetwork(&a) {
+		if int(a.ID) != id || !IsSymbol(a.Symbol) || a.Decimals > DecimalsMax || !s.isNetwork(&a) {
 			r.fail("asset %d at place %d", a.ID, id)
 		}
 		s.assets = append(s.assets, a)
