@@ -380,6 +380,9 @@ func (e *engineSegment) commands(class subjectClass) bus.Handler {
 
 // asks reports whether a question may come on a subject. Answers about a key hold its secret.
 func asks(subject string, q exchange.Question) bool {
+	if !q.Single() {
+		return false
+	}
 	everybodys := q.Catalogue != nil || q.Depth != nil || q.Status != nil || q.Candles != nil || q.Tickers != nil || q.Trades != nil && q.Trades.Account == 0
 	switch subject {
 	case "qry.limits":

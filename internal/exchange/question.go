@@ -32,6 +32,19 @@ type Question struct {
 	Seal      *SealQuestion      `cbor:"18,keyasint,omitempty"` // gateway only
 }
 
+// Single reports whether exactly one thing is asked. Whoever decides who may ask what looks at this first.
+func (q *Question) Single() bool {
+	n := 0
+	for _, there := range [...]bool{q.Catalogue != nil, q.Depth != nil, q.Account != nil, q.Orders != nil, q.Trades != nil, q.Key != nil, q.Deposits != nil,
+		q.Withdraws != nil, q.Addresses != nil, q.Status != nil, q.Candles != nil, q.Tickers != nil, q.Accounts != nil, q.Tickets != nil, q.Unbans != nil,
+		q.Security != nil, q.Seal != nil} {
+		if there {
+			n++
+		}
+	}
+	return n == 1
+}
+
 // DepthQuestion asks for the best Limit levels of each side.
 type DepthQuestion struct {
 	Market Market `cbor:"1,keyasint"`
