@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/coldsign/coldsign/internal/spend"
@@ -24,10 +25,14 @@ type StandbyOptions struct {
 }
 
 // Standby is a state in another process, kept at the journal's end, that becomes the engine when the present one ends.
-type Standby struct{ o StandbyOptions }
+type Standby struct {
+	o    StandbyOptions
+	seq  uint64   // what it followed so far
+	head [32]byte // the journal's hash up to there
+}
 
 // NewStandby makes a standby.
-func NewStandby(o StandbyOptions) *Standby { return &Standby{o} }
+func NewStandby(o StandbyOptions) *Standby { return &Standby{o: o} }
 
 // Seq returns the last command that the standby knows. It may not be asked while Follow or TakeOver runs.
 func (s *Standby) Seq() uint64 { return s.o.State.Seq() }
@@ -90,9 +95,28 @@ func (s *Standby) begin(ctx context.Context, j Journal) (*State, Journal, error)
 	return s.o.State, j, nil
 }
 
+// catchUp applies what is new. A database server that failed over may have lost frames that the standby applied, and
+// hold those that another engine wrote in their place: the hash tells, whatever their numbers are.
 func (s *Standby) catchUp(ctx context.Context, j Journal) error {
+	if s.seq != 0 {
+		held, err := j.Chain(ctx, s.seq)
+		if err != nil {
+			return err
+		}
+		if held != s.head {
+			return spend.Distrust("journal-behind", fmt.Sprintf("command %d", s.seq), fmt.Sprintf("hash %x up to there, as this standby followed it", s.head[:8]), fmt.Sprintf("%x", held[:8]),
+				"acknowledged commands are missing: others stand in their place. Keep the files, compare this journal with its copies, and start the standby anew")
+		}
+	}
 	var done Recovery
-	return replay(ctx, j, s.o.State, 0, &done)
+	if err := replay(ctx, j, s.o.State, 0, &done); err != nil || s.o.State.Seq() == s.seq {
+		return err
+	}
+	head, err := j.Chain(ctx, s.o.State.Seq())
+	if err == nil {
+		s.seq, s.head = s.o.State.Seq(), head
+	}
+	return err
 }
 
 // isFinal reports whether an error is a judgement, which trying again does not change.

@@ -433,3 +433,36 @@ func TestAStandbyDoesNotTakeOverAJournalThatLostItsEnd(t *testing.T) {
 	_, _, err = standby.TakeOver(t.Context())
 	refused(t, err, "journal-behind")
 }
+
+// failedOver is a journal on a server whose place a copy takes.
+type failedOver struct {
+	*paper
+	copy byte
+}
+
+func (j *failedOver) Chain(ctx context.Context, seq uint64) ([32]byte, error) {
+	hash, err := j.paper.Chain(ctx, seq)
+	hash[31] = j.copy
+	return hash, err
+}
+
+// A copy that lacks the last frames gets others with their numbers from another engine, before this standby hears of it.
+func TestAStandbyNoticesThatWhatItAppliedWasLost(t *testing.T) {
+	p, _, state := traded(t, 3)
+	server := &failedOver{paper: &paper{frames: p.frames[:len(p.frames)-1]}}
+	claims := 0
+	standby := engine.NewStandby(engine.StandbyOptions{Journal: server, State: engine.NewState(engine.StateOptions{}), Claim: func(context.Context) (engine.Journal, error) {
+		if claims++; claims == 2 {
+			server.paper, server.copy = p, 1
+		}
+		if claims < 3 {
+			return nil, errors.New("the server does not answer")
+		}
+		return server, nil
+	}})
+	_, _, err := standby.TakeOver(t.Context())
+	refused(t, err, "journal-behind")
+	if standby.Seq() >= state.Seq() {
+		t.Error("it went on behind frames that it does not know")
+	}
+}
