@@ -38,6 +38,7 @@ type depositor struct {
 
 	asset    exchange.Asset
 	assigned uint32
+	compared uint32 // the newest of so many given addresses was compared with the wallet's
 	derived  uint32 // scripts of indexes below it are looked for
 	said     string
 
@@ -241,6 +242,27 @@ func (d *depositor) learn(ctx context.Context) error {
 			return err
 		}
 		d.sink.scripts[string(at.ScriptPubKey)] = d.derived
+	}
+	return d.compare(ctx)
+}
+
+// compare holds the newest given address against the wallet's. Two people may have granted the engine another wallet
+// than the configuration names: what is paid to its addresses is not looked for, and somebody has to know.
+func (d *depositor) compare(ctx context.Context) error {
+	if d.compared == d.assigned {
+		return nil
+	}
+	a, err := d.ask(ctx, exchange.Question{Addresses: &exchange.HistoryQuestion{Asset: d.asset, Number: uint64(d.assigned)}})
+	if err != nil || len(a.Addresses) == 0 {
+		return nil // the records say it later
+	}
+	ours, err := d.wallet.Derive(wallet.Receive, d.assigned-1)
+	if err != nil {
+		return err
+	}
+	if d.compared = d.assigned; a.Addresses[0].Address != ours.Address {
+		d.log.Error("deposit addresses are given from another wallet than payments are looked for in", "wallet", d.wallet.Name(), "index", d.assigned-1)
+		d.alerts.raise(alertDeposits, "wallet", fmt.Sprintf("deposit address %d is of another wallet than exchange.deposits.wallet %s: what is paid to it is not seen", d.assigned-1, d.wallet.Name()))
 	}
 	return nil
 }

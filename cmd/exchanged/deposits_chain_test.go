@@ -11,6 +11,7 @@ import (
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/node"
 	"github.com/coldsign/coldsign/internal/spend"
+	"github.com/coldsign/coldsign/internal/wallet"
 )
 
 // lone is a depositor beside a chain of a test and an engine of which it hears numbers alone.
@@ -82,5 +83,26 @@ func TestACreditedPaymentThatLeavesTheChainIsTold(t *testing.T) {
 	d.ticks(t)
 	if len(b.lines(t)) != 1 {
 		t.Error("told twice")
+	}
+}
+
+// Two people can grant the engine another deposit wallet than the configuration names.
+func TestAddressesOfAnotherWalletAreTold(t *testing.T) {
+	d, _, b := lone(t, func() uint32 { return 3 })
+	plain, given := d.ask, must(d.wallet.Derive(wallet.Receive, 2)).Address
+	d.ask = func(ctx context.Context, q exchange.Question) (exchange.Answer, error) {
+		if q.Addresses != nil && q.Addresses.Number == 3 && q.Addresses.Asset == 1 {
+			return exchange.Answer{Addresses: []exchange.DepositAddressInfo{{Index: 2, Address: given}}}, nil
+		}
+		return plain(ctx, q)
+	}
+	d.ticks(t)
+	if told := b.lines(t); len(told) != 0 {
+		t.Fatalf("of its own wallet: %+v", told)
+	}
+	given, d.compared = must(walletOf("DEPOSITS-2", spend.Hot, cosigners("g", "h", "i")).Derive(wallet.Receive, 2)).Address, 0
+	d.ticks(t)
+	if told := b.lines(t); len(told) != 1 || told[0].Kind != alertDeposits {
+		t.Fatalf("%+v", told)
 	}
 }
