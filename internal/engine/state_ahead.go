@@ -54,7 +54,8 @@ func (s *State) fetchEntries(commands []exchange.Command) {
 		}
 		book.FetchEntry(&s.ahead, matching.Owner(c.Account), matching.OrderID(c.Order))
 		if enters(c) {
-			if fresh := book.Ahead() == 0; book.Expect(&s.ahead, matching.Side(c.Side), matching.Price(c.Price), matching.Qty(c.Qty)) && fresh {
+			book.FetchFresh(&s.ahead, matching.OrderID(s.markets[c.Market].nextOrder)+matching.OrderID(i))
+			if fresh := book.Ahead() == 0; book.Expect(matching.Side(c.Side), matching.Price(c.Price), matching.Qty(c.Qty)) && fresh {
 				s.cross(s.markets[c.Market])
 			}
 		}
@@ -69,7 +70,7 @@ func (s *State) fetchEntries(commands []exchange.Command) {
 // when the next one reads it.
 func (s *State) step(i int) {
 	if n := len(s.crossed); n > 0 && i%6 == 0 {
-		s.crossed[i/6%n].book.Step(&s.ahead)
+		s.crossed[i/6%n].book.Step()
 	}
 }
 
@@ -114,18 +115,16 @@ func (s *State) fetchLinks(commands []exchange.Command) {
 	}
 }
 
-// fetchOrder asks for the record of an order. Only events need its second line.
+// fetchOrder asks for the record of an order. Its second line is for events, and for the new order that takes its place.
 func (s *State) fetchOrder(tag uint32) {
 	r := &s.orders[tag]
 	near.Fetch(&s.ahead, &r.account)
-	if !s.options.NoEvents {
-		near.Fetch(&s.ahead, &r.created)
-	}
+	near.Fetch(&s.ahead, &r.created)
 }
 
 // fetchMakers asks for what trading will need of the orders that were met on the way.
 func (s *State) fetchMakers(book *matching.Book) {
-	for book.Step(&s.ahead) {
+	for book.Step() {
 	}
 	s.ahead.Ask()
 	s.makers = s.makers[:0]

@@ -23,6 +23,9 @@ func (b *Book) FetchEntry(l *near.List, o Owner, id OrderID) {
 	}
 }
 
+// FetchFresh asks for where an order of a new identity will be found.
+func (b *Book) FetchFresh(l *near.List, id OrderID) { b.ids.fetch(l, id) }
+
 // FetchEnds asks for the owner's first order, and for the last one at a price. It follows FetchEntry.
 func (b *Book) FetchEnds(l *near.List, o Owner, s Side, p Price) {
 	near.Fetch(l, &b.owned[b.owners.claim(o).first])
@@ -64,7 +67,7 @@ func (b *Book) fetchOwned(l *near.List, s slot) {
 
 // Expect says that a taker may come with so many lots and that limit, zero for any, and reports whether it would meet
 // somebody. Zero lots are few.
-func (b *Book) Expect(l *near.List, taker Side, limit Price, lots Qty) bool {
+func (b *Book) Expect(taker Side, limit Price, lots Qty) bool {
 	other := 1 - taker&1
 	best := b.best[other]
 	if best == 0 || limit > 0 && !crosses(taker, limit, Price(b.sides[other].levels[best].price)) {
@@ -73,7 +76,7 @@ func (b *Book) Expect(l *near.List, taker Side, limit Price, lots Qty) bool {
 	w := &b.scouts[other]
 	if w.at == 0 && w.want == 0 {
 		w.level, w.at = best, b.sides[other].levels[best].head
-		near.Fetch(l, &b.orders[w.at])
+		near.Now(&b.orders[w.at])
 	}
 	w.want += max(int64(lots), 1)
 	return true
@@ -81,7 +84,7 @@ func (b *Book) Expect(l *near.List, taker Side, limit Price, lots Qty) bool {
 
 // Step reads the next order on each side that an expected taker will meet, asks for the one behind it, and reports
 // whether there was one.
-func (b *Book) Step(l *near.List) bool {
+func (b *Book) Step() bool {
 	before := len(b.ahead)
 	for side := range b.scouts {
 		w := &b.scouts[side]
@@ -96,7 +99,7 @@ func (b *Book) Step(l *near.List) bool {
 				w.at = b.sides[side].levels[w.level].head
 			}
 		}
-		near.Fetch(l, &b.orders[w.at])
+		near.Now(&b.orders[w.at])
 	}
 	return len(b.ahead) > before
 }

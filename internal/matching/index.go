@@ -27,15 +27,13 @@ type directory struct {
 
 	first uint64    // number of pages[0]
 	pages []*idPage // by id >> 12 less first; nil and all before: in the table
+	used  []uint16  // identities of each page: beside them, so that to count reads no line of a page
 	free  []*idPage
 
 	table []entry
 }
 
-type idPage struct {
-	slots [idPageLen]slot
-	used  int32
-}
+type idPage [idPageLen]slot
 
 // entry keeps identity and slot together, so that a look-up touches one line of the cache.
 type entry struct {
@@ -59,7 +57,7 @@ func (d *directory) direct(id OrderID) *idPage {
 
 func (d *directory) get(id OrderID) slot {
 	if p := d.direct(id); p != nil {
-		return p.slots[id&(idPageLen-1)]
+		return p[id&(idPageLen-1)]
 	}
 	return d.table[d.find(id)].s
 }
@@ -67,7 +65,7 @@ func (d *directory) get(id OrderID) slot {
 // fetch asks for where an identity is found.
 func (d *directory) fetch(l *near.List, id OrderID) {
 	if p := d.direct(id); p != nil {
-		near.Fetch(l, &p.slots[id&(idPageLen-1)])
+		near.Fetch(l, &p[id&(idPageLen-1)])
 		return
 	}
 	near.Fetch(l, &d.table[d.home(id)&uint64(len(d.table)-1)])
@@ -79,8 +77,8 @@ func (d *directory) put(id OrderID, s slot) {
 		d.extend(n)
 	}
 	if p := d.direct(id); p != nil {
-		p.slots[id&(idPageLen-1)] = s
-		p.used++
+		p[id&(idPageLen-1)] = s
+		d.used[uint64(id)>>idPageBits-d.first]++
 		return
 	}
 	d.set(id, s)
@@ -93,11 +91,10 @@ func (d *directory) drop(id OrderID) {
 		d.remove(id)
 		return
 	}
-	p.slots[id&(idPageLen-1)] = 0
-	if p.used--; p.used < sparse {
-		if n := int(uint64(id)>>idPageBits - d.first); n < len(d.pages)-1 {
-			d.giveUp(n)
-		}
+	p[id&(idPageLen-1)] = 0
+	n := int(uint64(id)>>idPageBits - d.first)
+	if d.used[n]--; d.used[n] < sparse && n < len(d.pages)-1 {
+		d.giveUp(n)
 	}
 }
 
@@ -123,7 +120,7 @@ func (d *directory) prepare(each func(visit func(OrderID))) {
 			counts[n]++
 		}
 	})
-	d.first, d.pages = oldest, make([]*idPage, len(counts))
+	d.first, d.pages, d.used = oldest, make([]*idPage, len(counts)), make([]uint16, len(counts))
 	for n, count := range counts {
 		if count >= sparse || n == len(counts)-1 {
 			d.pages[n] = new(idPage)
@@ -139,15 +136,15 @@ func (d *directory) extend(number uint64) {
 		for i := range d.pages {
 			d.giveUp(i)
 		}
-		d.pages, d.first = d.pages[:0], number
-	} else if p := d.pages[n-1]; p != nil && p.used < sparse {
+		d.pages, d.used, d.first = d.pages[:0], d.used[:0], number
+	} else if d.pages[n-1] != nil && d.used[n-1] < sparse {
 		d.giveUp(n - 1)
 	}
 	if len(d.pages) == cap(d.pages) {
 		d.trim()
 	}
 	for number > d.first+uint64(len(d.pages)) {
-		d.pages = append(d.pages, nil)
+		d.pages, d.used = append(d.pages, nil), append(d.used, 0)
 	}
 	page := (*idPage)(nil)
 	if n := len(d.free); n > 0 {
@@ -155,7 +152,7 @@ func (d *directory) extend(number uint64) {
 	} else {
 		page = new(idPage)
 	}
-	d.pages = append(d.pages, page)
+	d.pages, d.used = append(d.pages, page), append(d.used, 0)
 }
 
 // trim forgets leading pages that were given up, when they are most.
@@ -165,7 +162,7 @@ func (d *directory) trim() {
 		given++
 	}
 	if given > 0 && 2*given >= len(d.pages) {
-		d.pages = d.pages[:copy(d.pages, d.pages[given:])]
+		d.pages, d.used = d.pages[:copy(d.pages, d.pages[given:])], d.used[:copy(d.used, d.used[given:])]
 		d.first += uint64(given)
 	}
 }
@@ -177,11 +174,11 @@ func (d *directory) giveUp(n int) {
 		return
 	}
 	d.pages[n] = nil
-	for i := 0; p.used > 0; i++ {
-		if s := p.slots[i]; s != 0 {
+	for i := 0; d.used[n] > 0; i++ {
+		if s := p[i]; s != 0 {
 			d.set(OrderID((d.first+uint64(n))<<idPageBits+uint64(i)), s)
-			p.slots[i] = 0
-			p.used--
+			p[i] = 0
+			d.used[n]--
 		}
 	}
 	d.free = append(d.free, p)

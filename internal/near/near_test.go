@@ -20,6 +20,8 @@ func TestAskingChangesNothingAndAllocatesNothing(t *testing.T) {
 			near.Fetch(&list, &lines[i])
 		}
 		near.Fetch[uint64](&list, nil) // an address that nobody has
+		near.Now[uint64](nil)
+		near.Now(&lines[0])
 		list.Ask()
 		list.Ask()
 	})
