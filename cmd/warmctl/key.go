@@ -109,7 +109,7 @@ func runKeyNew(a *app, o keyNewOptions) error {
 		return a.JSON("coldsign.approval-key/v1", key.view(public))
 	}
 	a.Say("key %s made in token %s, %s", key.Name, key.Token, seal.Fingerprint(public))
-	a.Hint("give this line to whoever keeps the roster")
+	a.Hint("give this line to whoever keeps the roster; for changes of an exchange, with namespaces=\"" + string(seal.Approve+","+seal.Change) + "\"")
 	_, err = fmt.Fprintln(a.Out, key.Roster)
 	return err
 }

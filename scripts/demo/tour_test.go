@@ -15,8 +15,12 @@ import (
 
 // tourOf reads the commands of one tour as they stand in the README: those of the blocks behind its mark.
 func tourOf(t *testing.T, mark string, least int) []string {
+	return commandsOf(t, "README.md", mark, least)
+}
+
+func commandsOf(t *testing.T, page, mark string, least int) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", page))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +29,7 @@ func tourOf(t *testing.T, mark string, least int) []string {
 		out = append(out, strings.Split(strings.TrimSpace(block[1]), "\n")...)
 	}
 	if len(out) < least {
-		t.Fatalf("the README's %s has only %d commands", mark, len(out))
+		t.Fatalf("%s of %s has only %d commands", mark, page, len(out))
 	}
 	return out
 }
