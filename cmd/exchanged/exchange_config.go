@@ -185,6 +185,9 @@ func (g gatewayConfig) proxies() (out []netip.Prefix, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("exchange.gateway.proxies: %q is not a block such as 10.0.0.0/24", text)
 		}
+		if block.Bits() < 8 {
+			return nil, fmt.Errorf("exchange.gateway.proxies: %s is much of the internet: whoever is in it says where he comes from, and no limit holds", block)
+		}
 		out = append(out, block)
 	}
 	return out, nil

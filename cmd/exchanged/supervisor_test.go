@@ -204,6 +204,7 @@ func TestConfigurationsOfAnExchangeThatCannotRunAreRefused(t *testing.T) {
 		"postgres without dsn":      {"kind: sqlite", "kind: postgres"},
 		"unknown limits":            {"limits: own", "limits: none"},
 		"proxy that is no block":    {"proxies: []", "proxies: [here]"},
+		"proxies everywhere":        {"proxies: []", "proxies: [0.0.0.0/0]"},
 		"bus without a port":        {"urls: []", "urls: [\"nats://a\"]"},
 		"bus TLS without a key":     {`ca: ""                     # PEM files for`, `ca: x #`},
 		"confirmations, no wallet":  {"confirmations: []", "confirmations: [{need: 1}]"},

@@ -195,6 +195,12 @@ func (s *Server) door(pattern string, act route) http.Handler {
 			reply(w, problem.httpStatus(), problem)
 			return
 		}
+		if byBrowser(r) {
+			s.Log.Warn("admin request turned away", "route", pattern, "from", r.RemoteAddr, "reason", "a page of the web sent it")
+			problem := NewProblem(Refused, "not-for-browsers", "pages of the web do not speak with the staff API", "use warmctl, or exchanged")
+			reply(w, problem.httpStatus(), problem)
+			return
+		}
 		leaf := r.TLS.PeerCertificates[0]
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		by := Actor{leaf.Subject.CommonName, host, CertificateID(leaf)}
@@ -208,6 +214,17 @@ func (s *Server) door(pattern string, act route) http.Handler {
 		s.Log.Debug("admin request", "route", pattern, "person", by.Person, "from", by.Address)
 		reply(w, http.StatusOK, value)
 	})
+}
+
+// byBrowser reports whether a browser sent the request. Somebody who put his certificate into one would let every page
+// that he opens act as him: a browser shows it unasked.
+func byBrowser(r *http.Request) bool {
+	for _, name := range []string{"Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Cookie"} {
+		if len(r.Header.Values(name)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func reply(w http.ResponseWriter, status int, value any) {
