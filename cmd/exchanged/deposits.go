@@ -14,9 +14,11 @@ import (
 
 	"github.com/coldsign/coldsign/internal/bus"
 	"github.com/coldsign/coldsign/internal/console"
+	"github.com/coldsign/coldsign/internal/engine"
 	"github.com/coldsign/coldsign/internal/exchange"
 	"github.com/coldsign/coldsign/internal/money"
 	"github.com/coldsign/coldsign/internal/node"
+	"github.com/coldsign/coldsign/internal/spend"
 	"github.com/coldsign/coldsign/internal/wallet"
 )
 
@@ -94,7 +96,19 @@ func newDepositor(s *site, conn *bus.Conn, chain node.Chain) (*depositor, error)
 		sink: &depositSink{scripts: map[string]uint32{}}, path: s.folder.path(exchangeDir, "wallet", "deposits"), log: s.log.With("segment", "wallet"),
 		alerts: s.alerts}
 	d.follower = &node.Follower{Chain: chain, Sink: d.sink, Start: rules.Start}
-	return d, d.readBase()
+	return d, errors.Join(rules.suffice(w.Network()), d.readBase())
+}
+
+// suffice refuses rules by which the engine would never take a deposit: what it gets are as many headers as a rule says,
+// and a payment that it refuses for ever keeps all that come after it from being settled.
+func (d depositsConfig) suffice(n spend.Network) error {
+	for _, rule := range d.Confirmations {
+		if least := engine.ConfirmationsMin(n); int(rule.Need) < least {
+			return console.Fail(console.Usage, fmt.Errorf("exchange.deposits.confirmations: need is %d, and on %s the engine takes no deposit below %d", rule.Need, n, least),
+				fmt.Sprintf("write need: %d or more in exchanged.yaml", least))
+		}
+	}
+	return nil
 }
 
 // baseFile is the last block at and below which every deposit is settled.

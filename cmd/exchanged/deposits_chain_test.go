@@ -106,3 +106,15 @@ func TestAddressesOfAnotherWalletAreTold(t *testing.T) {
 		t.Fatalf("%+v", told)
 	}
 }
+
+// A rule below what the engine asks for credits nothing, and the payment that waits for ever ends all deposits.
+func TestRulesThatTheEngineDoesNotFollowAreRefused(t *testing.T) {
+	for need, fits := range map[uint32][3]bool{1: {true, false, false}, 3: {true, true, false}, 6: {true, true, true}} {
+		rules := depositsConfig{Confirmations: []confirmationsRule{{Need: need}, {Need: 20}}}
+		for i, network := range []spend.Network{spend.BitcoinRegtest, spend.BitcoinSignet, spend.BitcoinMainnet} {
+			if err := rules.suffice(network); (err == nil) != fits[i] {
+				t.Errorf("%d confirmations on %s: %v", need, network, err)
+			}
+		}
+	}
+}

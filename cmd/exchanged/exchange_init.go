@@ -274,6 +274,6 @@ const exchangeSection = `exchange:
     timeout: 5s
   deposits:
     wallet: ""                 # registered wallet whose receive addresses customers pay to
-    confirmations: []          # e.g. [{below: "0.1", need: 2}, {below: "10.0", need: 6}, {need: 12}]
+    confirmations: []          # e.g. [{below: "1.0", need: 6}, {below: "10.0", need: 12}, {need: 24}]; at least 6 on mainnet
     start: 0                   # no customer paid in a block before this one
 `

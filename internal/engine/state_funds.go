@@ -51,8 +51,8 @@ func newFunds() funds {
 	return funds{owned: map[addressee]int{}, waiting: map[uint64]*exchange.WithdrawalInfo{}, names: map[name]struct{}{}}
 }
 
-// confirmationsMin is how many blocks have to hold a deposit, the first included.
-func confirmationsMin(n spend.Network) int {
+// ConfirmationsMin is how many blocks have to hold a deposit at least, the first included.
+func ConfirmationsMin(n spend.Network) int {
 	switch n {
 	case spend.BitcoinMainnet:
 		return 6
@@ -136,7 +136,7 @@ func (s *State) deposit(c *exchange.Command, o *exchange.Outcome) exchange.Code 
 		return exchange.EvidenceRefused
 	}
 	facts := proven.Facts()
-	if facts.Confirmations < confirmationsMin(facts.Network) {
+	if facts.Confirmations < ConfirmationsMin(facts.Network) {
 		o.Reason = "too few headers confirm the deposit"
 		return exchange.EvidenceRefused
 	}
