@@ -80,6 +80,7 @@ type Server struct {
 	sessions  sessions
 	heard     heard
 	said      said
+	candle    int          // which is told next; of the timer alone
 	alive     atomic.Int64 // when the engine was heard last
 	stats     *stats
 	unrouted  *routeStats

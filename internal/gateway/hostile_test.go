@@ -273,3 +273,67 @@ func TestControl082AnswersOfACustomerAreKeptNowhere(t *testing.T) {
 		}
 	}
 }
+
+// Control 77: a change of subscriptions costs its address, so nobody makes them without end from hundreds of connections.
+func TestControl077SubscriptionsCostTheirAddress(t *testing.T) {
+	r := newLimitedRig(t, limits.Options{AddressWeight: 10})
+	s := r.dial("/ws")
+	for i := range 12 {
+		method := []string{"SUBSCRIBE", "UNSUBSCRIBE"}[i%2]
+		r.pass(200 * time.Millisecond)
+		if m := s.ask(`{"id":1,"method":"` + method + `","params":["btcusdt@depth@0ms"]}`); (m["error"] != nil) != (i >= 8) {
+			t.Errorf("message %d: %v", i, m)
+		}
+	}
+}
+
+// slowly is an engine that takes a while for candles.
+type slowly struct {
+	*rig
+	asked map[exchange.Millis]int
+}
+
+func (e *slowly) Ask(ctx context.Context, q exchange.Question) (exchange.Answer, error) {
+	if q.Candles != nil {
+		e.asked[q.Candles.Interval]++
+		e.pass(candleTime/2 + time.Millisecond)
+	}
+	return e.rig.Ask(ctx, q)
+}
+
+// Control 18: strangers who listen to the candles of every interval do not keep the books from being told: candles have
+// so much of a second, and all of them their turn.
+func TestControl018CandlesDoNotKeepTheBooksWaiting(t *testing.T) {
+	e := &slowly{asked: map[exchange.Millis]int{}}
+	r := newRig(t)
+	e.rig = r
+	timer, err := New(Options{Engine: e, Limits: open{}, Clock: r.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := timer.loadCatalogue(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	cat := timer.catalogue.Load()
+	listening := 0
+	for _, m := range cat.markets {
+		for _, topic := range timer.books.of(m.ID).topics.klines {
+			topic.count.Store(1)
+			listening++
+		}
+	}
+	for range listening/2 + 1 {
+		before := r.clock()
+		timer.tellKlines(t.Context(), cat, exchange.Millis(before.UnixMilli()))
+		if took := r.clock().Sub(before); took > 2*candleTime {
+			t.Errorf("a second's candles take %v", took)
+		}
+	}
+	turns := 0
+	for _, n := range e.asked {
+		turns += n
+	}
+	if turns < listening || len(e.asked) < len(intervals)-1 {
+		t.Errorf("%d turns of %d candles, %d intervals", turns, listening, len(e.asked))
+	}
+}

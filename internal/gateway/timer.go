@@ -10,10 +10,11 @@ import (
 // How often streams are told.
 const (
 	fastEvery  = 100 * time.Millisecond
-	slowTicks  = 10               // fast ones to a slow one
-	quietAfter = 2 * time.Second  // without a frame the engine is asked whether there were any
-	awayAfter  = 10 * time.Second // without a word of the engine the gateway is not ready: what it tells may be old
-	quietWait  = time.Second      // for an answer: the streams that need none shall not wait long
+	slowTicks  = 10                    // fast ones to a slow one
+	candleTime = 50 * time.Millisecond // that candles may take of a second
+	quietAfter = 2 * time.Second       // without a frame the engine is asked whether there were any
+	awayAfter  = 10 * time.Second      // without a word of the engine the gateway is not ready: what it tells may be old
+	quietWait  = time.Second           // for an answer: the streams that need none shall not wait long
 )
 
 // Run follows the engine until the context ends: catalogue and books at the start, and then the streams that are told
@@ -61,13 +62,11 @@ func (s *Server) Tick(ctx context.Context, slow bool) {
 		b := s.books.of(m.ID)
 		s.tellDepth(b, m, slow, at)
 		s.tellPictures(b, m, slow)
-		if slow {
-			s.tellKlines(ctx, b, m, exchange.Millis(at))
-		}
 	}
 	if !slow {
 		return
 	}
+	s.tellKlines(ctx, cat, exchange.Millis(at))
 	s.tellTickers(ctx, cat, at)
 	if s.stale.Swap(false) {
 		s.reload(0)
@@ -243,30 +242,45 @@ type klineTold struct {
 	closed bool
 }
 
-// tellKlines tells candles that changed, and each once more when its time is over.
-func (s *Server) tellKlines(ctx context.Context, b *book, m *market, now exchange.Millis) {
-	for i, t := range b.topics.klines {
+// tellKlines tells the candles that somebody listens to. Each is a question, and strangers decide how many: when they
+// take longer than candleTime the others wait for the next second, so that the books, which everybody listens to, do not.
+func (s *Server) tellKlines(ctx context.Context, cat *catalogue, now exchange.Millis) {
+	began, all := s.o.Clock(), len(cat.markets)*len(intervals)
+	for i := range all {
+		at := (s.candle + i) % all
+		m, interval := cat.markets[at/len(intervals)], at%len(intervals)
+		t := s.books.of(m.ID).topics.klines[interval]
 		if !t.heard() {
 			continue
 		}
-		question := intervals[i].question(m.ID)
-		question.Since, question.Limit = intervals[i].lately(now), 2
-		answer, ok := s.askQuietly(ctx, exchange.Question{Candles: &question})
-		if !ok {
+		if ok := s.tellKline(ctx, t, m, interval, now); !ok || s.o.Clock().Sub(began) > candleTime {
+			s.candle = at + 1
 			return
 		}
-		for j := range answer.Candles {
-			k := &answer.Candles[j]
-			told, closed := &t.toldCandle, intervals[i].end(k.Open) <= now
-			if k.Open < told.open || k.Open == told.open && k.Trades == told.trades && closed == told.closed {
-				continue
-			}
-			*told = klineTold{k.Open, k.Trades, closed}
-			var w writer
-			w.klineMessage(m, i, k, now)
-			t.publish(w.b)
-		}
 	}
+}
+
+// tellKline tells a market's candles of an interval that changed, and each once more when its time is over. It reports
+// whether the engine answered.
+func (s *Server) tellKline(ctx context.Context, t *topic, m *market, interval int, now exchange.Millis) bool {
+	question := intervals[interval].question(m.ID)
+	question.Since, question.Limit = intervals[interval].lately(now), 2
+	answer, ok := s.askQuietly(ctx, exchange.Question{Candles: &question})
+	if !ok {
+		return false
+	}
+	for j := range answer.Candles {
+		k := &answer.Candles[j]
+		told, closed := &t.toldCandle, intervals[interval].end(k.Open) <= now
+		if k.Open < told.open || k.Open == told.open && k.Trades == told.trades && closed == told.closed {
+			continue
+		}
+		*told = klineTold{k.Open, k.Trades, closed}
+		var w writer
+		w.klineMessage(m, interval, k, now)
+		t.publish(w.b)
+	}
+	return true
 }
 
 func (w *writer) klineMessage(m *market, interval int, k *exchange.Candle, now exchange.Millis) {

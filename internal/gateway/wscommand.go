@@ -2,12 +2,16 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
+
+	"github.com/coldsign/coldsign/internal/limits"
 )
 
 // wsRequest is what a client sends: a method, its parameters, and an id that comes back.
@@ -111,6 +115,9 @@ func (s *Server) command(c *conn, raw []byte) []byte {
 		if err != nil {
 			return streamError(r.id, 2, "Invalid request: "+err.Error())
 		}
+		if refusal := s.charge(c, r.id); refusal != nil {
+			return refusal
+		}
 		for _, name := range names {
 			if r.method == "UNSUBSCRIBE" {
 				s.leave(c, name)
@@ -141,6 +148,23 @@ func (s *Server) command(c *conn, raw []byte) []byte {
 		return streamResult(r.id, fmt.Append(nil, c.combined))
 	}
 	return streamError(r.id, 2, "Invalid request: method must be SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY or GET_PROPERTY")
+}
+
+// charge lets a change of subscriptions cost its address weight: it takes locks that the market data needs, and a listen
+// key may be a question to the engine.
+func (s *Server) charge(c *conn, id []byte) []byte {
+	ctx, cancel := context.WithTimeout(c.ctx, s.o.Timeout)
+	defer cancel()
+	d, err := s.o.Limits.Take(ctx, limits.Request{IP: c.addr, Class: limits.General, Weight: 1})
+	if err != nil {
+		s.say(slog.LevelError, "limits are out of reach", "error", err)
+		return streamError(id, 1, overloaded().msg)
+	}
+	if d.Verdict == limits.Pass {
+		return nil
+	}
+	c.banned = d.Verdict >= limits.Banned
+	return streamError(id, 1, limited(d).msg)
 }
 
 func nameList(raw json.RawMessage) ([]string, error) {
