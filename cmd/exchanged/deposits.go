@@ -46,6 +46,7 @@ type depositor struct {
 
 	mu      sync.Mutex
 	waiting []waitingDeposit // as of the last look, for people
+	told    uint64           // command of the newest answer of the engine: records that know it know what waits no more
 }
 
 // waitingDeposit is a payment that is not credited yet, as people may see it.
@@ -64,6 +65,13 @@ func (d *depositor) notCredited() []waitingDeposit {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.waiting
+}
+
+// answered returns the newest command by which a payment may have ended.
+func (d *depositor) answered() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.told
 }
 
 // publish lets people see what waits now.
@@ -326,6 +334,9 @@ func (d *depositor) credit(ctx context.Context, p *payment, height uint32, heade
 	if err := d.commands.Do(ctx, []exchange.Command{{ID: exchange.RandomID(), Kind: exchange.Deposit, Body: body}}, out); err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	d.told = max(d.told, out[0].Seq)
+	d.mu.Unlock()
 	which := fmt.Sprintf("%s:%d", p.txid, p.output)
 	switch code := out[0].Code; {
 	case code == exchange.Done:

@@ -40,7 +40,11 @@ func (k *exchangeDesk) Deposits(ctx context.Context, q admin.DepositQuery) ([]ad
 	if err != nil || q.State == admin.DepositConfirming || q.State == admin.DepositRefused {
 		return out, err
 	}
-	a, err := k.ask(ctx, exchange.Question{Deposits: &history})
+	known := exchange.Question{Deposits: &history}
+	if k.deposits != nil {
+		known.After = k.deposits.answered() // what waits no more is in the records that know this
+	}
+	a, err := k.ask(ctx, known)
 	for _, d := range a.Deposits {
 		out = append(out, admin.Deposit{Number: d.Number, Account: uint64(d.Account), Amount: admin.AmountOf(money.New(coins[d.Asset], d.Amount)), TxID: d.TxID, Output: d.Output,
 			Address: d.Address, Height: d.Height, State: admin.DepositCredited, CreditedAt: timeOf(d.At)})
