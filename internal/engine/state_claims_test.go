@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"errors"
@@ -316,8 +317,10 @@ func FuzzApply(f *testing.F) {
 	f.Add(w.Frame(order(alice, exchange.Buy, 2_000_000, 10), order(bob, exchange.Sell, 1_900_000, 5)).Commands, 2)
 	f.Add(w.Frame(exchange.Command{Kind: exchange.WithdrawRequest, Account: alice, Body: enginetest.Body(exchange.WithdrawBody{Asset: 1})}).Commands, 1)
 	f.Add(w.Frame(w.People.Change(exchange.ChangeIntent{Asset: &exchange.AssetInfo{ID: 3, Symbol: "X"}}, w.Now)).Commands, 1)
+	buffer := bufio.NewReaderSize(nil, 1<<20) // as large as the one that restoring would make each time
 	f.Fuzz(func(t *testing.T, commands []byte, count int) {
-		s, err := engine.RestoreState(bytes.NewReader(raw.Bytes()), engine.StateOptions{})
+		buffer.Reset(bytes.NewReader(raw.Bytes()))
+		s, err := engine.RestoreState(buffer, engine.StateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,8 +343,10 @@ func FuzzRestoreState(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(raw.Bytes())
+	buffer := bufio.NewReaderSize(nil, 1<<20) // as large as the one that restoring would make each time
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		s, err := engine.RestoreState(bytes.NewReader(raw), engine.StateOptions{})
+		buffer.Reset(bytes.NewReader(raw))
+		s, err := engine.RestoreState(buffer, engine.StateOptions{})
 		if err != nil {
 			return
 		}

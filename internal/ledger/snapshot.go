@@ -94,7 +94,7 @@ func Restore(r io.Reader) (*Ledger, error) {
 
 // records reads many records of one length. Memory grows with what is really there, whatever the count says.
 func records(r io.Reader, size int, count uint64, read func([]byte) error) error {
-	buf := make([]byte, size*batch)
+	buf := make([]byte, size*int(min(count, batch)))
 	for count > 0 {
 		n := min(count, batch)
 		raw := buf[:size*int(n)]
