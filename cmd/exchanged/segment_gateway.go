@@ -22,6 +22,7 @@ import (
 type busEngine struct {
 	conn                     *bus.Conn
 	orders, withdraws, books *bus.Batcher
+	cancels                  *bus.Batcher  // beside the orders, which may be many and wait
 	patience                 time.Duration // of a request, whatever its context says
 	attempt                  time.Duration // after which a message without an answer is sent again
 	unsure                   waiting       // requests that ask again
@@ -36,13 +37,16 @@ const (
 func newBusEngine(conn *bus.Conn, c exchangeConfig) *busEngine {
 	attempt := c.Gateway.Timeout / attemptsMax
 	o := bus.BatchOptions{Timeout: attempt}
-	return &busEngine{conn: conn, patience: c.Gateway.Timeout, orders: bus.NewBatcher(conn, c.orderSubject(), o), withdraws: bus.NewBatcher(conn, "cmd.withdraw", o),
-		books: bus.NewBatcher(conn, "cmd.account", o), attempt: attempt}
+	return &busEngine{conn: conn, patience: c.Gateway.Timeout, orders: bus.NewBatcher(conn, c.orderSubject(), o), cancels: bus.NewBatcher(conn, c.orderSubject(), o),
+		withdraws: bus.NewBatcher(conn, "cmd.withdraw", o),
+		books:     bus.NewBatcher(conn, "cmd.account", o), attempt: attempt}
 }
 
 // lane is where commands of a kind go. The engine checks it again; a kind that no gateway may send is refused there.
 func (e *busEngine) lane(kind exchange.Kind) *bus.Batcher {
 	switch kind {
+	case exchange.Cancel, exchange.CancelAll:
+		return e.cancels
 	case exchange.WithdrawRequest:
 		return e.withdraws
 	case exchange.KeyAdd, exchange.KeyRevoke, exchange.AddressAdd, exchange.AddressRemove, exchange.DepositAssign, exchange.PasskeyEnrol,

@@ -74,6 +74,9 @@ func (m *mortal) rise() {
 			go func() { conn.Close(); m.died <- struct{}{} }()
 			<-ctx.Done() // a process that is gone says nothing
 			return nil, ctx.Err()
+		case "hang":
+			<-ctx.Done()
+			return nil, ctx.Err()
 		case "busy":
 			return nil, bus.ErrBusy
 		case "fail":
@@ -252,6 +255,40 @@ func TestAnEngineThatIsAwayGathersNoRequests(t *testing.T) {
 		t.Error(err)
 	}
 	e.unsure.questions.Store(0)
+}
+
+// Orders that the engine is slow with keep no cancel waiting at the gateway: it comes in a message of its own.
+func TestCancelsDoNotWaitForOrdersAtTheGateway(t *testing.T) {
+	m := newMortal(t)
+	slow := make(chan struct{}, 8)
+	m.act = func(heard int) (exchange.Code, string) {
+		if heard <= 4 { // as many messages of orders as are under way at a time
+			slow <- struct{}{}
+			return exchange.Done, "hang"
+		}
+		return exchange.Done, ""
+	}
+	m.rise()
+	e := newBusEngine(m.dial(bus.Gateway), exchangeConfig{Store: storeConfig{Group: "main"}, Gateway: gatewayConfig{Timeout: time.Hour}})
+	ctx, end := context.WithCancel(t.Context())
+	var orders sync.WaitGroup
+	for i := range 5 {
+		orders.Go(func() {
+			var out [1]exchange.Outcome
+			_ = e.Do(ctx, []exchange.Command{{ID: exchange.RandomID(), Kind: exchange.Place, Account: 1, Market: 1}}, out[:]) // nobody hears of them
+		})
+		if i < 4 {
+			<-slow
+		}
+	}
+	var out [1]exchange.Outcome
+	for _, kind := range []exchange.Kind{exchange.Cancel, exchange.CancelAll} {
+		if err := e.Do(t.Context(), []exchange.Command{{ID: exchange.RandomID(), Kind: kind, Account: 2, Market: 1}}, out[:]); err != nil || out[0].Code != exchange.Done {
+			t.Errorf("%+v %v", out[0], err)
+		}
+	}
+	end()
+	orders.Wait()
 }
 
 // A question that finds a full queue is busy, one that lost its engine is asked again, and one that the engine cannot
