@@ -118,3 +118,23 @@ func TestRulesThatTheEngineDoesNotFollowAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A customer may pay himself in as many outputs as fit into a transaction: its bytes are held once, not once for each.
+func TestPaymentsOfOneTransactionShareItsBytes(t *testing.T) {
+	d, chain, _ := lone(t, func() uint32 { return 3 })
+	tx := paying(d.wallet, 1, map[uint32]int64{0: 1000})
+	for range 2000 {
+		tx.AddTxOut(tx.TxOut[0])
+	}
+	chain.mine(tx)
+	d.ticks(t)
+	found := d.sink.blocks[0].found
+	if len(found) != 2001 {
+		t.Fatalf("%d payments", len(found))
+	}
+	for i := range found {
+		if &found[i].raw[0] != &found[0].raw[0] || &found[i].branch[0] != &found[0].branch[0] || found[i].output != uint32(i) {
+			t.Fatalf("payment %d, of output %d, has evidence of its own", i, found[i].output)
+		}
+	}
+}

@@ -93,21 +93,41 @@ func (s *depositSink) Apply(_ context.Context, height uint32, hash, _ chainhash.
 		if place == 0 {
 			continue // a coinbase pays nobody's account
 		}
-		for output, out := range tx.TxOut {
-			index, ours := s.scripts[string(out.PkScript)]
-			if !ours || out.Value <= 0 {
-				continue
+		found, err := s.paid(tx)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			branch := merkleBranch(block.Transactions, place)
+			for i := range found {
+				found[i].place, found[i].branch = uint32(place), branch
 			}
-			var raw bytes.Buffer
-			if err := tx.SerializeNoWitness(&raw); err != nil {
-				return err
-			}
-			held.found = append(held.found, payment{txid: tx.TxHash(), raw: raw.Bytes(), output: uint32(output), value: out.Value, index: index,
-				place: uint32(place), branch: merkleBranch(block.Transactions, place)})
+			held.found = append(held.found, found...)
 		}
 	}
 	s.blocks = append(s.blocks, held)
 	return nil
+}
+
+// paid finds what a transaction pays to the wallet. All of it shares the transaction's bytes: one of a hundred thousand
+// bytes may pay two thousand times.
+func (s *depositSink) paid(tx *wire.MsgTx) (found []payment, err error) {
+	var raw bytes.Buffer
+	var txid chainhash.Hash
+	for output, out := range tx.TxOut {
+		index, ours := s.scripts[string(out.PkScript)]
+		if !ours || out.Value <= 0 {
+			continue
+		}
+		if raw.Len() == 0 {
+			if err := tx.SerializeNoWitness(&raw); err != nil {
+				return nil, err
+			}
+			txid = tx.TxHash()
+		}
+		found = append(found, payment{txid: txid, raw: raw.Bytes(), output: uint32(output), value: out.Value, index: index})
+	}
+	return found, nil
 }
 
 // Rollback forgets blocks above height, and keeps in mind which payments of theirs are credited. What is settled stays
