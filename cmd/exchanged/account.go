@@ -200,8 +200,9 @@ func newAPIKeyCmd(a *app) *cobra.Command {
 		Use:   "add ACCOUNT",
 		Short: "Make an API key, and show its secret once",
 		Long: "An hmac key's secret is drawn by the exchange, stored sealed, and shown once. Of an ed25519 key only the public half comes\n" +
-			"here, and there is no secret to lose. A key with scope withdraw is made by the customer, with a passkey on the gateway's\n" +
-			"page /security; only an exchange that takes one-time codes too makes it here, with --from and --code.",
+			"here, and there is no secret to lose: openssl pkey -in KEY.pem -pubout -outform DER | tail -c 32 | base64. A key with scope\n" +
+			"withdraw is made by the customer, with a passkey on the gateway's page /security; only an exchange that takes one-time\n" +
+			"codes too makes it here, with --from and --code.",
 		Example: "  exchanged account key add 17 --scope read,trade --data /srv/coldsign\n" +
 			"  exchanged account key add 17 --kind ed25519 --public BASE64 --scope read,trade --from 198.51.100.7 --data /srv/coldsign",
 		Args: command.Arguments(1, 1),
@@ -244,7 +245,11 @@ func runKeyAdd(a *app, account string, k admin.KeyAdding, public string) error {
 	if a.json {
 		return a.JSON(admin.SchemaKey, withoutSchema(made))
 	}
-	a.Say("API key of account %d made; its secret is shown once:", made.Account)
+	if made.Secret == "" {
+		a.Say("API key of account %d made; its private half stays where it is:", made.Account)
+	} else {
+		a.Say("API key of account %d made; its secret is shown once:", made.Account)
+	}
 	_, err = fmt.Fprintf(a.Out, "key     %s\n", made.Key)
 	if made.Secret != "" && err == nil {
 		_, err = fmt.Fprintf(a.Out, "secret  %s\n", made.Secret)

@@ -130,7 +130,7 @@ func TestChangesCountWhenTwoOthersApprovedThem(t *testing.T) {
 	b.begin(bus.Engine, bus.Wallet, bus.Admin)
 	ctx := context.Background()
 	b.mustCommand("exchange", "roster")
-	if code, _, errs := b.command("asset", "add", "btc"); code != console.Done { // the engine judges it when it is approved
+	if code, _, errs := b.command("asset", "add", "BTC", "--withdraw-fee", "0.1"); code != console.Done { // the engine judges it when it is approved
 		t.Fatal(errs)
 	}
 	list, err := b.staff.Changes(ctx)
@@ -141,8 +141,8 @@ func TestChangesCountWhenTwoOthersApprovedThem(t *testing.T) {
 	if _, err := b.staff.ApproveChange(ctx, list.Changes[0].ID, []byte("no signature")); !errors.As(err, &problem) || problem.Code != "approval-invalid" {
 		t.Errorf("a forged approval: %v", err)
 	}
-	if c := b.change("asset", "add", "btc"); c.State != "refused" {
-		t.Errorf("an asset in small letters: %+v", c)
+	if c := b.change("asset", "add", "BTC", "--withdraw-fee", "0.1"); c.State != "refused" {
+		t.Errorf("a fee above the smallest withdrawal: %+v", c)
 	}
 	b.mustChange("asset", "add", "BTC")
 	// The other proposal had the serial that is now used.
