@@ -170,7 +170,7 @@ func TestControl018AnswersAreMadeAsFastAsTheyAreRead(t *testing.T) {
 			t.Errorf("read on with %d bytes unread: %v", q.bytes, !want)
 		}
 	}
-	msgs := q.take() // the writer has them, and the client not yet
+	q.take() // the writer has them, and the client not yet
 	if q.drained(ended, answersBytes) {
 		t.Error("what is being written takes no room")
 	}
@@ -183,7 +183,7 @@ func TestControl018AnswersAreMadeAsFastAsTheyAreRead(t *testing.T) {
 	q = newQueue()
 	q.put(answer)
 	q.put(answer)
-	msgs = q.take()
+	msgs := q.take()
 	go q.wrote(msgs[0])
 	if !q.drained(t.Context(), answersBytes) {
 		t.Error("not read on")
