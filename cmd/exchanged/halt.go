@@ -77,6 +77,10 @@ func runHaltList(a *app) error {
 	if a.json {
 		return a.JSON("coldsign.halts/v1", map[string]any{"halts": list})
 	}
+	if len(rows) == 0 {
+		a.Say("no alarm stands")
+		return nil
+	}
 	return console.Table(a.Out, []string{"SINCE", "ALARM", "TEXT"}, rows)
 }
 

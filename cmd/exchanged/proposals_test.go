@@ -99,3 +99,14 @@ func TestOperatorsSeeWhichChangesWait(t *testing.T) {
 		t.Errorf("%d %s", code, errs)
 	}
 }
+
+// What asks the daemon says that it does not run, and how it is started.
+func TestCommandsSayThatTheDaemonDoesNotRun(t *testing.T) {
+	b := newBourse(t)
+	for _, args := range []string{"status", "account list", "tickets list", "tickets close 1 --note x", "deposits list", "withdrawals list", "changes list"} {
+		code, _, errs := b.command(strings.Fields(args)...)
+		if code != console.Failed || !strings.Contains(errs, "the daemon does not run") || !strings.Contains(errs, "hint: exchanged run --config ") {
+			t.Errorf("%s: %d %s", args, code, errs)
+		}
+	}
+}

@@ -58,6 +58,9 @@ func runTickets(a *app, all bool) error {
 		return err
 	}
 	known, err := client.Tickets(context.Background())
+	if errors.Is(err, admin.ErrUnreachable) {
+		return notRunning(at, err)
+	}
 	if err != nil {
 		return explained(err)
 	}
@@ -130,11 +133,14 @@ func (f folder) blockTickets(closings []admin.Closing) (out []ticketRow, err err
 func ticketOf(block netip.Prefix) string { return block.Masked().Addr().String() }
 
 func runTicketClose(a *app, ticket, note string) error {
-	client, _, err := a.engineFolder()
+	client, at, err := a.engineFolder()
 	if err != nil {
 		return err
 	}
 	c, err := client.CloseTicket(context.Background(), ticket, note)
+	if errors.Is(err, admin.ErrUnreachable) {
+		return notRunning(at, err)
+	}
 	if err != nil {
 		return explained(err)
 	}
