@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -88,6 +89,20 @@ func (a *amountText) UnmarshalYAML(value *yaml.Node) error {
 	return nil
 }
 
+// inWords says on one line, and without the names of Go's types, which keys of a file are not those of the program.
+func inWords(err error) error {
+	var wrong *yaml.TypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	lines := []string{}
+	for _, line := range wrong.Errors {
+		line, _, _ = strings.Cut(line, " in type ")
+		lines = append(lines, strings.Replace(line, "field ", "key ", 1))
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
+
 // parseConfig reads and checks a configuration.
 func parseConfig(raw []byte) (config, error) {
 	c := config{Confirmations: 6, ApprovalsNeeded: 2, IntentLifetime: 72 * time.Hour, Poll: time.Second,
@@ -95,7 +110,7 @@ func parseConfig(raw []byte) (config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil {
-		return c, err
+		return c, inWords(err)
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return c, errors.New("more than one document")
