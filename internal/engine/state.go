@@ -157,7 +157,7 @@ func (s *State) apply(c *exchange.Command, o *exchange.Outcome) {
 	}
 	o.ID, o.Seq, o.At = c.ID, s.seq, s.now
 	s.perform(c, o)
-	a := s.window.add(hash)
+	a := s.window.add(hash, s.now)
 	a.keep(o, c.Kind)
 	s.digest.Add(a.order^uint64(a.code)<<48^uint64(a.status)<<40, uint64(a.quote)^a.number<<1)
 }

@@ -408,7 +408,7 @@ func (s *State) funding(m *market, o *order) (ledger.Place, money.U128) {
 }
 
 func (g *generation) read(r *snapshotReader) {
-	for n := r.count(windowLen); n > 0 && r.err == nil; n-- {
+	for n := r.count(windowMax); n > 0 && r.err == nil; n-- {
 		raw := r.bytes(answerLen)
 		number := func(i int) uint64 { return binary.LittleEndian.Uint64(raw[16+8*i:]) }
 		id := exchange.ID(raw[:16])

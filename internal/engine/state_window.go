@@ -86,20 +86,26 @@ func (f *finder) drop(hash, slot uint32) {
 	f.table[gap] = found{}
 }
 
-// windowLen is how many of the last commands are known again, at least. Whoever asks again later than that is told
-// nothing of the first time, so it is many minutes of the fastest traffic.
-const windowLen = 1 << 19
+// What is remembered of the last commands: half a million of them at least, and however many come, all of the last
+// minute. A signed request is good for 35 seconds, and a gateway that was started in the meantime does not know it: then
+// the engine alone keeps it from counting twice. Beyond four million in a minute, 70,000 a second, count and not time is
+// what is held to.
+const (
+	windowLen = 1 << 19
+	windowAge = exchange.Millis(60_000)
+	windowMax = 1<<windowBits - 1
+)
 
-// window remembers what the last commands were answered, in two generations: when the newer one is full, the older one
-// is forgotten whole. So nothing is ever taken out one by one.
+// window remembers what the last commands were answered, in two generations: when the newer one is full and the older
+// one old enough, the older one is forgotten whole. So nothing is ever taken out one by one.
 type window struct{ newer, older generation }
 
 type generation struct {
 	answers []answer
-	table   []uint32 // open addressing: twelve bits of the hash, and the place in answers plus one in the lower twenty
+	table   []uint32 // open addressing: ten bits of the hash, and the place in answers plus one in the lower twenty-two
 }
 
-const windowBits = 20 // windowLen is below 2^20
+const windowBits = 22
 
 // answer is an outcome without fills and reason, in one line of the cache.
 type answer struct {
@@ -149,14 +155,31 @@ func (g *generation) fetch(l *near.List, hash uint64) {
 	}
 }
 
-// add returns the place of a new answer for an identity of that hash.
-func (w *window) add(hash uint64) *answer {
-	if len(w.newer.answers) == windowLen {
-		w.newer, w.older = w.older, w.newer
-		w.newer.answers = w.newer.answers[:0]
-		clear(w.newer.table)
+// add returns the place of a new answer, now, for an identity of that hash.
+func (w *window) add(hash uint64, now exchange.Millis) *answer {
+	if n := len(w.newer.answers); n >= windowLen && (n >= windowMax || now-w.older.last() >= windowAge) {
+		w.turn()
 	}
 	return w.newer.add(hash)
+}
+
+// turn forgets the older generation and begins a new one, in its memory unless that is more than half a million need.
+func (w *window) turn() {
+	w.newer, w.older = w.older, w.newer
+	if g := &w.newer; cap(g.answers) > 2*windowLen {
+		*g = generation{}
+	} else {
+		g.answers = g.answers[:0]
+		clear(g.table)
+	}
+}
+
+// last is when the last command of a generation came; long ago when there is none.
+func (g *generation) last() exchange.Millis {
+	if n := len(g.answers); n > 0 {
+		return g.answers[n-1].at
+	}
+	return -windowAge
 }
 
 func (g *generation) add(hash uint64) *answer {
@@ -175,9 +198,9 @@ func (g *generation) add(hash uint64) *answer {
 
 func (g *generation) grow() {
 	size := max(finderLeast, 2*len(g.table))
-	if size > 1<<14 { // whoever has so many will have all
-		size = 2 * windowLen
-		g.answers = slices.Grow(g.answers, windowLen-len(g.answers))
+	if size > 1<<14 { // whoever has so many will have half a million
+		size = max(size, 2*windowLen)
+		g.answers = slices.Grow(g.answers, size/2-len(g.answers))
 	}
 	g.table = make([]uint32, size)
 	for n := range g.answers {
