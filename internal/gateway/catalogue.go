@@ -66,7 +66,9 @@ func (s *Server) loadCatalogue(ctx context.Context, seq uint64) error {
 		return err
 	}
 	s.books.add(c)
-	s.catalogue.Store(c)
+	if s.catalogue.Swap(c) == nil {
+		close(s.begun)
+	}
 	return nil
 }
 

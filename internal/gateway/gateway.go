@@ -68,7 +68,9 @@ type Server struct {
 	noSniff   []string
 	noStore   []string
 	catalogue atomic.Pointer[catalogue]
-	stale     atomic.Bool // the catalogue has to be read again
+	begun     chan struct{} // closed when there is one
+	waiting   atomic.Int64  // requests that wait for it
+	stale     atomic.Bool   // the catalogue has to be read again
 	keys      keyring
 	replayed  *replayed
 	recent    *recent
@@ -115,7 +117,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, endpoints: map[string]*endpoint{}, verdicts: newVerdicts(), replayed: newReplayed(), recent: newRecent(), listen: listen,
+	s := &Server{o: o, begun: make(chan struct{}), endpoints: map[string]*endpoint{}, verdicts: newVerdicts(), replayed: newReplayed(), recent: newRecent(), listen: listen,
 		jsonType: []string{"application/json;charset=UTF-8"}, noSniff: []string{"nosniff"}, noStore: []string{"no-store"}, allTickers: newTopic("!ticker@arr"), allMini: newTopic("!miniTicker@arr")}
 	s.keys.keys = map[string]*key{}
 	s.sockets.counts = map[netip.Addr]int{}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -197,7 +198,7 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 	if w.Code != 404 {
 		t.Error("customers see the metrics")
 	}
-	fresh, err := New(Options{Engine: r, Limits: open{}})
+	fresh, err := New(Options{Engine: r, Limits: open{}, Timeout: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +212,30 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Error(w.Code, w.Body.String())
 	}
+}
+
+// Customers who come while a gateway starts wait for what it has to learn first.
+func TestTheFirstCustomersOfAGatewayWaitForTheEngine(t *testing.T) {
+	r := newRig(t)
+	fresh, err := New(Options{Engine: r, Limits: open{}, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan int, 1)
+	go func() {
+		w := httptest.NewRecorder()
+		fresh.Public().ServeHTTP(w, httptest.NewRequest("GET", "/api/v3/exchangeInfo", nil))
+		first <- w.Code
+	}()
+	r.until(func() bool { return fresh.waiting.Load() == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); fresh.Run(ctx) }()
+	if code := <-first; code != 200 {
+		t.Error(code)
+	}
+	cancel()
+	<-done
 }
 
 // Control 18: twenty times the load, 95 of 100 requests garbage from many addresses. Every order of a customer is taken,

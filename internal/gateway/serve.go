@@ -82,6 +82,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 // begin makes a used call new.
 func (s *Server) begin(c *call, r *http.Request) {
+	s.await(r.Context())
 	c.request, c.at = s.requests.Add(1), s.o.Clock()
 	s.renew(c)
 	c.addr = s.clientAddr(r)
@@ -98,6 +99,23 @@ func (s *Server) renew(c *call) {
 	c.q.reset()
 	c.payload, c.body, c.w.b = c.payload[:0], c.body[:0], c.w.b[:0]
 	c.command[0], c.outcome[0] = exchange.Command{}, exchange.Outcome{}
+}
+
+// await waits for the catalogue. A gateway that was just started has none for a moment: its first customers wait, and are
+// not told to come again.
+func (s *Server) await(ctx context.Context) {
+	if s.catalogue.Load() != nil {
+		return
+	}
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
+	late := time.NewTimer(s.o.Timeout)
+	defer late.Stop()
+	select {
+	case <-s.begun:
+	case <-ctx.Done():
+	case <-late.C:
+	}
 }
 
 // answer takes the steps of the package comment.
