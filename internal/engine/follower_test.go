@@ -42,7 +42,7 @@ func traded(t *testing.T, frames int) (p *paper, events []byte, state *engine.St
 	state = engine.NewState(engine.StateOptions{})
 	var results engine.Results
 	put := func(f engine.Frame) {
-		if err := errors.Join(p.Append(t.Context(), f), state.Apply(f, &results)); err != nil {
+		if err := errors.Join(p.Append(t.Context(), f, nil), state.Apply(f, &results)); err != nil {
 			t.Fatal(err)
 		}
 		events = append(events, results.Events...)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ const (
 	commitTimeout  = 15 * time.Second // a database server that does not answer by then has failed
 	tickEvery      = time.Second      // how soon an order expires when nothing else happens
 	asksMax        = 4096             // questions that wait for a command to be applied
+	asksAtOnce     = 64               // questions that wait for the state
 	overlapShare   = 4                // from a quarter of a frame on, the next one does not wait for answers
 	settleYields   = 256              // times that others get the processor and bring nothing, before a frame is gathered
 	ordersShare    = 4                // a quarter of a frame is for others than cancels, when they wait
@@ -47,12 +49,12 @@ type RunnerOptions struct {
 }
 
 // Runner is the one writer of a journal: it gathers commands to frames, has each frame made durable and applies it, and
-// only then answers. While a frame is being committed it is applied and the next one gathers; there is no timer, so a
-// lonely command goes at once and a thousand go together.
+// only then answers. While a frame is on its way to the disk it is applied and the next one gathers; there is no timer,
+// so a lonely command goes at once and a thousand go together.
 //
 // Between a frame's end in the state and its end in the journal the state knows more than is durable. Nobody sees that:
-// the loop that owns the state waits for the commit before it answers a question or hands anything on, and where the
-// commit fails it never does either again.
+// the state goes from hand to hand with a token. The loop that commits takes it to apply a frame, and gives it on to the
+// one that publishes and answers questions when the frame is durable; where the commit fails it keeps it for ever.
 type Runner struct {
 	o     RunnerOptions
 	queue queue
@@ -61,7 +63,9 @@ type Runner struct {
 	// returning says that most of those who were answered last sent their next command before a frame was gathered.
 	returning bool
 
-	frames  chan *batch
+	rest    chan struct{} // has a token when nobody has the state
+	frames  chan *batch   // durable and applied, to be handed on; with each goes the token
+	results Results       // of the last frame; whoever has the token has them
 	asks    chan *ask
 	due     atomic.Int64 // the earliest time at which an order may expire; noDue when none
 	applied atomic.Uint64
@@ -73,7 +77,8 @@ type Runner struct {
 
 // NewRunner makes an engine. Run lets it work.
 func NewRunner(o RunnerOptions) *Runner {
-	r := &Runner{o: o, frames: make(chan *batch, 1), asks: make(chan *ask, 64), stopped: make(chan struct{}), last: o.State.Seq(), at: o.State.Now()}
+	r := &Runner{o: o, frames: make(chan *batch, 1), rest: make(chan struct{}, 1), asks: make(chan *ask, asksAtOnce), stopped: make(chan struct{}), last: o.State.Seq(), at: o.State.Now()}
+	r.rest <- struct{}{}
 	r.queue.init(o)
 	if r.o.FrameCommands == 0 {
 		r.o.FrameCommands = frameCommands
@@ -100,14 +105,14 @@ func (r *Runner) Run(ctx context.Context) error {
 		r.queue.fail(r.reason)
 		return err
 	}
-	var applying sync.WaitGroup
-	applying.Go(r.applyAll)
+	var serving sync.WaitGroup
+	serving.Go(r.serveAll)
 	r.commitAll(ctx)
 	if r.o.Tail != nil {
 		r.o.Tail.rest(true)
 	}
 	close(r.frames)
-	applying.Wait()
+	serving.Wait()
 	r.stop(ErrStopping)
 	r.queue.fail(r.reason)
 	if errors.Is(r.reason, ErrStopping) {
@@ -194,40 +199,42 @@ func (r *Runner) refuse(err error, j *job, out []exchange.Outcome) error {
 	return nil
 }
 
-// commitAll makes frames durable, one after the other, until ctx ends or something fails. Each is being applied
-// meanwhile.
+// commitAll makes frames durable and applies them, one after the other, until ctx ends or something fails.
 func (r *Runner) commitAll(ctx context.Context) {
 	for {
 		b := r.gather(ctx)
 		if b == nil {
 			return
 		}
-		r.frames <- b
-		err := r.commit(ctx, b)
-		if err != nil {
+		if err := r.commit(ctx, b); err != nil {
 			r.stop(err)
-		}
-		expected := r.queue.len() + len(b.entries) // when everybody who is answered sends one more
-		second := b.committed(err)
-		if second {
-			r.answerAll(b)
-		}
-		if err == nil {
-			r.settle(b, second, expected)
-		}
-		b.durable <- err == nil
-		if err != nil {
+			b.fail(err)
 			return
 		}
+		expected := r.queue.len() + len(b.entries) // when everybody who is answered sends one more
+		r.answerAll(b)
+		r.settle(b, expected)
+		r.frames <- b
 	}
 }
 
-// commit makes a frame durable and remembers that it is.
+// commit makes a frame durable, applies it meanwhile, and remembers that it is durable. It has the state when it
+// returns: after a failure that may be ahead of the journal.
 func (r *Runner) commit(ctx context.Context, b *batch) error {
 	r.o.Faults.at("append-before")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	if err := r.o.Journal.Append(ctx, b.frame); err != nil {
+	taken, applied := false, error(nil)
+	err := r.o.Journal.Append(ctx, b.frame, func() {
+		<-r.rest
+		taken = true
+		applied = r.apply(b)
+	})
+	if !taken {
+		<-r.rest
+		applied = errors.New("the journal said that a frame is durable and did not let it be applied")
+	}
+	if err := cmp.Or(err, applied); err != nil {
 		return err
 	}
 	r.o.Faults.at("append-after")
@@ -243,12 +250,9 @@ func (r *Runner) commit(ctx context.Context, b *batch) error {
 // take turns, and each flush would carry half. There is no timer in it: what is waited for is that a frame is applied,
 // which takes a fraction of a commit, and that as many commands wait as are expected, for as long as giving others the
 // processor brings any.
-func (r *Runner) settle(b *batch, answered bool, expected int) {
+func (r *Runner) settle(b *batch, expected int) {
 	if r.queue.len() >= r.o.FrameCommands/overlapShare {
 		return
-	}
-	if !answered {
-		<-b.answered
 	}
 	patience := 1
 	if r.returning {

@@ -46,78 +46,48 @@ func (r *Runner) Ask(ctx context.Context, q exchange.Question) (exchange.Answer,
 // Applied returns the sequence number of the last command that is durable and applied.
 func (r *Runner) Applied() uint64 { return r.applied.Load() }
 
-// applyAll owns the state. It applies each frame while that is being committed, waits until it is durable, hands it to
-// those who follow, and answers questions between frames, when the state is what the journal holds. After a failure it
-// answers nothing any more.
-func (r *Runner) applyAll() {
-	var results Results
-	var waiting []*ask
+// serveAll hands on each frame that is durable and applied, and answers questions when the state is what the journal
+// holds. After a failure it never has the state again.
+func (r *Runner) serveAll() {
+	var asked, waiting []*ask // nobody has looked at them; they wait for a command that is not applied yet
 	for {
+		asks, rest := r.asks, r.rest
+		if len(asked) == 0 {
+			rest = nil
+		} else if len(asked) == asksAtOnce {
+			asks = nil
+		}
 		select {
+		case a := <-asks:
+			asked = append(asked, a)
+			continue
 		case b, more := <-r.frames:
 			if !more {
 				return
 			}
-			if !r.applyOne(b, &results) {
-				r.failAll()
-				return
-			}
+			r.handOn(b)
 			waiting = slices.DeleteFunc(waiting, func(a *ask) bool { return a.ctx.Err() != nil || r.answer(a) })
-		case a := <-r.asks:
-			if !r.answer(a) {
-				if len(waiting) >= asksMax {
-					a.answer.Code = exchange.Busy
-					a.live = true
-					a.done <- struct{}{}
-					continue
-				}
-				waiting = append(waiting, a)
-			}
+		case <-rest:
 		}
+		for _, a := range asked {
+			waiting = r.answerOrWait(a, waiting)
+		}
+		clear(asked)
+		asked = asked[:0]
+		r.rest <- struct{}{}
 	}
 }
 
-// applyOne applies a frame and returns whether it is durable too. Until then the state is ahead of the journal.
-func (r *Runner) applyOne(b *batch, results *Results) bool {
-	err := r.halted() // the follower disagrees, or a frame before this one could not be applied
-	if err == nil {
-		err = r.apply(b, results)
+func (r *Runner) answerOrWait(a *ask, waiting []*ask) []*ask {
+	switch {
+	case r.answer(a):
+		return waiting
+	case len(waiting) < asksMax:
+		return append(waiting, a)
 	}
-	if err != nil {
-		r.stop(err)
-	}
-	if b.wasApplied(err) {
-		r.answerAll(b)
-		close(b.answered)
-		if err == nil && b.commit == nil {
-			r.handOn(b, results)
-			return true
-		}
-		return false
-	}
-	if err != nil || !<-b.durable {
-		return false
-	}
-	r.handOn(b, results)
-	return true
-}
-
-// halted returns why frames are not applied any more; that the engine was told to end is no reason.
-func (r *Runner) halted() error {
-	if err := r.Stopped(); err != ErrStopping {
-		return err
-	}
-	return nil
-}
-
-// failAll fails the frames that still come.
-func (r *Runner) failAll() {
-	for b := range r.frames {
-		if b.wasApplied(r.reason) {
-			r.answerAll(b)
-			close(b.answered)
-		}
-	}
+	a.answer.Code, a.live = exchange.Busy, true
+	a.done <- struct{}{}
+	return waiting
 }
 
 // answer answers a question unless it waits for a command that is not applied yet.
@@ -133,16 +103,20 @@ func (r *Runner) answer(a *ask) bool {
 	return true
 }
 
-// apply applies a frame and writes down its outcomes, which nobody reads before it is durable.
-func (r *Runner) apply(b *batch, results *Results) error {
+// apply applies a frame and writes down its outcomes, which nobody reads before it is durable. It does not when the
+// follower disagrees; that the engine was told to end is no reason.
+func (r *Runner) apply(b *batch) error {
+	if err := r.Stopped(); err != nil && err != ErrStopping {
+		return err
+	}
 	r.o.Faults.at("apply-before")
-	if err := r.o.State.Apply(b.frame, results); err != nil {
+	if err := r.o.State.Apply(b.frame, &r.results); err != nil {
 		return fmt.Errorf("%w: %w", spend.Distrust("engine-frame", fmt.Sprintf("frame %d", b.frame.First), "a frame that can be applied", "one that cannot",
 			"this is a fault of the program: keep the journal and the log, and start an older version"), err)
 	}
 	for i, e := range b.entries {
 		o := &e.job.outcomes[e.at]
-		*o = results.Outcomes[i]
+		*o = r.results.Outcomes[i]
 		o.Fills = slices.Clone(o.Fills) // the results are used again
 		r.expires(e, o)
 	}
@@ -153,12 +127,8 @@ func (r *Runner) apply(b *batch, results *Results) error {
 	return nil
 }
 
-// answerAll answers whoever waits for a frame that is durable and applied, or for one that failed.
+// answerAll answers whoever waits for a frame that is durable and applied.
 func (r *Runner) answerAll(b *batch) {
-	if err := b.failed(); err != nil {
-		b.fail(err)
-		return
-	}
 	r.applied.Store(b.last())
 	r.o.Faults.at("reply-before")
 	for i := range b.entries {
@@ -168,9 +138,9 @@ func (r *Runner) answerAll(b *batch) {
 }
 
 // handOn gives a frame that is durable and applied to those who follow.
-func (r *Runner) handOn(b *batch, results *Results) {
+func (r *Runner) handOn(b *batch) {
 	if r.o.Publish != nil {
-		r.o.Publish(b.last(), b.frame.At, results.Events)
+		r.o.Publish(b.last(), b.frame.At, r.results.Events)
 	}
 	if r.o.Tail != nil {
 		r.o.Tail.put(b.frame, r.o.State)

@@ -14,8 +14,10 @@ var ErrSuperseded = errors.New("engine: another engine writes this journal")
 // Journal is one durable order of frames (room store/journal).
 type Journal interface {
 	// Append makes a frame durable before it returns. After any error the journal takes nothing more: whether the
-	// frame is durable is then not known, and only opening the journal again tells.
-	Append(ctx context.Context, f Frame) error
+	// frame is durable is then not known, and only opening the journal again tells. While the frame is on its way to
+	// the disk it calls meanwhile, unless that is nil: exactly once when it returns no error, otherwise once or never,
+	// and never after it has returned or while it returns.
+	Append(ctx context.Context, f Frame, meanwhile func()) error
 	// Read visits the frames from the one that begins with sequence number from, in order, each proven to be the
 	// one that was written and to follow the one before it. Commands are the visitor's until it returns.
 	Read(ctx context.Context, from uint64, visit func(Frame) error) error

@@ -141,6 +141,33 @@ func TestNobodyEverSeesWhatWasAppliedWhenItsCommitFails(t *testing.T) {
 	})
 }
 
+func TestAFrameThatWasNotWrittenIsNotApplied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := runAhead(t)
+		failure := errors.New("no room")
+		a.journal.unwritten = failure
+		if out := <-a.later(bid(100)); out != nil {
+			t.Fatalf("%+v was acknowledged", out)
+		}
+		for range 8 { // whatever a select picks
+			if found, given := <-a.asked(); given {
+				t.Fatalf("a question was answered: %+v", found)
+			}
+		}
+		if err := a.stop(); !errors.Is(err, failure) {
+			t.Fatalf("Run returned %v", err)
+		}
+		synctest.Wait()
+		if len(a.applied) != 0 {
+			t.Fatal("a frame that was not written is in the state")
+		}
+		a.unseen()
+		if err := a.unfollow(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestACommitThatIsFasterThanTheStateIsAnsweredAfterBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := make(chan struct{})

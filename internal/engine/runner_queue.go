@@ -82,6 +82,7 @@ type queue struct {
 	wake chan struct{} // has a token when something came in
 	jobs sync.Pool
 
+	waiting              atomic.Int64 // commands in both lanes; written under mu
 	mu                   sync.Mutex
 	cancels, orders      lane
 	bytes                int
@@ -138,57 +139,29 @@ func (q *queue) put(j *job) bool {
 			q.orders.push(e)
 		}
 	}
+	first := q.waiting.Add(int64(len(j.entries))) == int64(len(j.entries))
 	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
+	if first { // otherwise the one before gave the token, or whoever takes has not looked since
+		select {
+		case q.wake <- struct{}{}:
+		default:
+		}
 	}
 	return true
 }
 
 // len returns how many commands wait.
-func (q *queue) len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.cancels.len() + q.orders.len()
-}
+func (q *queue) len() int { return int(q.waiting.Load()) }
 
-// batch is a frame and whom its outcomes are for. One loop commits it while another applies it; whichever ends second
-// answers, so that neither waits for the other.
+// batch is a frame and whom its outcomes are for.
 type batch struct {
 	frame   Frame
 	entries []entry // none of a tick
-
-	ends          atomic.Int32
-	commit, apply error         // each set by its loop before that one ends
-	durable       chan bool     // tells the loop that applies, when it ended first, that the frame may be handed on, or never
-	answered      chan struct{} // closed by that loop when it ended second
 }
 
-func newBatch(f Frame, entries []entry) *batch {
-	return &batch{frame: f, entries: entries, durable: make(chan bool, 1), answered: make(chan struct{})}
-}
+func newBatch(f Frame, entries []entry) *batch { return &batch{frame: f, entries: entries} }
 
 func (b *batch) last() uint64 { return b.frame.First + uint64(b.frame.Count) - 1 }
-
-// committed and wasApplied report whether the other loop has ended before, so that the caller is to answer.
-func (b *batch) committed(err error) (second bool) {
-	b.commit = err
-	return b.ends.Add(1) == 2
-}
-
-func (b *batch) wasApplied(err error) (second bool) {
-	b.apply = err
-	return b.ends.Add(1) == 2
-}
-
-// failed returns why nobody may be told an outcome. It may be asked when both loops have ended.
-func (b *batch) failed() error {
-	if b.commit != nil {
-		return b.commit
-	}
-	return b.apply
-}
 
 func (b *batch) fail(err error) {
 	for _, e := range b.entries {
@@ -221,6 +194,7 @@ func (q *queue) take(most int, first uint64, at exchange.Millis) *batch {
 	}
 	b.frame.Commands = raw.Bytes()
 	q.bytes -= size
+	q.waiting.Add(-int64(len(b.entries)))
 	return b
 }
 
@@ -247,6 +221,7 @@ func (q *queue) fail(err error) {
 	for _, l := range []*lane{&q.cancels, &q.orders} {
 		for l.len() > 0 {
 			e := l.pop()
+			q.waiting.Add(-1)
 			e.job.answered(err)
 		}
 	}

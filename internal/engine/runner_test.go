@@ -27,11 +27,23 @@ type paper struct {
 	let    chan error        // then its outcome is read from here
 	fails  error
 	tries  int
+
+	unwritten error // the write fails, before anything else happens
 }
 
-func (p *paper) Append(_ context.Context, f engine.Frame) error {
+func (p *paper) Append(_ context.Context, f engine.Frame, meanwhile func()) error {
+	if p.unwritten != nil {
+		return p.unwritten
+	}
 	if p.begun != nil {
 		p.begun <- f
+	}
+	var busy sync.WaitGroup
+	if meanwhile != nil {
+		busy.Go(meanwhile)
+	}
+	defer busy.Wait()
+	if p.begun != nil {
 		if err := <-p.let; err != nil {
 			return err
 		}
@@ -98,7 +110,7 @@ func open(t *testing.T, change func(*engine.RunnerOptions)) *opened {
 	t.Helper()
 	e := &opened{t: t, journal: &paper{}}
 	begin := storetest.Genesis(customers, func(f engine.Frame) {
-		if err := e.journal.Append(t.Context(), f); err != nil {
+		if err := e.journal.Append(t.Context(), f, nil); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -47,10 +47,11 @@ type hand struct {
 	broken  bool
 }
 
-func (h *hand) Append(ctx context.Context, f engine.Frame) error {
+func (h *hand) Append(ctx context.Context, f engine.Frame, meanwhile func()) error {
 	if h.broken {
 		return errDisk
 	}
+	meanwhile()
 	what := unwritten
 	h.waiting.Store(true)
 	select {

@@ -43,13 +43,13 @@ type counting struct {
 }
 
 // Append makes a frame durable, or does not.
-func (c *counting) Append(ctx context.Context, f engine.Frame) error {
+func (c *counting) Append(ctx context.Context, f engine.Frame, meanwhile func()) error {
 	c.commits.Add(1)
 	c.commands.Add(uint64(f.Count))
 	if c.forget.Load() {
 		return nil
 	}
-	return c.Journal.Append(ctx, f)
+	return c.Journal.Append(ctx, f, meanwhile)
 }
 
 // openLimits count as the product's do, and let everybody pass: the generator has one address.

@@ -104,7 +104,7 @@ func founded(ctx context.Context, at string, s *site) error {
 	e := &local{ctx: ctx, sealer: sealer}
 	var failed error
 	e.world = &enginetest.World{State: engine.NewState(engine.StateOptions{Opener: sealer, Rules: rules}), People: enginetest.NewPeople(), Now: past(),
-		Seen: func(f engine.Frame) { failed = errors.Join(failed, j.Append(ctx, f)) }}
+		Seen: func(f engine.Frame) { failed = errors.Join(failed, j.Append(ctx, f, nil)) }}
 	return errors.Join(e.catalogue(), e.people(s), failed, j.Close())
 }
 

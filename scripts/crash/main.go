@@ -110,7 +110,7 @@ func genesis(ctx context.Context, base life) error {
 	if err != nil {
 		return err
 	}
-	storetest.Genesis(customers, func(f engine.Frame) { err = errors.Join(err, j.Append(ctx, f)) })
+	storetest.Genesis(customers, func(f engine.Frame) { err = errors.Join(err, j.Append(ctx, f, nil)) })
 	return errors.Join(err, j.Close())
 }
 

@@ -22,11 +22,11 @@ type counted struct {
 	frames, commands, bytes atomic.Int64
 }
 
-func (c *counted) Append(ctx context.Context, f engine.Frame) error {
+func (c *counted) Append(ctx context.Context, f engine.Frame, meanwhile func()) error {
 	c.frames.Add(1)
 	c.commands.Add(int64(f.Count))
 	c.bytes.Add(int64(len(f.Commands)))
-	return c.Journal.Append(ctx, f)
+	return c.Journal.Append(ctx, f, meanwhile)
 }
 
 // running is an engine on a journal of its own.
@@ -53,7 +53,7 @@ func start(ctx context.Context, o journal.Options, s settings) (*running, error)
 		return nil, err
 	} else if last == 0 {
 		var failed error
-		storetest.Genesis(s.accounts, func(f engine.Frame) { failed = errors.Join(failed, j.Append(ctx, f)) })
+		storetest.Genesis(s.accounts, func(f engine.Frame) { failed = errors.Join(failed, j.Append(ctx, f, nil)) })
 		if failed != nil {
 			return nil, failed
 		}

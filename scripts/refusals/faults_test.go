@@ -101,7 +101,7 @@ func (p *tape) onBadDisk(failure error, flush bool) error {
 func (p *tape) another(j **journal.Journal) error {
 	last, err := (*j).Last(p.ctx)
 	p.must(err)
-	return (*j).Append(p.ctx, passed(last+1, p.state(0).Now()))
+	return (*j).Append(p.ctx, passed(last+1, p.state(0).Now()), nil)
 }
 
 func passed(first uint64, at exchange.Millis) engine.Frame {
@@ -123,7 +123,7 @@ func faultsOfJournal() map[string]func(*tape) error {
 		"journal-superseded": func(p *tape) error {
 			// Somebody's copy of the program, on a file system that keeps no locks, has written the next frame.
 			p.behind("INSERT INTO frames SELECT first + count, 1, at, epoch, prev, sealed FROM frames ORDER BY first DESC LIMIT 1")
-			return p.Append(p.ctx, passed(p.first, p.at))
+			return p.Append(p.ctx, passed(p.first, p.at), nil)
 		},
 		"restore-differs": func(p *tape) error {
 			p.snapshots()

@@ -46,7 +46,7 @@ func newTape(t *testing.T) *tape {
 	for _, f := range frames {
 		f.First, first = first, first+uint64(f.Count)
 		f.Commands = bytes.Clone(f.Commands)
-		p.must(p.Append(p.ctx, f))
+		p.must(p.Append(p.ctx, f, nil))
 	}
 	return p
 }

@@ -19,7 +19,7 @@ func (b *bench) traded(j *Journal, frames int) *engine.State {
 	state := engine.NewState(engine.StateOptions{NoEvents: true})
 	var results engine.Results
 	put := func(f engine.Frame) {
-		if err := errors.Join(j.Append(b.ctx, f), state.Apply(f, &results)); err != nil {
+		if err := errors.Join(j.Append(b.ctx, f, nil), state.Apply(f, &results)); err != nil {
 			b.t.Fatal(err)
 		}
 	}
@@ -156,7 +156,7 @@ func claimStandby(b *bench) {
 		b.t.Fatalf("the standby took over at command %d of %d", got.state.Seq(), f.First)
 	}
 	f.First++
-	if err := got.journal.Append(b.ctx, f); err != nil {
+	if err := got.journal.Append(b.ctx, f, nil); err != nil {
 		b.t.Fatal(err)
 	}
 }

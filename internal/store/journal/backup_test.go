@@ -92,7 +92,7 @@ func FuzzReadBackup(f *testing.F) {
 		f.Fatal(err)
 	}
 	defer j.Close()
-	if err := j.Append(f.Context(), frame(1, 2)); err != nil {
+	if err := j.Append(f.Context(), frame(1, 2), nil); err != nil {
 		f.Fatal(err)
 	}
 	var whole bytes.Buffer

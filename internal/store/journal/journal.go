@@ -87,7 +87,8 @@ type table interface {
 	// claim begins a new epoch.
 	claim(ctx context.Context, salt []byte) (epoch uint64, err error)
 	// insert commits a row durably. errTaken: the place of its first is taken, or a later writer has the journal.
-	insert(ctx context.Context, r *row) error
+	// meanwhile may be nil; it is called at most once, and has returned when insert does.
+	insert(ctx context.Context, r *row, meanwhile func()) error
 	// page appends the rows from first on, in order, to p: at least one if there is one.
 	page(ctx context.Context, first uint64, p *page) error
 	// before returns the last row whose first is below.
@@ -293,7 +294,7 @@ func (j *Journal) toEnd(ctx context.Context) error {
 }
 
 // Append makes a frame durable. See engine.Journal.
-func (j *Journal) Append(ctx context.Context, f engine.Frame) error {
+func (j *Journal) Append(ctx context.Context, f engine.Frame, meanwhile func()) error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
 	switch {
@@ -310,7 +311,7 @@ func (j *Journal) Append(ctx context.Context, f engine.Frame) error {
 	j.sealed = j.keys.seal(j.sealed[:0], &r, f.Commands)
 	r.sealed = j.sealed
 	head := r.hash()
-	if err := j.table.insert(ctx, &r); err != nil {
+	if err := j.table.insert(ctx, &r, meanwhile); err != nil {
 		return j.stop(err)
 	}
 	j.last, j.at, j.head = f.First+r.count-1, f.At, head

@@ -61,7 +61,7 @@ func frame(first uint64, count int) engine.Frame {
 func (b *bench) write(j *Journal, frames ...engine.Frame) {
 	b.t.Helper()
 	for _, f := range frames {
-		if err := j.Append(b.ctx, f); err != nil {
+		if err := j.Append(b.ctx, f, nil); err != nil {
 			b.t.Fatal(err)
 		}
 	}
@@ -114,6 +114,7 @@ func claims() map[string]func(*bench) {
 		"a backup of journal and snapshots restores to the same state":         claimArchive,
 		"a standby takes over when the writer is gone, and not before":         claimStandby,
 		"after an error of writing nothing is taken any more":                  claimStops,
+		"what is done meanwhile is done once, and has ended at the return":     claimMeanwhile,
 		"two epochs never share a key, so no nonce is used twice with one":     claimEpochs,
 		"a frame as large as is allowed passes, a larger one is not taken":     claimLarge,
 		"a journal in a newer language is refused and left as it is":           claimNewer,
@@ -277,12 +278,12 @@ func claimSuperseded(b *bench) {
 	}
 	second := b.open()
 	b.write(second, frame(2, 5))
-	err := first.Append(b.ctx, frame(2, 1))
+	err := first.Append(b.ctx, frame(2, 1), nil)
 	b.refused(err, "journal-superseded", "after command 1")
 	if !errors.Is(err, engine.ErrSuperseded) {
 		b.t.Fatal(err)
 	}
-	if err := first.Append(b.ctx, frame(2, 1)); !errors.Is(err, engine.ErrSuperseded) {
+	if err := first.Append(b.ctx, frame(2, 1), nil); !errors.Is(err, engine.ErrSuperseded) {
 		b.t.Fatalf("it went on: %v", err)
 	}
 	b.write(second, frame(7, 1))
@@ -297,7 +298,7 @@ func claimOrder(b *bench) {
 	back := frame(3, 1)
 	back.At = frame(1, 1).At - 1
 	for name, f := range map[string]engine.Frame{"gap": frame(4, 1), "time": back, "empty": {First: 3, At: 2_000_000}} {
-		if err := j.Append(b.ctx, f); err == nil {
+		if err := j.Append(b.ctx, f, nil); err == nil {
 			b.t.Errorf("%s was taken", name)
 		}
 	}
@@ -314,7 +315,7 @@ func claimFollower(b *bench) {
 		b.t.Fatal(err)
 	}
 	defer follower.Close()
-	if err := follower.Append(b.ctx, frame(2, 1)); err == nil {
+	if err := follower.Append(b.ctx, frame(2, 1), nil); err == nil {
 		b.t.Fatal("a follower wrote")
 	}
 	b.write(writer, frame(2, 3))
@@ -335,19 +336,35 @@ func claimStops(b *bench) {
 	b.write(j, frame(1, 1))
 	whole := j.table
 	j.table = failing{whole}
-	b.refused(j.Append(b.ctx, frame(2, 1)), "journal-write-failed", "after command 1")
+	b.refused(j.Append(b.ctx, frame(2, 1), nil), "journal-write-failed", "after command 1")
 	j.table = whole // the disk is well again, and still nothing is tried on the same handle
-	b.refused(j.Append(b.ctx, frame(2, 1)), "journal-write-failed", "after command 1")
+	b.refused(j.Append(b.ctx, frame(2, 1), nil), "journal-write-failed", "after command 1")
 	if err := j.Close(); err != nil {
 		b.t.Fatal(err)
 	}
 	b.write(b.open(), frame(2, 1))
 }
 
+func claimMeanwhile(b *bench) {
+	j := b.open()
+	calls := 0
+	for i := range 5 {
+		if err := j.Append(b.ctx, frame(uint64(i+1), 1), func() { calls++ }); err != nil || calls != i+1 {
+			b.t.Fatalf("%d calls in %d frames, %v", calls, i+1, err)
+		}
+	}
+	b.write(j, frame(6, 1))
+	if err := j.Append(b.ctx, frame(8, 1), func() { calls++ }); err == nil || calls != 5 {
+		b.t.Fatalf("%d calls, the last for a frame that was not taken: %v", calls, err)
+	}
+}
+
 // failing is a database whose disk does not take what it is given.
 type failing struct{ table }
 
-func (failing) insert(context.Context, *row) error { return fmt.Errorf("sync: %w", os.ErrInvalid) }
+func (failing) insert(context.Context, *row, func()) error {
+	return fmt.Errorf("sync: %w", os.ErrInvalid)
+}
 
 func claimEpochs(b *bench) {
 	seen := map[string]bool{}
@@ -372,7 +389,7 @@ func claimLarge(b *bench) {
 		b.t.Fatalf("%d frames", len(got))
 	}
 	large.First, large.Commands = 2, make([]byte, FrameMax+1)
-	if err := j.Append(b.ctx, large); err == nil {
+	if err := j.Append(b.ctx, large, nil); err == nil {
 		b.t.Fatal("it was taken")
 	}
 }

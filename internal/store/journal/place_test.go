@@ -53,12 +53,12 @@ func TestEvictingAWriterTakesItsPlaceForGood(t *testing.T) {
 	}
 	second := b.open()
 	b.write(second, frame(2, 2))
-	b.refused(first.Append(t.Context(), frame(2, 1)), "journal-write-failed", "after command 1")
+	b.refused(first.Append(t.Context(), frame(2, 1), nil), "journal-write-failed", "after command 1")
 	// The server crashes and recovers: what was committed is there.
 	if err := errors.Join(s.Kill(), s.Run(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	b.refused(second.Append(t.Context(), frame(4, 1)), "journal-write-failed", "after command 3")
+	b.refused(second.Append(t.Context(), frame(4, 1), nil), "journal-write-failed", "after command 3")
 	third := b.open()
 	if report, err := third.Verify(t.Context()); err != nil || report.Last != 3 {
 		t.Fatalf("%+v, %v", report, err)
@@ -143,7 +143,7 @@ func TestMain(m *testing.M) {
 func hangingEngine(url string) {
 	j, err := Open(context.Background(), Options{URL: url, Key: key("store")})
 	for next := uint64(1); err == nil; next++ {
-		if err = j.Append(context.Background(), frame(next, 1)); err == nil {
+		if err = j.Append(context.Background(), frame(next, 1), nil); err == nil {
 			fmt.Println(next)
 		}
 	}

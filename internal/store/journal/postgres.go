@@ -186,7 +186,12 @@ func (t *postgresTable) claim(ctx context.Context, salt []byte) (epoch uint64, e
 	return epoch, err
 }
 
-func (t *postgresTable) insert(ctx context.Context, r *row) error {
+func (t *postgresTable) insert(ctx context.Context, r *row, meanwhile func()) error {
+	if meanwhile != nil { // while the server works
+		var busy sync.WaitGroup
+		defer busy.Wait()
+		busy.Go(meanwhile)
+	}
 	t.fault("journal-commit")
 	tag, err := t.writer.Exec(ctx, postgresInsert, t.group, int64(r.first), int64(r.count), int64(r.at), int64(r.epoch), r.prev[:], r.sealed)
 	var server *pgconn.PgError

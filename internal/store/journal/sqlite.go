@@ -24,8 +24,8 @@ const (
 	version  = 1 // of the tables, in both databases
 
 	// The log is written from its beginning again after each checkpoint: a flush of bytes that lie inside the file is
-	// cheaper than one that makes the file longer, so its size is not cut. A frame of 64 orders is 6 KB: pages of 16 KiB
-	// hold it whole, and most commits write a single one.
+	// cheaper than one that makes the file longer, so its size is not cut, and opening makes it long (logFile.extend). A
+	// frame of 64 orders is 6 KB: pages of 16 KiB hold it whole, and most commits write a single one.
 	sqliteSession = `PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;
 PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=-1; PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-16384`
 	sqliteReader = `PRAGMA busy_timeout=10000; PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA cache_size=-8192`
@@ -58,6 +58,7 @@ type sqliteTable struct {
 
 	writer *sqlite3.Conn
 	insStm *sqlite3.Stmt
+	log    *logFile // the writer's
 
 	reading sync.Mutex // the reader serves one caller at a time; it never waits for the writer
 	reader  *sqlite3.Conn
@@ -97,7 +98,19 @@ func (t *sqliteTable) connect(o Options) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if t.writer, err = sqlite3.Open(t.source); err != nil {
+	if err := t.openWriter(o.FileSystem); err != nil {
+		return err
+	}
+	return t.openReader()
+}
+
+func (t *sqliteTable) openWriter(below string) error {
+	system, err := over(below)
+	if err != nil {
+		return err
+	}
+	source := url.URL{Scheme: "file", OmitHost: true, Path: t.path, RawQuery: url.Values{"vfs": {system}}.Encode()}
+	if t.writer, err = sqlite3.Open(source.String()); err != nil {
 		return err
 	}
 	if err := t.writer.Exec(sqliteSession); err != nil {
@@ -106,10 +119,14 @@ func (t *sqliteTable) connect(o Options) (err error) {
 	if err := t.makeTables(); err != nil {
 		return err
 	}
-	if t.insStm, _, err = t.writer.Prepare(sqliteInsert); err != nil {
+	if t.log, err = logOf(t.writer); err != nil {
 		return err
 	}
-	return t.openReader()
+	if err := t.log.extend(); err != nil {
+		return err
+	}
+	t.insStm, _, err = t.writer.Prepare(sqliteInsert)
+	return err
 }
 
 func (t *sqliteTable) makeTables() error {
@@ -214,7 +231,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-func (t *sqliteTable) insert(_ context.Context, r *row) error {
+func (t *sqliteTable) insert(_ context.Context, r *row, meanwhile func()) error {
 	t.fault("journal-bind")
 	s := t.insStm
 	if err := errors.Join(s.BindInt64(1, int64(r.first)), s.BindInt64(2, int64(r.count)), s.BindInt64(3, int64(r.at)),
@@ -222,7 +239,9 @@ func (t *sqliteTable) insert(_ context.Context, r *row) error {
 		return err
 	}
 	t.fault("journal-commit")
+	t.log.meanwhile = meanwhile
 	err := s.Exec()
+	t.log.meanwhile = nil
 	if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) || errors.Is(err, sqlite3.CONSTRAINT_ROWID) {
 		return fmt.Errorf("frame %d: %w", r.first, errTaken)
 	}
@@ -429,7 +448,7 @@ func (t *sqliteTable) restoreRows(ctx context.Context, rows []row) (err error) {
 	}
 	defer tx.End(&err)
 	for i := range rows {
-		if err := t.insert(ctx, &rows[i]); err != nil {
+		if err := t.insert(ctx, &rows[i], nil); err != nil {
 			return err
 		}
 	}
