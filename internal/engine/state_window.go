@@ -86,13 +86,13 @@ func (f *finder) drop(hash, slot uint32) {
 	f.table[gap] = found{}
 }
 
-// What is remembered of the last commands: half a million of them at least, and however many come, all of the last
-// minute. A signed request is good for 35 seconds, and a gateway that was started in the meantime does not know it: then
-// the engine alone keeps it from counting twice. Beyond four million in a minute, 70,000 a second, count and not time is
-// what is held to.
+// What is remembered of the last commands: half a million of them at least, and however many come, all of the last 40
+// seconds. A signed request is good for 35, and a gateway that was started in the meantime does not know it: then the
+// engine alone keeps it from counting twice. Beyond two million in that time, 52,000 a second, count and not time is what
+// is held to.
 const (
 	windowLen = 1 << 19
-	windowAge = exchange.Millis(60_000)
+	windowAge = exchange.Millis(40_000)
 	windowMax = 1<<windowBits - 1
 )
 
@@ -102,10 +102,10 @@ type window struct{ newer, older generation }
 
 type generation struct {
 	answers []answer
-	table   []uint32 // open addressing: ten bits of the hash, and the place in answers plus one in the lower twenty-two
+	table   []uint32 // open addressing: eleven bits of the hash, and the place in answers plus one in the lower twenty-one
 }
 
-const windowBits = 22
+const windowBits = 21
 
 // answer is an outcome without fills and reason, in one line of the cache.
 type answer struct {

@@ -7,5 +7,5 @@ package exchange
 // Raise it by one with everything that makes an older program's replay come out differently: a kind of command, a field,
 // a limit, a rule. Every program reads all older languages.
 //
-//	1  everything up to passkeys, and identities that are known for a minute under any load
+//	1  everything up to passkeys, and identities that are known for 40 seconds under any load
 const Language uint32 = 1

@@ -219,7 +219,9 @@ func tell(ctx context.Context, r *Records, seq uint64, at exchange.Millis, event
 // journal is the story as the journal has it.
 type journal struct{ frames []engine.Frame }
 
-func (journal) Append(context.Context, engine.Frame, func()) error { panic("nobody writes a story again") }
+func (journal) Append(context.Context, engine.Frame, func()) error {
+	panic("nobody writes a story again")
+}
 func (j journal) Last(context.Context) (uint64, error) {
 	f := j.frames[len(j.frames)-1]
 	return f.First + uint64(f.Count) - 1, nil
