@@ -47,6 +47,9 @@ func (c *counting) Append(ctx context.Context, f engine.Frame, meanwhile func())
 	c.commits.Add(1)
 	c.commands.Add(uint64(f.Count))
 	if c.forget.Load() {
+		if meanwhile != nil {
+			meanwhile()
+		}
 		return nil
 	}
 	return c.Journal.Append(ctx, f, meanwhile)
